@@ -1,0 +1,1 @@
+"""offtracfs: an issue tracker as files, offline, with its whole past."""

@@ -1,0 +1,136 @@
+"""The records and their canonical bytes, both ways.
+
+A record is plain JSON data; one record is one file. The shapes are those of the first offtrac:
+
+==============================  =====================================================================
+``db.json``                     ``{"recent": isotime}``: what the last sync has seen for certain
+``fields.json``                 what ``ticket.getTicketFields`` says
+``report/{id}.json``            ``{"sql": text, "title": text}`` and, where there is one, ``description``
+``ticket/{id}.json``            ``[id, created, changed, props]``, props as ``ticket.get`` returned them
+``changelog/{id}.json``         rows ``[isotime, author, field, oldvalue, newvalue, permanent]``
+``field/{field}/{name}.json``   component, milestone, version: an object; an enum: its value, text
+==============================  =====================================================================
+
+Times are ISO 8601 text in UTC without a zone, with six digits of a second's fraction where the source
+gave them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import simplejson
+
+from offtracfs.errors import DatabaseDamaged, TrackerError
+
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_ISO = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{6})?", re.ASCII)
+_LOST_IN_XML = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffd\ufffe\uffff]")
+
+
+def dump(value: Any) -> bytes:
+    r"""Canonical bytes of a record: sorted keys, one space of indent, UTF-8, one newline at the end.
+
+    A lone surrogate, which UTF-8 cannot hold, is written as its JSON escape ``\udXXX``; two that make
+    a pair are one character. ``dump(load(dump(x))) == dump(x)`` for everything that JSON can say.
+    """
+    text = simplejson.dumps(
+        value, ensure_ascii=False, sort_keys=True, indent=1, separators=(",", ":"), allow_nan=False
+    )
+    try:
+        return text.encode() + b"\n"
+    except UnicodeEncodeError:
+        paired = text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
+        return paired.encode("utf-8", "backslashreplace") + b"\n"
+
+
+def load(data: bytes) -> Any:
+    """The record in some bytes. Raises DatabaseDamaged where they are not JSON."""
+    try:
+        return simplejson.loads(data)
+    except ValueError as error:
+        raise DatabaseDamaged(f"A record is not JSON: {error}.") from error
+
+
+def iso(moment: datetime) -> str:
+    """ISO text in UTC, without a zone: ``2011-04-09T21:16:07``, and ``.000123`` where there is a fraction."""
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat()
+
+
+def microseconds(text: str) -> int:
+    """Microseconds since 1970 of an ISO text as records hold them. Raises ValueError."""
+    return (datetime.fromisoformat(text).replace(tzinfo=UTC) - EPOCH) // timedelta(microseconds=1)
+
+
+def from_microseconds(value: int) -> datetime:
+    """The moment that many microseconds after 1970, in UTC. Raises OverflowError beyond the years 1–9999."""
+    return EPOCH + timedelta(microseconds=value)
+
+
+def merge(old: Any, new: Any, *, exact_text: bool = True) -> Any:
+    """`new`, but with `old`'s value wherever `old` only says the same more precisely.
+
+    Another protocol or plugin may cut times to seconds; XML-RPC (``exact_text=False``) also loses
+    carriage returns and control characters (Trac's RPC plugin, seen). Neither is a change of the record.
+    """
+    if isinstance(old, str) and isinstance(new, str):
+        return old if old == new or _says_less(new, old, exact_text) else new
+    if isinstance(old, dict) and isinstance(new, dict):
+        return {key: merge(old.get(key), value, exact_text=exact_text) for key, value in new.items()}
+    if isinstance(old, list) and isinstance(new, list):
+        pairs = zip(old, new, strict=False)
+        return [merge(a, b, exact_text=exact_text) for a, b in pairs] + new[len(old) :]
+    return new
+
+
+def _says_less(new: str, old: str, exact_text: bool) -> bool:
+    if _ISO.fullmatch(old) and _ISO.fullmatch(new):
+        return len(new) < len(old) and old.startswith(new)
+    return not exact_text and _as_in_xml(old) == _as_in_xml(new) and old.count("\r") >= new.count("\r")
+
+
+def _as_in_xml(text: str) -> str:
+    return _LOST_IN_XML.sub("\ufffd", text.replace("\r", ""))
+
+
+def check_ticket(number: int, value: Any) -> list[Any]:
+    """`value` if it is ticket `number`'s record. Raises TrackerError saying what is wrong with it."""
+    match value:
+        case [int(found), str(created), str(changed), dict(props)]:
+            pass
+        case _:
+            raise TrackerError(f"Ticket {number} does not have the shape [id, created, changed, props].")
+    if found != number:
+        raise TrackerError(f"Asked for ticket {number}, the tracker answered with ticket {found}.")
+    _check_times(f"Ticket {number}", [created, changed])
+    wrong = [name for name, item in props.items() if not isinstance(item, str | int | float | None)]
+    if wrong:
+        raise TrackerError(f"Ticket {number} has a value that is not text in its field {wrong[0]!r}.")
+    return value  # type: ignore[no-any-return]  # the match has shown that it is a list
+
+
+def check_changelog(number: int, value: Any) -> list[list[Any]]:
+    """`value` if it is ticket `number`'s change log. Raises TrackerError saying what is wrong with it."""
+    if not isinstance(value, list):
+        raise TrackerError(f"The change log of ticket {number} is not a list.")
+    for row in value:
+        match row:
+            case [str(), str() | None, str(), str() | None, str() | None, int()]:
+                pass
+            case _:
+                shape = "[time, author, field, old, new, permanent]"
+                raise TrackerError(f"The change log of ticket {number} has a row that is not {shape}.")
+    _check_times(f"The change log of ticket {number}", (row[0] for row in value))
+    return value
+
+
+def _check_times(what: str, times: Iterable[str]) -> None:
+    for text in times:
+        try:
+            microseconds(text)
+        except ValueError:
+            raise TrackerError(f"{what} has a time that cannot be read.") from None

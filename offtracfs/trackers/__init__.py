@@ -1,0 +1,92 @@
+"""Where records come from: what every kind of tracker gives to a sync.
+
+A kind of tracker is a module below this package with a class that has the shape of `Tracker`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Collection, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """A ticket as the tracker gave it, in the shapes of `offtracfs.records`; already checked."""
+
+    number: int
+    record: list[Any]
+    changelog: list[list[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """A ticket that was asked for and not had.
+
+    `gone` says that the tracker knows no such ticket (deleted, or not ours to see); else its answer was
+    an error or could not be used, and `reason` is one sentence about it.
+    """
+
+    number: int
+    reason: str
+    gone: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Metadata:
+    """All records that are no ticket's: fields, reports.
+
+    `records` maps paths as in the mount (``fields.json``, ``field/component/ui.json``,
+    ``report/1.json``) to records. `complete` names the top parts (``field/component``, ``report``) that
+    were listed completely: a stored path below one of these that is not in `records` is gone from the
+    tracker; any other stored path is kept.
+    """
+
+    records: Mapping[str, Any]
+    complete: Collection[str]
+    problems: list[str] = field(default_factory=list)
+
+
+class Tracker(Protocol):
+    """One tracker, connected. Every method may raise `offtracfs.errors.TrackerError`."""
+
+    exact_text: bool
+    """False where the protocol loses characters (XML-RPC): see `records.merge`."""
+
+    problems: list[str]
+    """What went wrong without stopping anything, a sentence each; grows while the tracker is used."""
+
+    def now(self) -> datetime:
+        """The tracker's own clock (UTC), as of its last answer; this machine's before any answer."""
+        ...
+
+    async def ids(self) -> list[int]:
+        """The ids of all tickets that can be seen, ascending. One request."""
+        ...
+
+    async def changed_since(self, moment: datetime) -> list[int]:
+        """Ids of the tickets changed at or after `moment`, and of those with new attachments since."""
+        ...
+
+    def tickets(
+        self, numbers: Collection[int]
+    ) -> AbstractAsyncContextManager[AsyncIterator[Ticket | Missing]]:
+        """Each of `numbers` once, in any order, in batches behind the scenes."""
+        ...
+
+    async def metadata(self) -> Metadata:
+        """Field definitions, the values of every field, and the reports."""
+        ...
+
+    def columns(self) -> AbstractAsyncContextManager[AsyncIterator[tuple[int, Mapping[str, str]]]]:
+        """Every ticket's id and the columns that can be had cheaply, in a few requests for all of them.
+
+        Values are as in the props of a ticket's record; a column that cannot be compared is left out.
+        """
+        ...
+
+    async def aclose(self) -> None:
+        """Give back the connections."""
+        ...
