@@ -1,41 +1,95 @@
-# make demo, make test and the rest: each installs what is missing, on Debian and Ubuntu, before it begins.
+# Everything a developer or a newcomer does. Each target first installs what it lacks, on Debian and Ubuntu.
 
 PYTHON ?= python3
+DEMO ?= $(HOME)/offtracfs-demo
+PREFIX ?= /usr/local
+# mount(8) looks for its helpers in /sbin and nowhere else; an empty HELPERS leaves ours out.
+HELPERS ?= /sbin
+
 VENV := .venv
 BIN := $(VENV)/bin
 export PYTHON
 
-.PHONY: help demo test test-all lint bench clean
 .DELETE_ON_ERROR:
-
+.PHONY: help
 help:
-	@echo 'make demo      mount a made-up tracker with years of history, and look at it'
-	@echo 'make test      linter, strict type check and tests; make test-all also runs the slow ones'
-	@echo 'make bench     measure, on generated trackers of up to 100,000 tickets'
-	@echo 'make install   install below PREFIX (/usr/local)'
-	@echo 'make clean     remove what these made here'
+	@echo 'make demo      mount a made-up tracker with years of history at $(DEMO), and look at it'
+	@echo 'make test      linter, strict type check and tests (make test-all: the slow tests too)'
+	@echo 'make bench     measure generated trackers of up to 100,000 tickets'
+	@echo 'make install   install below $(PREFIX), for all users (make uninstall: take it away again)'
+	@echo 'make clean     remove what the others left in this folder'
 
-# pyproject.toml says what the environment holds; --group needs pip 25.1.
+# pyproject.toml says what the environment holds; pip understands --group from 25.1 on.
 $(VENV)/ready: pyproject.toml
 	packaging/system-dependencies run build
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
-	$(BIN)/python -m pip install --quiet --editable . --group dev
+	$(BIN)/pip install --quiet --upgrade 'pip>=25.1'
+	$(BIN)/pip install --quiet --editable . --group dev
 	touch $@
 
+.PHONY: demo
+demo: $(VENV)/ready
+	packaging/system-dependencies run
+	$(BIN)/offtracfs demo $(DEMO)
+	ls $(DEMO)
+	grep -rl crash $(DEMO)/ticket | head -n 5
+	ls $(DEMO)/@$$(ls $(DEMO)/@ | head -n 20 | tail -n 1)/ticket
+	@echo
+	@echo 'The tracker stays mounted at $(DEMO): look around. To end it: $(BIN)/offtracfs umount $(DEMO)'
+
+.PHONY: lint
 lint: $(VENV)/ready
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
-test: lint
-	packaging/system-dependencies run build test
-	$(BIN)/pytest -m 'not slow'
+.PHONY: test test-all
+test: SELECTION := -m 'not slow'
+test test-all: lint
+	packaging/system-dependencies run test
+	$(BIN)/pytest $(SELECTION)
 
-test-all: lint
-	packaging/system-dependencies run build test
-	$(BIN)/pytest
+.PHONY: bench
+bench: $(VENV)/ready
+	packaging/system-dependencies run
+	$(BIN)/python -m bench
 
+.PHONY: install
+install:
+	packaging/system-dependencies run build
+	$(PYTHON) -m venv $(PREFIX)/lib/offtracfs
+	$(PREFIX)/lib/offtracfs/bin/pip install --quiet --upgrade .
+	mkdir -p $(PREFIX)/bin
+	ln -sf ../lib/offtracfs/bin/offtracfs $(PREFIX)/bin/offtracfs
+	$(MAKE) --no-print-directory install-files
+
+MAN_PAGE := $(PREFIX)/share/man/man1/offtracfs.1
+UNIT := $(PREFIX)/share/systemd/user/offtracfs@.service
+BASH := $(PREFIX)/share/bash-completion/completions/offtracfs
+ZSH := $(PREFIX)/share/zsh/site-functions/_offtracfs
+FISH := $(PREFIX)/share/fish/vendor_completions.d/offtracfs.fish
+HELPER := $(if $(HELPERS),$(HELPERS)/mount.offtracfs)
+
+# What belongs around an installed $(PREFIX)/bin/offtracfs.
+.PHONY: install-files
+install-files:
+	mkdir -p $(dir $(MAN_PAGE) $(UNIT) $(BASH) $(ZSH) $(FISH) $(HELPER))
+	cp packaging/offtracfs.1 $(MAN_PAGE)
+	sed 's|/usr/local/bin|$(PREFIX)/bin|' packaging/offtracfs@.service >$(UNIT)
+	_OFFTRACFS_COMPLETE=bash_source $(PREFIX)/bin/offtracfs >$(BASH)
+	_OFFTRACFS_COMPLETE=zsh_source $(PREFIX)/bin/offtracfs >$(ZSH)
+	_OFFTRACFS_COMPLETE=fish_source $(PREFIX)/bin/offtracfs >$(FISH)
+ifneq ($(HELPER),)
+	sed 's|/usr/local/bin|$(PREFIX)/bin|' packaging/mount.offtracfs >$(HELPER)
+	chmod 755 $(HELPER)
+endif
+
+.PHONY: uninstall
+uninstall:
+	rm -rf $(PREFIX)/lib/offtracfs
+	rm -f $(PREFIX)/bin/offtracfs $(MAN_PAGE) $(UNIT) $(BASH) $(ZSH) $(FISH) $(HELPER)
+
+.PHONY: clean
 clean:
-	rm -rf $(VENV) build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +
