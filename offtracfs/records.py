@@ -26,7 +26,6 @@ import simplejson
 
 from offtracfs.errors import DatabaseDamaged, TrackerError
 
-
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _ISO = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{6})?", re.ASCII)
 _LOST_IN_XML = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffd\ufffe\uffff]")

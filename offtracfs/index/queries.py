@@ -1,0 +1,221 @@
+"""What readers ask of the index: small, indexed questions, answered in microseconds.
+
+The statements are SQLAlchemy's, compiled once; they run on the bare sqlite3 connection, since a mount
+asks them on every request and SQLAlchemy's own execution costs more than SQLite's answer.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from sqlalchemy import ColumnElement, Select, bindparam, func, select
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.exc import DatabaseError as SQLError
+
+from offtracfs.errors import DatabaseDamaged
+from offtracfs.index.build import LINK, engine, translate
+from offtracfs.index.schema import VERSION, path, published, revision, version
+
+PAGE = 1_000  # rows read at once when a directory is listed
+
+
+class Revision(NamedTuple):
+    """A commit on the branch; times in seconds since 1970 UTC."""
+
+    number: int
+    commit: bytes
+    authored: int
+    committed: int
+    horizon: int
+
+
+class Entry(NamedTuple):
+    """One file in a listing; `position` orders the entries and can be gone on from."""
+
+    position: int
+    name: str
+    inode: int
+    size: int
+    mtime: int
+
+
+class Version(NamedTuple):
+    """One immutable file version: 20 bytes of blob id, bytes, seconds since 1970 UTC."""
+
+    blob: bytes | None
+    size: int
+    mtime: int
+
+
+def _sql(statement: Select[Any]) -> str:
+    return str(statement.compile(dialect=sqlite.dialect(paramstyle="named")))
+
+
+def _newest_at(horizon: ColumnElement[int]) -> ColumnElement[int]:
+    """The inode of a path's version at a horizon: the one rule of the schema."""
+    older = version.alias("older")
+    greatest = select(func.max(older.c.inode)).where(older.c.path == path.c.id, older.c.inode <= horizon)
+    return greatest.correlate(path).scalar_subquery()
+
+
+def _parameter(name: str) -> ColumnElement[Any]:
+    return bindparam(name)
+
+
+_in_directory = path.c.directory == _parameter("directory")
+_standing = (
+    select(path.c.id, path.c.name, version.c.inode, version.c.size, version.c.mtime)
+    .join_from(path, version, version.c.inode == _newest_at(_parameter("horizon")))
+    .where(version.c.blob.is_not(None))
+)
+_REVISIONS = select(
+    revision.c.number, revision.c.commit, revision.c.authored, revision.c.committed, revision.c.horizon
+)
+
+FIND = _sql(_standing.where(_in_directory, path.c.name == _parameter("name")))
+LIST = _sql(_standing.where(_in_directory, path.c.id > _parameter("after")).order_by(path.c.id))
+VERSION_OF = _sql(
+    select(version.c.blob, version.c.size, version.c.mtime).where(version.c.inode == _parameter("inode"))
+)
+HEAD = _sql(_REVISIONS.where(revision.c.number == select(published.c.revision).scalar_subquery()))
+BY_NUMBER = _sql(_REVISIONS.where(revision.c.number == _parameter("number")))
+BY_TIME = _sql(
+    _REVISIONS.where(
+        revision.c.committed < _parameter("end"), revision.c.number <= _parameter("newest")
+    ).order_by(revision.c.committed.desc(), revision.c.number.desc())
+)
+BY_COMMIT = _sql(
+    _REVISIONS.where(
+        revision.c.commit.between(_parameter("lowest"), _parameter("highest")),
+        revision.c.number <= _parameter("newest"),
+    )
+)
+NEXT_TIME = _sql(
+    select(func.min(revision.c.committed)).where(
+        revision.c.committed >= _parameter("start"), revision.c.number <= _parameter("newest")
+    )
+)
+DIRECTORIES = _sql(
+    select(path.c.directory)
+    .where(path.c.directory > _parameter("above"), path.c.directory < _parameter("below"))
+    .distinct()
+)
+TOUCHED = _sql(
+    select(path.c.directory, path.c.name)
+    .join_from(version, path)
+    .where(version.c.inode > _parameter("after"), version.c.inode <= _parameter("horizon"))
+)
+
+
+class Reader:
+    """One connection to the index, for reading; not for use by several threads at once.
+
+    Every method raises DatabaseDamaged where the index cannot be read.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._link = directory / LINK
+        self._file = ""
+        self._sqlite: sqlite3.Connection
+        self._open()
+
+    def _open(self) -> None:
+        file = self._link.resolve()
+        if not file.exists():
+            raise DatabaseDamaged("There is no index: `offtracfs sync` builds it.")
+        try:
+            connection = engine(file).raw_connection()
+        except SQLError as error:
+            raise translate(error) from error
+        assert isinstance(connection.driver_connection, sqlite3.Connection)
+        self._pooled = connection  # which would close the other when it is let go
+        self._sqlite, self._file = connection.driver_connection, str(file)
+        with self._translated():
+            self._sqlite.execute("PRAGMA query_only=ON")
+            if self._sqlite.execute("PRAGMA user_version").fetchone()[0] != VERSION:
+                raise DatabaseDamaged("The index is of another version: `offtracfs sync` builds it anew.")
+
+    def close(self) -> None:
+        """Give the connection back."""
+        self._pooled.close()
+
+    def refresh(self) -> None:
+        """Go over to a newer index file, where one has been swapped in."""
+        if str(self._link.resolve()) != self._file and self._link.exists():
+            self.close()
+            self._open()
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise translate(SQLError(None, None, error)) from error
+
+    def _rows(self, statement: str, most: int, **values: Any) -> list[Any]:
+        with self._translated(), closing(self._sqlite.execute(statement, values)) as cursor:
+            return cursor.fetchmany(most)
+
+    def _revision(self, statement: str, **values: Any) -> Revision | None:
+        rows = self._rows(statement, 1, **values)
+        return Revision(*rows[0]) if rows else None
+
+    def head(self) -> Revision | None:
+        """The newest revision that readers see, None before the first sync has ended."""
+        return self._revision(HEAD)
+
+    def revision(self, number: int) -> Revision | None:
+        """A revision by its number, counted from 1 along the branch."""
+        return self._revision(BY_NUMBER, number=number)
+
+    def before(self, end: int, newest: int) -> Revision | None:
+        """The last revision committed before `end` (seconds since 1970 UTC) and not after number `newest`."""
+        return self._revision(BY_TIME, end=end, newest=newest)
+
+    def by_commit(self, prefix: str, newest: int) -> Revision | None:
+        """The one revision whose commit id begins with these hex digits; None where none or several do."""
+        lowest, highest = (bytes.fromhex(prefix.ljust(40, digit)) for digit in "0f")
+        rows = self._rows(BY_COMMIT, 2, lowest=lowest, highest=highest, newest=newest)
+        return Revision(*rows[0]) if len(rows) == 1 else None
+
+    def next_time(self, start: int, newest: int) -> int | None:
+        """When the first revision at or after `start` was committed (seconds since 1970 UTC)."""
+        found: int | None = self._rows(NEXT_TIME, 1, start=start, newest=newest)[0][0]
+        return found
+
+    def find(self, directory: str, name: str, horizon: int) -> Entry | None:
+        """A file by its name, as it stood at a horizon."""
+        rows = self._rows(FIND, 1, directory=directory, name=name, horizon=horizon)
+        return Entry(*rows[0]) if rows else None
+
+    def page(self, directory: str, horizon: int, after: int = 0) -> list[Entry]:
+        """Up to `PAGE` files of a directory at a horizon, behind position `after`."""
+        rows = self._rows(LIST, PAGE, directory=directory, horizon=horizon, after=after)
+        return [Entry(*row) for row in rows]
+
+    def entries(self, directory: str, horizon: int) -> Iterator[Entry]:
+        """All files of a directory at a horizon, a page at a time."""
+        after = 0
+        while page := self.page(directory, horizon, after):
+            yield from page
+            after = page[-1].position
+
+    def directories(self, directory: str, horizon: int) -> list[str]:
+        """Names of the directories in a directory that have some file at a horizon, in order."""
+        found = self._rows(DIRECTORIES, -1, above=directory + "/", below=directory + "0")
+        children = sorted(row[0] for row in found)
+        return [child.removeprefix(directory + "/") for child in children if self.page(child, horizon)]
+
+    def version(self, inode: int) -> Version | None:
+        """What an inode holds, for ever."""
+        rows = self._rows(VERSION_OF, 1, inode=inode)
+        return Version(*rows[0]) if rows else None
+
+    def touched(self, after: int, horizon: int) -> Iterator[tuple[str, str]]:
+        """Directory and name of each file that came, changed or went between two horizons."""
+        with self._translated():
+            yield from self._sqlite.execute(TOUCHED, {"after": after, "horizon": horizon})

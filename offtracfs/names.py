@@ -1,0 +1,159 @@
+"""File names ↔ keys, and "@…" ↔ moments.
+
+A *path* is always the path in the mount: ``ticket/42.json``. Git holds the same file in small trees
+(`git_path`), because each commit costs as much as the trees that it touches are large.
+"""
+
+from __future__ import annotations
+
+import calendar
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, tzinfo
+from hashlib import sha256
+from urllib.parse import quote_plus
+
+SUFFIX = ".json"
+LONGEST_NAME = 255  # bytes: NAME_MAX of Linux' file systems, and of FUSE
+NUMBERED = ("ticket", "changelog")  # the directories whose files git spreads over two levels
+
+_ID = re.compile(r"(0|[1-9][0-9]{0,17})\.json", re.ASCII)
+_SPREAD = re.compile(r"(ticket|changelog)/[0-9]+/[0-9]+/([0-9]+\.json)", re.ASCII)
+
+
+def ticket_path(number: int) -> str:
+    """Path of a ticket's record."""
+    return f"ticket/{number}{SUFFIX}"
+
+
+def changelog_path(number: int) -> str:
+    """Path of a ticket's change log."""
+    return f"changelog/{number}{SUFFIX}"
+
+
+def report_path(number: int) -> str:
+    """Path of a report."""
+    return f"report/{number}{SUFFIX}"
+
+
+def field_path(field: str, name: str) -> str:
+    """Path of one value of a field; `field` is a Trac identifier (``component``), `name` any text."""
+    return f"field/{field}/{file_name(name)}"
+
+
+def file_name(name: str) -> str:
+    """`name` as a file name: ``quote_plus`` and ``.json``, as offtrac had it.
+
+    A name that would be over 255 bytes ends in ``=`` and its SHA-256 instead; no other can end so, since
+    ``quote_plus`` never leaves a ``=``.
+    """
+    quoted = quote_plus(name, errors="surrogatepass")
+    if len(quoted) + len(SUFFIX) <= LONGEST_NAME:
+        return quoted + SUFFIX
+    digest = "=" + sha256(quoted.encode()).hexdigest()
+    kept = quoted[: LONGEST_NAME - len(digest) - len(SUFFIX)]
+    return re.sub("%.?$", "", kept) + digest + SUFFIX
+
+
+def number_of(name: str) -> int | None:
+    """The id in a file name such as ``42.json``, None where there is none."""
+    match = _ID.fullmatch(name)
+    return int(match[1]) if match else None
+
+
+def split(path: str) -> tuple[str, str]:
+    """Directory (``""`` for the top) and name of a path."""
+    directory, _, name = path.rpartition("/")
+    return directory, name
+
+
+def git_path(path: str) -> str:
+    """Where git holds a path: ``ticket/13842.json`` is ``ticket/1/38/13842.json``.
+
+    Two levels of at most 100 entries up to a million tickets: a flat tree of 100,000 makes each commit
+    cost 100–180 ms and 2.4 MB, these 0.24 ms (measured with ``git fast-import``).
+    """
+    directory, name = split(path)
+    number = number_of(name)
+    if directory not in NUMBERED or number is None:
+        return path
+    return f"{directory}/{number // 10_000}/{number // 100 % 100}/{name}"
+
+
+def path_in_git(path: str) -> str:
+    """The inverse of `git_path`."""
+    match = _SPREAD.fullmatch(path)
+    return f"{match[1]}/{match[2]}" if match else path
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """``@2011-04``: from `start` until before `end`, in seconds since 1970 UTC."""
+
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Back:
+    """``@HEAD~3``: so many revisions before the newest."""
+
+    revisions: int
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """``@1f3a9c0``: 7 to 40 hex digits."""
+
+    prefix: str
+
+
+_PERIOD = re.compile(
+    r"@(?P<year>\d{4})(?:-(?P<month>\d\d)(?:-(?P<day>\d\d)"
+    r"(?:T(?P<hour>\d\d)(?:(?P<sep>[:-])(?P<minute>\d\d)"
+    r"(?:(?P=sep)(?P<second>\d\d)(?P<zone>Z|[+-]\d{4})?)?)?)?)?)?",
+    re.ASCII,
+)
+_HEAD = re.compile(r"@HEAD(?:~(\d{1,9}))?", re.ASCII)
+_COMMIT = re.compile(r"@([0-9a-f]{7,40})", re.ASCII)
+
+
+def parse_at(name: str, zone: tzinfo = UTC) -> Period | Back | Commit | None:
+    """What a name such as ``@2011-04-09`` stands for; None where it stands for nothing.
+
+    Dates and times are of `zone` unless they bring their own. What reads as a date is a date.
+    """
+    if match := _PERIOD.fullmatch(name):
+        return _period({key: value for key, value in match.groupdict().items() if value}, zone)
+    if match := _HEAD.fullmatch(name):
+        return Back(int(match[1] or 0))
+    if match := _COMMIT.fullmatch(name):
+        return Commit(match[1])
+    return None
+
+
+def _period(parts: dict[str, str], zone: tzinfo) -> Period | None:
+    parts.pop("sep", None)
+    offset = parts.pop("zone", None)
+    numbers = {unit: int(text) for unit, text in parts.items()}
+    try:
+        if offset:
+            zone = datetime.strptime(offset, "%z").tzinfo or UTC
+        first = datetime(**{"month": 1, "day": 1} | numbers)  # type: ignore[arg-type]  # noqa: DTZ001
+        last = first + _length(first, next(reversed(numbers))) - timedelta(seconds=1)
+        return Period(min(_readings(first, zone)), max(_readings(last, zone)) + 1)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _length(first: datetime, unit: str) -> timedelta:
+    if unit == "year":
+        return timedelta(days=365 + calendar.isleap(first.year))
+    if unit == "month":
+        return timedelta(days=calendar.monthrange(first.year, first.month)[1])
+    return timedelta(**{f"{unit}s": 1})
+
+
+def _readings(wall: datetime, zone: tzinfo) -> list[int]:
+    """A wall clock shows some times twice in autumn, and skips some in spring: both ways to read one."""
+    return [int(wall.replace(tzinfo=zone, fold=fold).timestamp()) for fold in (0, 1)]

@@ -1,0 +1,327 @@
+"""The git repository: append revisions, read blobs and what a commit changed, keep it packed.
+
+pygit2 reads; everything that writes goes through one ``git fast-import`` a sync. Git runs with a fixed
+environment and no configuration but the repository's own, so that a user's settings change nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from hashlib import sha1
+from pathlib import Path
+from typing import IO
+
+import pygit2
+from pygit2.enums import ConfigLevel, ObjectType
+
+from offtracfs.errors import DatabaseDamaged, DatabaseError, DiskFull, NotADatabase
+from offtracfs.names import git_path, path_in_git
+
+BRANCH = "refs/heads/main"
+IMPORT = "refs/offtracfs/import"  # where a sync's commits stand until all of them are there
+NOBODY = "offtracfs"  # the author of what the tracker does not log
+COMMITS_AN_IMPORT = 50_000  # fast-import's memory grows with what it has written (1 KB a commit, measured)
+PACKS = 20  # more than these are repacked
+_ENVIRONMENT = {
+    "GIT_CONFIG_NOSYSTEM": "1",
+    "GIT_CONFIG_GLOBAL": os.devnull,
+    "GIT_TERMINAL_PROMPT": "0",
+    "LC_ALL": "C",
+    "TZ": "UTC",
+}
+_CONFIG = {
+    "core.bare": "true",
+    "core.fsync": "all",  # a power failure after a sync loses nothing of it
+    "core.logAllRefUpdates": "false",
+    "fastimport.unpackLimit": "0",  # always one pack, never thousands of loose objects
+    "gc.auto": "0",  # maintenance is ours, under the writer's lock
+    "pack.threads": "1",
+    "pack.windowMemory": "64m",  # a repack of 100,000 tickets stays under 1 GB
+}
+
+for _level in (ConfigLevel.GLOBAL, ConfigLevel.XDG, ConfigLevel.SYSTEM):
+    pygit2.settings.search_path[_level] = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One file that a commit changed: its path in the mount, and its new blob (20 bytes), None if gone."""
+
+    path: str
+    blob: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """A commit on the branch; times in seconds since 1970 UTC."""
+
+    id: bytes
+    tree: bytes
+    authored: int
+    committed: int
+
+
+class Store:
+    """The repository in a directory, opened; safe to use while another process appends or repacks."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._repository = self._open()
+
+    @classmethod
+    def create(cls, path: Path) -> Store:
+        """A new, empty repository. Raises DatabaseError."""
+        _git(
+            path.parent,
+            "init",
+            "--quiet",
+            "--bare",
+            "--object-format=sha1",
+            "--template=",
+            "-b",
+            "main",
+            path.name,
+        )
+        for name, value in _CONFIG.items():
+            _git(path, "config", name, value)
+        return cls(path)
+
+    def _open(self) -> pygit2.Repository:
+        try:
+            return pygit2.Repository(str(self.path), pygit2.enums.RepositoryOpenFlag.BARE)
+        except pygit2.GitError as error:
+            raise NotADatabase(f"There is no usable git repository in {self.path}: {error}.") from error
+
+    def head(self) -> bytes | None:
+        """Id of the newest commit, None while there is none."""
+        try:
+            target = self._repository.references[BRANCH].target
+        except KeyError:
+            return None
+        assert isinstance(target, pygit2.Oid)
+        return target.raw
+
+    def _read(self, oid: bytes) -> tuple[int, bytes]:
+        for attempt in (1, 2):
+            try:
+                return self._repository.odb.read(pygit2.Oid(raw=oid))
+            except (KeyError, pygit2.GitError) as error:
+                if attempt == 2:
+                    raise DatabaseDamaged(f"The git object {oid.hex()} cannot be read: {error}.") from error
+                self._repository = self._open()  # a repack may have moved it to a pack not yet seen
+        raise AssertionError
+
+    def blob(self, oid: bytes) -> bytes:
+        """Contents of a blob. Raises DatabaseDamaged where it is missing or damaged."""
+        return self._read(oid)[1]
+
+    def size(self, oid: bytes) -> int:
+        """Bytes in a blob, without reading them. Raises DatabaseDamaged."""
+        try:
+            return int(self._repository.odb.read_header(pygit2.Oid(raw=oid))[1])
+        except (KeyError, pygit2.GitError):
+            return len(self.blob(oid))
+
+    def commit(self, oid: bytes) -> tuple[Commit, bytes | None]:
+        """A commit, and the id of the one before it. Raises DatabaseDamaged."""
+        self._read(oid)
+        commit = self._repository[pygit2.Oid(raw=oid)].peel(pygit2.Commit)
+        parents = commit.parent_ids
+        found = Commit(oid, commit.tree_id.raw, commit.author.time, commit.commit_time)
+        return found, parents[0].raw if parents else None
+
+    def commits(self, after: bytes | None) -> Iterator[Commit] | None:
+        """The commits after one, oldest first; all of them after None; None where it is not on the branch."""
+        ids, oid = bytearray(), self.head()
+        while oid is not None and oid != after:
+            ids += oid
+            oid = self.commit(oid)[1]
+        if oid != after:
+            return None
+        return (self.commit(bytes(ids[at : at + 20]))[0] for at in range(len(ids) - 20, -1, -20))
+
+    def changes(self, before: bytes | None, after: bytes | None, prefix: str = "") -> Iterator[Change]:
+        """What differs between two trees, in git's order; descends only where they differ."""
+        old, new = self._entries(before), self._entries(after)
+        for name in sorted(old.keys() | new.keys()):
+            was, now = old.get(name), new.get(name)
+            if was == now:
+                continue
+            path = prefix + name
+            was_tree, now_tree = (
+                item[1] if item and item[0] == ObjectType.TREE else None for item in (was, now)
+            )
+            if was_tree or now_tree:
+                yield from self.changes(was_tree, now_tree, path + "/")
+            if now and not now_tree:
+                yield Change(path_in_git(path), now[1])
+            elif was and not was_tree and not now:
+                yield Change(path_in_git(path), None)
+
+    def _entries(self, tree: bytes | None) -> dict[str, tuple[int, bytes]]:
+        if tree is None:
+            return {}
+        self._read(tree)
+        found = self._repository[pygit2.Oid(raw=tree)].peel(pygit2.Tree)
+        return {entry.name or "": (entry.type, entry.id.raw) for entry in found}
+
+    @contextmanager
+    def writer(self) -> Iterator[Writer]:
+        """Append commits: all that the block wrote is on the branch after it, or, if it raised, nothing."""
+        before = self.head()
+        writer = Writer(self.path, before)
+        try:
+            yield writer
+            writer.finish()
+        except BaseException:
+            writer.abandon()
+            raise
+        if writer.head is not None and writer.head != before:
+            old = before.hex() if before else "0" * 40
+            moves = f"update {BRANCH} {writer.head.hex()} {old}\ndelete {IMPORT}\n"
+            _git(self.path, "update-ref", "--stdin", stdin=moves.encode())
+
+    def maintain(self, *, packs: int = PACKS) -> bool:
+        """Repack where there are more than `packs` packs; only under the writer's lock. True if it did."""
+        found = len(list((self.path / "objects" / "pack").glob("*.pack")))
+        if found <= packs:
+            return False
+        _git(self.path, "repack", "-d", "-q", "--geometric=2", "--write-midx")
+        _git(self.path, "commit-graph", "write", "--reachable")
+        _git(self.path, "prune", "--expire=1.day.ago")
+        return True
+
+    def check(self) -> list[str]:
+        """What ``git fsck --strict`` finds, a line each."""
+        command = ["git", "fsck", "--strict", "--full", "--no-progress", "--no-dangling"]
+        done = subprocess.run(command, env=_environment(self.path), capture_output=True, check=False)
+        return (done.stdout + done.stderr).decode(errors="replace").splitlines()
+
+
+class Writer:
+    """A run of ``git fast-import``, started afresh now and then."""
+
+    def __init__(self, path: Path, head: bytes | None) -> None:
+        self._path = path
+        self._process: subprocess.Popen[bytes] | None = None
+        self._commits = 0
+        self.head = head
+
+    def blob(self, data: bytes) -> bytes:
+        """Store some contents; their id (20 bytes), for a commit to come."""
+        self._write(b"blob\ndata %d\n%b\n" % (len(data), data))
+        return sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).digest()
+
+    def commit(
+        self, *, author: str, authored: int, committed: int, message: str, files: Mapping[str, bytes | None]
+    ) -> None:
+        """Append a commit that sets `files`: path → blob id, None to delete.
+
+        Times are in seconds since 1970 UTC; git has none before that. `author` is as the tracker says it.
+        """
+        if self._commits >= COMMITS_AN_IMPORT:
+            self.finish()
+        lines = [
+            b"commit " + IMPORT.encode(),
+            b"author %b %d +0000" % (_identity(author), max(authored, 0)),
+            b"committer %b %d +0000" % (_identity(NOBODY), max(committed, 0)),
+        ]
+        text = message.replace("\0", "").encode("utf-8", "replace")
+        lines.append(b"data %d\n%b" % (len(text), text))
+        if self._process is None or self._commits == 0:
+            lines += [b"from " + self.head.hex().encode()] if self.head else []
+        for path, blob in files.items():
+            name = git_path(path).encode()
+            lines.append(b"M 100644 %b %b" % (blob.hex().encode(), name) if blob else b"D " + name)
+        self._write(b"\n".join(lines) + b"\n\n")
+        self._commits += 1
+
+    def _write(self, data: bytes) -> None:
+        if self._process is None:
+            _git(self._path, "update-ref", "-d", IMPORT)
+            self._process = subprocess.Popen(
+                ["git", "fast-import", "--quiet", "--done", "--force", "--date-format=raw"],
+                env=_environment(self._path),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                process_group=0,  # a Ctrl-C is for us: we end it
+            )
+            self._commits = 0
+        try:
+            _pipe(self._process).write(data)
+        except BrokenPipeError:
+            self._end()
+
+    def finish(self) -> None:
+        """End this fast-import; `head` is then the last commit. Raises DatabaseError, DiskFull."""
+        if self._process is None:
+            return
+        try:
+            _pipe(self._process).write(b"done\n")
+            _pipe(self._process).flush()
+        except BrokenPipeError:
+            pass
+        self._end()
+        if self._commits:
+            self.head = bytes.fromhex(_git(self._path, "rev-parse", "--verify", IMPORT).decode().strip())
+
+    def _end(self) -> None:
+        assert self._process is not None
+        process, self._process = self._process, None
+        try:
+            _, said = process.communicate()
+        except BrokenPipeError:
+            said = process.stderr.read() if process.stderr else b""
+            process.wait()
+        if process.returncode:
+            raise _failed("git fast-import", said)
+
+    def abandon(self) -> None:
+        """End this fast-import and let go of what it has written."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.communicate()
+            self._process = None
+
+
+def _pipe(process: subprocess.Popen[bytes]) -> IO[bytes]:
+    assert process.stdin is not None
+    return process.stdin
+
+
+def _identity(author: str) -> bytes:
+    """An author as git wants it. Trac's are a login, a name, an address, ``Name <address>``, or nothing."""
+    match = re.fullmatch(r"([^<>]*)<([^<>]*)>\s*", author)
+    name, address = match.groups() if match else (author, "")
+    name, address = (" ".join(re.sub(r"[<>\x00-\x1f\x7f]", " ", part).split()) for part in (name, address))
+    return f"{name or address or 'unknown'} <{address.replace(' ', '')}>".encode("utf-8", "replace")
+
+
+def _environment(path: Path) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    return kept | _ENVIRONMENT | {"GIT_DIR": str(path)}
+
+
+def _git(path: Path, *arguments: str, stdin: bytes = b"") -> bytes:
+    environment = _environment(path)
+    if arguments[0] == "init":
+        del environment["GIT_DIR"]
+    cwd = path if path.is_dir() else path.parent
+    command = ["git", *arguments]
+    done = subprocess.run(command, cwd=cwd, env=environment, input=stdin, capture_output=True, check=False)
+    if done.returncode:
+        raise _failed("git " + arguments[0], done.stderr)
+    return done.stdout
+
+
+def _failed(what: str, said: bytes) -> DatabaseError:
+    text = " ".join(said.decode(errors="replace").split())[:300]
+    if "No space left" in text or "Disk quota exceeded" in text:
+        return DiskFull(f"The disk is full: {what} could not write.")
+    return DatabaseError(f"{what} failed: {text or 'it said nothing'}.")
