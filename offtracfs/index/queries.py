@@ -156,9 +156,9 @@ class Reader:
         except sqlite3.Error as error:
             raise translate(SQLError(None, None, error)) from error
 
-    def _rows(self, statement: str, most: int, **values: Any) -> list[Any]:
+    def _rows(self, statement: str, most: int | None, **values: Any) -> list[Any]:
         with self._translated(), closing(self._sqlite.execute(statement, values)) as cursor:
-            return cursor.fetchmany(most)
+            return cursor.fetchall() if most is None else cursor.fetchmany(most)
 
     def _revision(self, statement: str, **values: Any) -> Revision | None:
         rows = self._rows(statement, 1, **values)
@@ -197,16 +197,15 @@ class Reader:
         rows = self._rows(LIST, PAGE, directory=directory, horizon=horizon, after=after)
         return [Entry(*row) for row in rows]
 
-    def entries(self, directory: str, horizon: int) -> Iterator[Entry]:
-        """All files of a directory at a horizon, a page at a time."""
-        after = 0
+    def entries(self, directory: str, horizon: int, after: int = 0) -> Iterator[Entry]:
+        """All files of a directory at a horizon behind position `after`, read a page at a time."""
         while page := self.page(directory, horizon, after):
             yield from page
             after = page[-1].position
 
     def directories(self, directory: str, horizon: int) -> list[str]:
         """Names of the directories in a directory that have some file at a horizon, in order."""
-        found = self._rows(DIRECTORIES, -1, above=directory + "/", below=directory + "0")
+        found = self._rows(DIRECTORIES, None, above=directory + "/", below=directory + "0")
         children = sorted(row[0] for row in found)
         return [child.removeprefix(directory + "/") for child in children if self.page(child, horizon)]
 

@@ -1,0 +1,194 @@
+"""One directory, one tracker: store + index + settings + state + the writer's lock.
+
+config.toml     what it is a copy of; for its owner to edit
+git/            every state that the tracker had (offtracfs.store)
+index.db        derived from it (offtracfs.index)
+spool.db        what a sync has fetched and not yet brought into git (offtracfs.spool)
+state.json      how the last sync ended
+lock            held, and signed, by the one process that writes
+mounts/         a file a mount: where, and which processes
+log/            what the processes of a mount had to say
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, fields
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from offtracfs import index
+from offtracfs.errors import DatabaseBusy, DatabaseDamaged, DatabaseError, DiskFull, NotADatabase, UsageError
+from offtracfs.store import Store
+
+INTERVAL = 60.0  # seconds between two syncs
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What ``config.toml`` says. Raises UsageError where it cannot be."""
+
+    url: str
+    user: str = ""
+    password_command: str = ""  # its first line of output is the password
+    timezone: str = "UTC"  # of the dates in "@…"
+    interval: float = INTERVAL  # seconds
+
+    def __post_init__(self) -> None:
+        for item in fields(self):
+            wanted = (int, float) if item.name == "interval" else str
+            if not isinstance(getattr(self, item.name), wanted):
+                raise UsageError(
+                    f"config.toml: {item.name} is not {'a number' if wanted != str else 'text'}."
+                )
+        if not 1 <= self.interval <= 31 * 86400:
+            raise UsageError("config.toml: interval is not between 1 second and a month.")
+        _ = self.zone
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The time zone. Raises UsageError where the system knows none of that name."""
+        try:
+            return ZoneInfo(self.timezone)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            raise UsageError(f"config.toml: no time zone is called {self.timezone!r}.") from None
+
+
+@dataclass(slots=True)
+class State:
+    """How the last sync ended; moments are ISO text in UTC, "" for never."""
+
+    ended: str = ""  # the last sync, however it ended
+    succeeded: str = ""  # the last one that did all it should
+    swept: str = ""  # the last one that looked at everything
+    settled: int = (
+        0  # seconds since 1970 UTC, by the tracker's clock: nothing before that can come in any more
+    )
+    error: str = ""  # one sentence, where the last one failed
+    problems: list[str] = field(default_factory=list)  # what it had to leave out
+
+
+class Database:
+    """A database directory, opened for reading; `writing` is the way to write."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.settings = _read_settings(path / "config.toml")
+        self.store = Store(path / "git")
+
+    @classmethod
+    def create(cls, path: Path, settings: Settings) -> Database:
+        """A new, empty database; all of it or, where something fails, nothing.
+
+        Raises UsageError where something is in that place already, DiskFull, DatabaseError.
+        """
+        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+            raise UsageError(f"{path} is there already and not empty: choose another place with --db.")
+        part = path.with_name(path.name + ".part")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            shutil.rmtree(part, ignore_errors=True)
+            part.mkdir(mode=0o700)
+            Store.create(part / "git")
+            write(part / "config.toml", _settings_text(settings).encode())
+            part.replace(path)
+        except OSError as error:
+            raise cannot_write(path, error) from error
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
+        return cls(path)
+
+    def reader(self) -> index.Reader:
+        """A reader of the index, which is built first where it is missing or of no use.
+
+        Raises DatabaseDamaged where it cannot be, DatabaseBusy where another process is at it.
+        """
+        try:
+            return index.Reader(self.path)
+        except DatabaseDamaged:
+            with self.writing("building the index"):
+                index.catch_up(self.path, self.store)
+            return index.Reader(self.path)
+
+    @contextmanager
+    def writing(self, purpose: str) -> Iterator[None]:
+        """Be the one writer. Raises DatabaseBusy, naming who is, where another process is."""
+        with (self.path / "lock").open("a+") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                lock.seek(0)
+                holder = lock.read().strip() or "another process"
+                raise DatabaseBusy(f"{self.path} is being written by {holder}: try again later.") from None
+            lock.truncate(0)
+            lock.write(f"process {os.getpid()} ({purpose}, since {datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ})\n")
+            lock.flush()
+            yield
+            lock.truncate(0)
+
+    def state(self) -> State:
+        """How the last sync ended; a new State where none has, or where the file cannot be read."""
+        try:
+            known = json.loads((self.path / "state.json").read_bytes())
+            return State(**{item.name: known[item.name] for item in fields(State) if item.name in known})
+        except (OSError, ValueError, TypeError):
+            return State()
+
+    def save(self, state: State) -> None:
+        """Keep the state. Raises DiskFull, DatabaseError."""
+        write(self.path / "state.json", json.dumps(asdict(state), indent=1).encode() + b"\n")
+
+
+def write(path: Path, data: bytes) -> None:
+    """Replace a file's contents in one step that a crash cannot halve. Raises DiskFull, DatabaseError."""
+    fresh = path.with_name(path.name + ".new")
+    try:
+        with fresh.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(path)
+    except OSError as error:
+        fresh.unlink(missing_ok=True)
+        raise cannot_write(path, error) from error
+
+
+def cannot_write(path: Path, error: OSError) -> DatabaseError:
+    """What an error while writing means to a user."""
+    if error.errno in (28, 122):  # ENOSPC, EDQUOT
+        return DiskFull(f"The disk is full: {path} could not be written.")
+    return DatabaseError(f"{path} could not be written: {error.strerror}.")
+
+
+def _read_settings(file: Path) -> Settings:
+    try:
+        found: dict[str, Any] = tomllib.loads(file.read_text())
+    except (FileNotFoundError, NotADirectoryError):
+        raise NotADatabase(
+            f"There is no offtracfs database in {file.parent}: `offtracfs init URL` makes one."
+        ) from None
+    except (OSError, ValueError) as error:
+        raise DatabaseDamaged(f"{file} cannot be read: {error}.") from None
+    unknown = found.keys() - {item.name for item in fields(Settings)}
+    if unknown:
+        raise UsageError(f"{file}: there is no setting called {min(unknown)!r}.")
+    if "url" not in found:
+        raise UsageError(f"{file}: url is missing.")
+    return Settings(**found)
+
+
+def _settings_text(settings: Settings) -> str:
+    lines = ["# This directory is an offtracfs database. `man offtracfs` explains the settings."]
+    for item in fields(settings):
+        value = getattr(settings, item.name)
+        text = f"{item.name} = {json.dumps(value)}"
+        lines.append(text if value != item.default else f"# {text}")
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,242 @@
+"""What the mount looks like, as plain Python: nodes, names, "@…". No FUSE in it.
+
+    /                       Directory("", "")         the tracker as it stands
+    /db.json                File
+    /ticket/                Directory("", "ticket")
+    /@2011-04-09/ticket/    Directory("@2011-04-09", "ticket")
+    /@/                     Directory("@", "")        the days on which something changed
+    /@/2011-04-09           Link("../@2011-04-09")
+
+A `Directory` is a place; what it shows is decided when it is used, by the revision that its "@…" stands
+for at that time. A `File` is one immutable version: its inode says for ever what it holds, wherever it
+appears (see `offtracfs.index.schema`).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, tzinfo
+from functools import lru_cache
+from typing import NamedTuple
+
+from offtracfs.index import Reader, Revision
+from offtracfs.names import Back, Commit, Period, parse_at
+
+DAYS = "@"
+ALWAYS = ("changelog", "field", "report", "ticket")  # directories that are there even when empty
+BEHIND_DIRECTORIES = 1 << 20  # positions up to here are directories', in a listing
+CACHED_BLOBS = 16  # a reader asks for a large file in pieces
+
+
+class Directory(NamedTuple):
+    """A directory: the "@…" through which it is reached ("" for the present), and its path below that."""
+
+    at: str
+    path: str
+
+    def child(self, name: str) -> Directory:
+        """The directory of that name in this one."""
+        return Directory(self.at, f"{self.path}/{name}" if self.path else name)
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """One version of a file; bytes, and seconds since 1970 UTC."""
+
+    inode: int
+    size: int
+    mtime: int
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A symbolic link; `mtime` in seconds since 1970 UTC."""
+
+    target: str
+    mtime: int
+
+
+Node = Directory | File | Link
+
+
+class Named(NamedTuple):
+    """A node in a listing; `position` is greater than 0 and grows along it."""
+
+    position: int
+    name: str
+    node: Node
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """An opened directory: it goes on showing the revision that it was opened at."""
+
+    directory: Directory
+    revision: Revision | None
+
+
+class Tree:
+    """The nodes of one database, as `reader` has them and as of its last `refresh`.
+
+    `blob` gives the contents of a git blob. `settled` is the moment (seconds since 1970 UTC) before which
+    nothing can change any more. Methods may raise DatabaseDamaged.
+    """
+
+    root = Directory("", "")
+
+    def __init__(
+        self,
+        reader: Reader,
+        blob: Callable[[bytes], bytes],
+        *,
+        zone: tzinfo = UTC,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._reader = reader
+        self._blob = lru_cache(CACHED_BLOBS)(blob)
+        self._zone = zone
+        self._clock = clock
+        self.settled = 0
+        self.head = reader.head()
+
+    def refresh(self, settled: int) -> Revision | None:
+        """Go over to what has been published since; the head as it was before."""
+        before, self.settled = self.head, settled
+        self._reader.refresh()
+        self.head = self._reader.head()
+        return before
+
+    def moves(self, at: str) -> bool:
+        """Whether "@…" may come to stand for another revision than it does now."""
+        match parse_at(at, self._zone):
+            case Period(end=end):
+                return end > self.settled
+            case Commit():
+                return False
+            case _:
+                return True
+
+    def revision(self, at: str) -> Revision | None:
+        """The revision that "@…" stands for ("" is the head); None where there is none."""
+        if self.head is None or not at:
+            return self.head
+        match parse_at(at, self._zone):
+            case Period(start, end) if start <= self._clock():
+                return self._reader.before(end, self.head.number)
+            case Back(revisions):
+                return self._reader.revision(self.head.number - revisions)
+            case Commit(prefix):
+                return self._reader.by_commit(prefix, self.head.number)
+            case _:
+                return None
+
+    def exists(self, directory: Directory) -> bool:
+        """Whether there is such a directory now."""
+        return self._holds(self.open(directory))
+
+    def _holds(self, listing: Listing) -> bool:
+        directory, revision = listing.directory, listing.revision
+        if directory.at == DAYS:
+            return not directory.path
+        if directory.at and revision is None:
+            return False
+        top, _, below = directory.path.partition("/")
+        if not below:
+            return top in ("", *ALWAYS)
+        return revision is not None and below in self._reader.directories(top, revision.horizon)
+
+    def open(self, directory: Directory) -> Listing:
+        """The directory as it stands, to be listed."""
+        return Listing(directory, self.head if directory.at == DAYS else self.revision(directory.at))
+
+    def lookup(self, directory: Directory, name: str) -> Node | None:
+        """What has that name in a directory; None where nothing has."""
+        if directory.at == DAYS:
+            return self._day(name)
+        if directory == self.root and name.startswith("@"):
+            place = Directory(name, "")
+            return place if self.exists(place) else None
+        revision = self.revision(directory.at)
+        if revision and (entry := self._reader.find(directory.path, name, revision.horizon)):
+            return File(entry.inode, entry.size, entry.mtime)
+        child = directory.child(name)
+        return child if self._holds(Listing(child, revision)) else None
+
+    def entries(self, listing: Listing, after: int = 0) -> Iterator[Named]:
+        """What an opened directory shows behind a position: directories first, then files as they came.
+
+        No "@…" is listed: whoever walks the tree would walk all of history.
+        """
+        directory, revision = listing.directory, listing.revision
+        if directory.at == DAYS:
+            yield from self._days(listing, after)
+            return
+        for position, name in enumerate(self.directories(listing), 1):
+            if position > after:
+                yield Named(position, name, directory.child(name))
+        if revision:
+            behind = max(after - BEHIND_DIRECTORIES, 0)
+            for entry in self._reader.entries(directory.path, revision.horizon, behind):
+                file = File(entry.inode, entry.size, entry.mtime)
+                yield Named(BEHIND_DIRECTORIES + entry.position, entry.name, file)
+
+    def directories(self, listing: Listing) -> tuple[str, ...] | list[str]:
+        """Names of the directories in an opened directory, in order."""
+        directory, revision = listing.directory, listing.revision
+        if directory.at == DAYS:
+            return ()
+        if not directory.path:
+            return ALWAYS
+        return self._reader.directories(directory.path, revision.horizon) if revision else ()
+
+    def mtime(self, listing: Listing) -> int:
+        """When something below an opened directory last changed, in seconds since 1970 UTC."""
+        return listing.revision.committed if listing.revision else 0
+
+    def file(self, inode: int) -> File | None:
+        """The file version with that number."""
+        version = self._reader.version(inode)
+        return File(inode, version.size, version.mtime) if version else None
+
+    def read(self, inode: int) -> bytes:
+        """All that a file version holds. Raises DatabaseDamaged where git cannot give it."""
+        version = self._reader.version(inode)
+        return self._blob(version.blob) if version and version.blob else b""
+
+    def touched(self, before: Revision | None) -> Iterator[tuple[str, str]]:
+        """Path of the directory, and name, of all that came, changed or went since an earlier head."""
+        if self.head is None:
+            return
+        directories = set()
+        for directory, name in self._reader.touched(before.horizon if before else 0, self.head.horizon):
+            yield directory, name
+            directories.add(directory)
+        for directory in directories:
+            above, _, name = directory.rpartition("/")
+            if above:
+                yield above, name
+
+    def _day(self, name: str) -> Link | None:
+        try:
+            start = datetime.strptime(name, "%Y-%m-%d").replace(tzinfo=self._zone)
+        except ValueError:
+            return None
+        if self.head is None or name != f"{start:%Y-%m-%d}":
+            return None
+        found = self._reader.next_time(int(start.timestamp()), self.head.number)
+        end = start + timedelta(days=1)
+        return Link(f"../@{name}", found) if found is not None and found < end.timestamp() else None
+
+    def _days(self, listing: Listing, after: int) -> Iterator[Named]:
+        if listing.revision is None:
+            return
+        start = 0
+        if after:
+            start = int((datetime.fromordinal(after).replace(tzinfo=self._zone) + timedelta(1)).timestamp())
+        while (found := self._reader.next_time(start, listing.revision.number)) is not None:
+            day = datetime.fromtimestamp(found, self._zone).replace(hour=0, minute=0, second=0)
+            name = f"{day:%Y-%m-%d}"
+            yield Named(day.toordinal(), name, Link(f"../@{name}", found))
+            start = int((day.replace(fold=0) + timedelta(days=1)).timestamp())
