@@ -1,0 +1,78 @@
+"""A Trac as a `Tracker`."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Collection, Mapping
+from contextlib import AbstractAsyncContextManager
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+
+from offtracfs.errors import TrackerError
+from offtracfs.trackers import Metadata, Missing, Ticket
+from offtracfs.trackers.trac import batches
+from offtracfs.trackers.trac.http import Credentials, Http
+from offtracfs.trackers.trac.rpc import Rpc, find
+
+
+class TracTracker:
+    """One Trac, as one user sees it. Made by `connect`; every method may raise TrackerError."""
+
+    def __init__(self, rpc: Rpc, methods: frozenset[str]) -> None:
+        self.problems: list[str] = []
+        self.exact_text = rpc.codec.exact_text
+        self._rpc = rpc
+        self._http = rpc.http
+        self._methods = methods
+
+    @property
+    def requests(self) -> int:
+        """How many HTTP requests were made so far."""
+        return self._http.requests
+
+    def now(self) -> datetime:
+        """The server's clock (UTC), as of its last answer."""
+        return self._http.date or datetime.now(UTC)
+
+    async def ids(self) -> list[int]:
+        """The ids of all tickets that can be seen, ascending. One request."""
+        # Without "max=0" a query stops at a page, and without a constraint of its own it hides closed ones.
+        return _ids(await self._rpc.call("ticket.query", "max=0&order=id"))
+
+    async def changed_since(self, moment: datetime) -> list[int]:
+        """Ids of the tickets changed at or after `moment`, and of those with new attachments since."""
+        return _ids(await self._rpc.call("ticket.getRecentChanges", moment))
+
+    def tickets(
+        self, numbers: Collection[int]
+    ) -> AbstractAsyncContextManager[AsyncIterator[Ticket | Missing]]:
+        """Each of `numbers` once, in any order, in batches behind the scenes."""
+        return batches.tickets(self._rpc, numbers)
+
+    async def aclose(self) -> None:
+        """Give back the connections."""
+        await self._http.aclose()
+
+
+def _ids(value: Any) -> list[int]:
+    """`value` as ascending ids. Raises TrackerError if it is no list of ids."""
+    if not isinstance(value, list) or not all(isinstance(item, int) for item in value):
+        raise TrackerError("The tracker's list of tickets is not a list of numbers.")
+    return sorted(set(value))
+
+
+async def connect(
+    url: str, credentials: Credentials | None = None, *, transport: httpx.AsyncBaseTransport | None = None
+) -> TracTracker:
+    """The Trac at `url`, once its RPC plugin has answered.
+
+    Raises UsageError for an address that is none or holds a password, and TrackerError where there is no
+    plugin, the login is refused, the permission XML_RPC is missing, or nothing answers.
+    """
+    http = Http(url, credentials, transport)
+    try:
+        return TracTracker(*await find(http))
+    except BaseException:
+        await http.aclose()
+        raise

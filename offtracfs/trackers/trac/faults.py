@@ -1,0 +1,60 @@
+"""What can go wrong with one answer, and how a server's own words are quoted."""
+
+from __future__ import annotations
+
+import unicodedata
+
+from offtracfs.errors import TrackerError, Unreachable
+
+LONGEST_QUOTE = 200  # characters of a server's text in a message
+
+
+class Unusable(TrackerError):
+    """This answer cannot be used; one to a smaller question may be."""
+
+
+class CutShort(Unusable, Unreachable):
+    """The answer stopped on its way, or took too long."""
+
+
+class Busy(Unreachable):
+    """The server cannot answer now; `wait` is the seconds that it asks us to wait."""
+
+    def __init__(self, message: str, wait: float) -> None:
+        asked = f" It asks us to wait {wait:.0f} seconds." if wait else ""
+        super().__init__(f"{message}{asked} Try again later.")
+        self.wait = wait
+
+
+class Fault(TrackerError):
+    """An RPC method's own error. `code` is the plugin's: 403, 404, a JSON-RPC number, or 0 if it told none."""
+
+    def __init__(self, code: int, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+    @property
+    def gone(self) -> bool:
+        """Whether it says that the thing asked for is not there, or not ours to see.
+
+        The text decides where there is no code: in an XML-RPC multicall the plugin drops it (seen).
+        """
+        text = str(self)
+        return self.code in (403, 404) or "does not exist" in text or "privileges are required" in text
+
+    @property
+    def forbidden(self) -> bool:
+        """Whether it says that a permission is missing."""
+        return self.code == 403 or "privileges are required" in str(self)
+
+    @property
+    def anonymous(self) -> bool:
+        """Whether the plugin saw no user although one is needed (its own words, at ``/login/rpc``)."""
+        return "Authentication information not available" in str(self)
+
+
+def quoted(text: str) -> str:
+    """A server's text as it may stand in a message: one line, no control or direction marks, not long."""
+    line = " ".join(text.split())
+    clean = "".join(char for char in line if not unicodedata.category(char).startswith("C"))
+    return clean if len(clean) <= LONGEST_QUOTE else clean[: LONGEST_QUOTE - 1] + "…"

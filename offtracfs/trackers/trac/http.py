@@ -1,0 +1,291 @@
+"""HTTP to one tracker: limits on time and size, retries, logging in, and the server's clock.
+
+No redirect is ever followed, and every address is built from the tracker's own: credentials and cookies
+go to no one else.
+"""
+
+from __future__ import annotations
+
+import re
+import ssl
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import urljoin
+
+import httpx
+import trio
+
+from offtracfs.errors import LoginRefused, NotATracker, TrackerError, Unreachable, UsageError
+from offtracfs.trackers.trac.faults import Busy, CutShort, Unusable, quoted
+from offtracfs.trackers.trac.pages import Form, login_form
+
+PAUSES = (0.5, 1.0, 2.0)  # seconds between two tries
+LONGEST_PAUSE = 60.0  # seconds that a Retry-After may ask for
+DEADLINE = 300.0  # seconds for one question, tries and pauses included
+STREAM_DEADLINE = 1800.0  # seconds for one streamed answer
+LIMIT = 32 * 2**20  # bytes of an answer that is held in memory
+STREAM_LIMIT = 2**31  # bytes of a streamed answer
+TIMEOUT = httpx.Timeout(120, connect=20)  # seconds without a byte
+BUSY = (429, 502, 503, 504)
+_ENDPOINT = re.compile(r"(/login)?/(rpc|xmlrpc|jsonrpc)$|/login$")
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """Who we are to the tracker; a `password` of None means that none was found."""
+
+    user: str
+    password: str | None = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A whole answer."""
+
+    status: int
+    headers: httpx.Headers
+    body: bytes
+
+    @property
+    def text(self) -> str:
+        """The body as UTF-8, which is all that Trac sends, without a byte order mark."""
+        return self.body.decode("utf-8-sig", "replace")
+
+    @property
+    def html(self) -> bool:
+        """Whether it is a page for people."""
+        return "html" in self.headers.get("content-type", "")
+
+
+class Http:
+    """Requests to one tracker at `url`. `requests` counts them, `date` is the server's clock when it last spoke."""
+
+    def __init__(
+        self,
+        url: str,
+        credentials: Credentials | None = None,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        self.url = checked_url(url)
+        self.credentials = credentials
+        self.requests = 0
+        self.date: datetime | None = None
+        self._signed_in = credentials is None
+        self._client = httpx.AsyncClient(
+            transport=transport,
+            timeout=TIMEOUT,
+            follow_redirects=False,
+            headers={"User-Agent": "offtracfs", "Accept-Language": "en"},
+            auth=_basic(credentials),
+        )
+
+    async def ask(self, method: str, path: str, *, patient: bool = True, **request: Any) -> Answer:
+        """The answer to one request; `request` is passed to httpx.
+
+        A busy, broken or unreachable server is asked again after growing pauses, in DEADLINE at most.
+        `patient=False` takes a failure that a smaller question might avoid (Unusable) at its first word.
+        Any other status comes back as it is. Raises Unreachable, Unusable.
+        """
+        with self._within(DEADLINE):
+            for pause in PAUSES:
+                try:
+                    return await self._once(method, path, request)
+                except TrackerError as error:
+                    wait = _wait(error, pause, patient)
+                    if wait is None:
+                        raise
+                    await trio.sleep(wait)
+            return await self._once(method, path, request)
+
+    async def _once(self, method: str, path: str, request: dict[str, Any]) -> Answer:
+        async with self._open(method, path, request) as response:
+            body = b"".join([chunk async for chunk in self._chunks(response, LIMIT)])
+        answer = Answer(response.status_code, response.headers, body)
+        if answer.status in BUSY:
+            raise Busy(f"{self.url} is too busy to answer ({answer.status}).", _retry_after(answer.headers))
+        if answer.status == HTTPStatus.INTERNAL_SERVER_ERROR:
+            raise Unusable(f"{self.url} reports an error of its own (500): {_gist(answer)}")
+        return answer
+
+    @asynccontextmanager
+    async def stream(self, path: str, **request: Any) -> AsyncIterator[tuple[int, AsyncIterator[bytes]]]:
+        """The status and the bytes of a GET as they come, for answers as long as the tracker is large."""
+        await self.sign_in()
+        with self._within(STREAM_DEADLINE):
+            async with self._open("GET", path, request) as response:
+                yield response.status_code, self._chunks(response, STREAM_LIMIT)
+
+    async def page(self, path: str, *, patient: bool = True, **request: Any) -> Answer:
+        """GET of what Trac shows in a browser, as the user."""
+        await self.sign_in()
+        return await self.ask("GET", path, patient=patient, **request)
+
+    @asynccontextmanager
+    async def _open(self, method: str, path: str, request: dict[str, Any]) -> AsyncIterator[httpx.Response]:
+        self.requests += 1
+        with self._explained():
+            async with self._client.stream(method, f"{self.url}/{path}", **request) as response:
+                self._set_clock(response)
+                yield response
+
+    async def _chunks(self, response: httpx.Response, limit: int) -> AsyncIterator[bytes]:
+        size = 0
+        async for chunk in response.aiter_bytes():
+            size += len(chunk)
+            if size > limit:
+                raise Unusable(f"{self.url} sent an answer of over {limit // 2**20} MB.")
+            yield chunk
+
+    def _set_clock(self, response: httpx.Response) -> None:
+        try:
+            self.date = parsedate_to_datetime(response.headers["date"]).astimezone(UTC)
+        except (KeyError, ValueError, OverflowError):
+            pass
+
+    @contextmanager
+    def _within(self, seconds: float) -> Iterator[None]:
+        try:
+            with trio.fail_after(seconds):
+                yield
+        except trio.TooSlowError:
+            raise CutShort(f"{self.url} did not answer within {seconds:.0f} seconds.") from None
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Turns what httpx raises into this project's errors."""
+        try:
+            yield
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError) as error:
+            if cause := _tls(error):
+                raise Unreachable(f"No trusted connection to {self.url}: {_tls_words(cause)}") from cause
+            raise Unreachable(
+                f"{self.url} cannot be reached ({quoted(str(error)) or 'no answer'}):"
+                " check the address and the network."
+            ) from error
+        except httpx.TimeoutException as error:
+            raise CutShort(f"{self.url} did not answer in time.") from error
+        except httpx.HTTPError as error:
+            raise CutShort(f"{self.url} broke off its answer: {quoted(str(error))}.") from error
+
+    async def sign_in(self, *, again: bool = False) -> None:
+        """Gets the cookie by which Trac knows a browser; nothing to do without credentials.
+
+        Trac gives it at ``/login`` to whom HTTP Basic let in; the AccountManager plugin shows a form there.
+        Raises LoginRefused.
+        """
+        if self.credentials is None or (self._signed_in and not again):
+            return
+        answer = await self.ask("GET", "login")
+        check_login(self.url, answer, self.credentials)
+        if answer.status == HTTPStatus.OK and (form := login_form(answer.text)):
+            await self._submit(form)
+        self._signed_in = True
+
+    async def _submit(self, form: Form) -> None:
+        assert self.credentials
+        target = urljoin(f"{self.url}/login", form.action)
+        if not target.startswith(self.url + "/"):
+            raise LoginRefused(f"The login form of {self.url} would send the password elsewhere: not done.")
+        data = form.values | {
+            form.user: self.credentials.user,
+            form.password: self.credentials.password or "",
+        }
+        answer = await self.ask("POST", target.removeprefix(self.url + "/"), data=data)
+        if answer.status in (401, 403) or (answer.status == HTTPStatus.OK and login_form(answer.text)):
+            raise refused(self.url, self.credentials)
+
+    async def aclose(self) -> None:
+        """Closes the connections."""
+        await self._client.aclose()
+
+
+def _wait(error: TrackerError, pause: float, patient: bool) -> float | None:
+    """Seconds to wait before the same question is asked again; None where that would be in vain."""
+    match error:
+        case Busy(wait=wait):
+            return max(pause, wait) if wait <= LONGEST_PAUSE else None
+        case Unusable():
+            return pause if patient else None
+        case Unreachable():
+            return None if isinstance(error.__cause__, ssl.SSLError) else pause
+    return None
+
+
+def _retry_after(headers: httpx.Headers) -> float:
+    """Seconds in a Retry-After, which may be a number or a date; 0 where it says nothing."""
+    text = headers.get("retry-after", "")
+    if text.isdecimal():
+        return float(text)
+    try:
+        return max(0.0, (parsedate_to_datetime(text) - datetime.now(UTC)).total_seconds())
+    except (ValueError, TypeError):
+        return 0.0
+
+
+def checked_url(url: str) -> str:
+    """A Trac's address without a slash at the end, also from that of its RPC. Raises UsageError."""
+    try:
+        parts = httpx.URL(url)
+    except httpx.InvalidURL as error:
+        raise UsageError(f"This is not a web address: {quoted(str(error))}.") from None
+    if parts.userinfo:
+        raise UsageError("The address holds a user or a password: leave them out, and use --user.")
+    if parts.scheme not in ("http", "https") or not parts.host:
+        raise UsageError(f"{quoted(url)!r} is not a web address: it should begin with https:// or http://.")
+    return _ENDPOINT.sub("", str(parts.copy_with(query=None, fragment=None)).rstrip("/"))
+
+
+def refused(url: str, credentials: Credentials) -> LoginRefused:
+    """The error for a wrong user name or password."""
+    if credentials.password is None:
+        return LoginRefused(f"{url} asks for the password of {credentials.user!r}, and none was found.")
+    return LoginRefused(f"{url} refused the user name {credentials.user!r} or the password.")
+
+
+def check_login(url: str, answer: Answer, credentials: Credentials | None) -> None:
+    """Raises LoginRefused if the answer says that the credentials are wrong, or missing."""
+    if answer.status == HTTPStatus.UNAUTHORIZED:
+        if credentials is None:
+            raise LoginRefused(f"{url} wants a user name and a password: give a user with --user.")
+        raise refused(url, credentials)
+
+
+def check_redirect(url: str, answer: Answer) -> None:
+    """Raises NotATracker if the answer sends us to another address."""
+    if location := answer.headers.get("location"):
+        raise NotATracker(
+            f"{url} sends us on to {quoted(urljoin(url + '/', location))}: if that is right, use that address."
+        )
+
+
+def check_status(what: str, answer: Answer) -> None:
+    """Raises TrackerError unless the answer is a plain success."""
+    if answer.status != HTTPStatus.OK:
+        raise TrackerError(f"{what} cannot be had ({answer.status}): {_gist(answer)}")
+
+
+def _gist(answer: Answer) -> str:
+    """What an error page says, without its markup."""
+    title = re.search(r"<title[^>]*>(.*?)</title>", answer.text, re.S | re.I)
+    return quoted(title[1] if title else "a page" if answer.html else answer.text) + "."
+
+
+def _basic(credentials: Credentials | None) -> httpx.BasicAuth | None:
+    return httpx.BasicAuth(credentials.user, credentials.password or "") if credentials else None
+
+
+def _tls(error: BaseException | None) -> ssl.SSLError | None:
+    while error is not None and not isinstance(error, ssl.SSLError):
+        error = error.__cause__ or error.__context__
+    return error
+
+
+def _tls_words(error: ssl.SSLError) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"{error.verify_message}. A private authority can be named in SSL_CERT_FILE."
+    return f"{quoted(error.reason or str(error))}."

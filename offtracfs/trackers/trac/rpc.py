@@ -1,0 +1,109 @@
+"""Calls over HTTP in one of the plugin's protocols, and finding out which one answers where."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import TypeVar
+
+from typing import Any
+
+from offtracfs.errors import NotATracker, PermissionMissing, TrackerError
+from offtracfs.trackers.trac.codec import JSON, XML, Call, Codec
+from offtracfs.trackers.trac.faults import Fault, Unusable
+from offtracfs.trackers.trac.http import Answer, Http, check_login, check_redirect, refused
+
+ENDPOINTS = (("rpc", JSON), ("rpc", XML), ("jsonrpc", JSON), ("xmlrpc", XML))
+"""Where the plugin may listen, best first; the last two are those of its oldest versions."""
+
+T = TypeVar("T")
+
+
+class NoPlugin(NotATracker):
+    """What answers at this address is not the plugin in this protocol."""
+
+
+@dataclass(slots=True)
+class Rpc:
+    """The methods at one address."""
+
+    http: Http
+    path: str
+    codec: Codec
+
+    async def call(self, method: str, *params: Any) -> Any:
+        """What one method returns. Raises TrackerError: a Fault where the method failed."""
+        return await self._ask(self.codec.encode(method, params), self.codec.decode)
+
+    async def many(self, calls: Sequence[Call], *, patient: bool = True) -> list[Any]:
+        """What each of the calls returns, in their order, a Fault where one failed.
+
+        Raises TrackerError where there is no answer for each; `patient` is that of `Http.ask`.
+        """
+        results = await self._ask(self.codec.encode_many(calls), self.codec.decode_many, patient=patient)
+        if len(results) != len(calls):
+            raise Unusable(f"{self.http.url} gave {len(results)} answers to {len(calls)} calls.")
+        return results
+
+    async def _ask(
+        self, content: bytes, decode: Callable[[bytes], T], *, patient: bool = True, again: bool = False
+    ) -> T:
+        headers = {"Content-Type": self.codec.content_type}
+        http = self.http
+        answer = await http.ask("POST", self.path, patient=patient, content=content, headers=headers)
+        self._check(answer)
+        try:
+            return decode(answer.body)
+        except Fault as fault:
+            if fault.forbidden:
+                raise self._forbidden(str(fault)) from None
+            if not fault.anonymous or http.credentials is None:
+                raise
+            if again:
+                raise refused(http.url, http.credentials) from None
+        # The site logs in by a form, or our cookie is too old.
+        await http.sign_in(again=True)
+        return await self._ask(content, decode, patient=patient, again=True)
+
+    def _check(self, answer: Answer) -> None:
+        check_login(self.http.url, answer, self.http.credentials)
+        check_redirect(self.http.url, answer)
+        if answer.status == HTTPStatus.FORBIDDEN:
+            raise self._forbidden("the web server forbids it")
+        kind = self.codec.content_type.removeprefix("application/")
+        if (
+            answer.status != HTTPStatus.OK
+            or answer.html
+            or kind not in answer.headers.get("content-type", "")
+        ):
+            raise NoPlugin(
+                f"No Trac RPC answers at {self.http.url}: check the address; if it is right, the Trac needs"
+                f" its XmlRpcPlugin installed and enabled ({self.path} answered {answer.status})."
+            )
+
+    def _forbidden(self, said: str) -> PermissionMissing:
+        user = self.http.credentials.user if self.http.credentials else "anonymous"
+        return PermissionMissing(
+            f"{self.http.url} does not let {user!r} do this: {said} The Trac's administrator can grant it,"
+            f" for XML_RPC with: trac-admin ENV permission add {user} XML_RPC"
+        )
+
+
+async def find(http: Http) -> tuple[Rpc, frozenset[str]]:
+    """The plugin's best protocol at this Trac, and the methods that it has.
+
+    One request where it speaks JSON-RPC. Raises TrackerError, in words that say what is missing.
+    """
+    login = "login/" if http.credentials else ""
+    for name, codec in ENDPOINTS:
+        rpc = Rpc(http, login + name, codec)
+        try:
+            methods = await rpc.call("system.listMethods")
+        except NoPlugin as error:
+            first = error if name == "rpc" else first
+        else:
+            if not isinstance(methods, list):
+                raise TrackerError(f"{http.url} does not say which RPC methods it has.")
+            return rpc, frozenset(str(method) for method in methods)
+    raise first
