@@ -1,0 +1,153 @@
+"""The program: its options, its commands, and what an exception means to whoever called it.
+
+A command's module is imported when the command is used, and holds a click command named `command`.
+What that returns is the exit code; None is 0.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+import traceback
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import click
+import platformdirs
+
+from offtracfs.errors import DatabaseError, DiskFull, OfftracfsError, UsageError
+
+from .text import shown
+
+COMMANDS = ("check", "demo", "init", "mount", "status", "sync", "umount")
+INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+NOBODY_LISTENS = 141  # 128 + SIGPIPE
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+# What a machine may refuse to any program: no bug of ours.
+_REFUSED = (
+    errno.EACCES,
+    errno.EPERM,
+    errno.EROFS,
+    errno.EIO,
+    errno.EMFILE,
+    errno.ENFILE,
+    errno.ENOMEM,
+    *_FULL,
+)
+
+
+class _Modules(Mapping[str, click.Command]):
+    """The commands by name, each imported when it is asked for: `mount` shall not wait for the others."""
+
+    def __getitem__(self, name: str) -> click.Command:
+        if name not in COMMANDS:
+            raise KeyError(name)
+        found: click.Command = import_module(f".{name}", __package__).command
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(COMMANDS)
+
+    def __len__(self) -> int:
+        return len(COMMANDS)
+
+
+class Program(click.Group):
+    """A group whose errors are one sentence on stderr and an exit code of sysexits.h."""
+
+    def main(self, *args: Any, **extra: Any) -> Any:
+        """Run, and end the process. Never returns."""
+        try:
+            code = super().main(*args, **extra | {"standalone_mode": False})
+            sys.stdout.flush()
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left goes nowhere
+            code = NOBODY_LISTENS
+        except (Exception, KeyboardInterrupt, BaseExceptionGroup) as error:
+            code = explain(error)
+        sys.exit(code)
+
+
+def explain(error: BaseException) -> int:
+    """Say on stderr what went wrong; the exit code. The one place where exceptions end."""
+    causes = list(_causes(error))
+    if any(isinstance(cause, KeyboardInterrupt | click.Abort) for cause in causes):
+        return INTERRUPTED
+    answers = [_answer(cause) for cause in causes]
+    if None in answers:
+        traceback.print_exception(error)
+        _say("This is a bug in offtracfs: please report it, with the lines above.")
+        return OfftracfsError.exit_code
+    sentence, code = answers[0] or ("", 0)
+    _say(sentence)
+    return code
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """The exceptions in a group (trio's nurseries raise them), or the one there is."""
+    if isinstance(error, BaseExceptionGroup):
+        for inner in error.exceptions:
+            yield from _causes(inner)
+    else:
+        yield error
+
+
+def _answer(error: BaseException) -> tuple[str, int] | None:
+    """A sentence and an exit code; None where nobody foresaw this."""
+    match error:
+        case OfftracfsError():
+            return str(error), error.exit_code
+        case click.UsageError():
+            path = error.ctx.command_path if error.ctx else "offtracfs"
+            return f"{error.format_message()} See `{path} --help`.", UsageError.exit_code
+        case click.ClickException():
+            return error.format_message(), error.exit_code
+        case OSError(errno=number) if number in _REFUSED:
+            kind = DiskFull if number in _FULL else DatabaseError
+            return f"{error.filename or 'The system'}: {error.strerror}.", kind.exit_code
+    return None
+
+
+def _say(sentence: str) -> None:
+    click.echo(f"offtracfs: {shown(sentence)}", err=True)
+
+
+@click.group(
+    cls=Program,
+    commands=_Modules(),
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.option(
+    "--db",
+    type=click.Path(path_type=Path),
+    envvar="OFFTRACFS_DB",
+    default=lambda: platformdirs.user_data_path("offtracfs"),
+    help="The database: a directory that holds one tracker. Default: $OFFTRACFS_DB, else a directory "
+    "below $XDG_DATA_HOME.",
+)
+@click.version_option(package_name="offtracfs", message="%(package)s %(version)s")
+@click.pass_context
+def main(context: click.Context, db: Path) -> None:
+    r"""An issue tracker as files, offline, with its whole past.
+
+    \b
+      offtracfs init https://trac.example.org     make a database for a Trac
+      offtracfs sync                              fetch what is new
+      offtracfs mount ~/trac                      show it as files, and keep it in step
+      ls ~/trac/ticket ~/trac/@2011-04-09/ticket  today, and at the end of that day
+      offtracfs umount ~/trac
+
+    `offtracfs demo ~/trac` shows all this on a made-up tracker, without a server.
+
+    Exit codes are those of sysexits.h: 64 wrong usage, 65 damaged or suspicious data, 66 no database
+    there, 68 no tracker there, 69 the tracker does not answer, 70 a bug, 71 the mount failed, 73 the disk
+    is full, 74 other trouble with the database, 75 another process is writing it, 76 the tracker's answer
+    is of no use, 77 login refused or permission missing, 78 the database is of a later version.
+    """
+    context.obj = db.absolute()
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
