@@ -8,6 +8,7 @@ HELPERS ?= /sbin
 
 VENV := .venv
 BIN := $(VENV)/bin
+LIBRARY := $(PREFIX)/lib/offtracfs
 export PYTHON
 
 .DELETE_ON_ERROR:
@@ -54,11 +55,15 @@ bench: $(VENV)/ready
 	packaging/system-dependencies run
 	$(BIN)/python -m bench
 
+# From a copy: a build leaves files beside its sources, which root would own, and packs what it finds of the last.
 .PHONY: install
 install:
 	packaging/system-dependencies run build
-	$(PYTHON) -m venv $(PREFIX)/lib/offtracfs
-	$(PREFIX)/lib/offtracfs/bin/pip install --quiet --upgrade .
+	$(PYTHON) -m venv --clear $(LIBRARY)
+	mkdir $(LIBRARY)/source
+	cp -r pyproject.toml README.md LICENSE offtracfs cli $(LIBRARY)/source
+	$(LIBRARY)/bin/pip install --quiet $(LIBRARY)/source
+	rm -r $(LIBRARY)/source
 	mkdir -p $(PREFIX)/bin
 	ln -sf ../lib/offtracfs/bin/offtracfs $(PREFIX)/bin/offtracfs
 	$(MAKE) --no-print-directory install-files
@@ -86,7 +91,7 @@ endif
 
 .PHONY: uninstall
 uninstall:
-	rm -rf $(PREFIX)/lib/offtracfs
+	rm -rf $(LIBRARY)
 	rm -f $(PREFIX)/bin/offtracfs $(MAN_PAGE) $(UNIT) $(BASH) $(ZSH) $(FISH) $(HELPER)
 
 .PHONY: clean
