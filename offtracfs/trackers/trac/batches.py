@@ -1,67 +1,82 @@
-"""Many tickets, in multicalls that suit the server: large while it is quick, down to one where it fails."""
+"""Many questions, in multicalls that suit the server: large while it is quick, down to one where it fails."""
 
 from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Collection
-from contextlib import asynccontextmanager
-from typing import Any
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any, Generic, TypeVar
 
 import trio
 
 from offtracfs.errors import TrackerError
 from offtracfs.records import check_changelog, check_ticket
 from offtracfs.trackers import Missing, Ticket
+from offtracfs.trackers.trac.codec import Call
 from offtracfs.trackers.trac.faults import Fault, Unusable
 from offtracfs.trackers.trac.rpc import Rpc
 
 IN_FLIGHT = 3  # multicalls at once: one is computed, one travels, one is decoded
-FIRST = 10  # tickets in the first multicalls
-MOST = 400  # tickets in a multicall
+FIRST = 10  # keys in the first multicalls
+MOST = 400  # keys in a multicall
 GOAL = 1.0  # seconds that a multicall should take
-HOPELESS = 5  # tickets in a row that a server fails on before it counts as down
+HOPELESS = 5  # single keys in a row that the server fails on before it counts as down
+
+K = TypeVar("K")
+V = TypeVar("V")
 
 
-class _Fetch:
-    """The tickets still to be asked for, and how many to ask for at once."""
+class _Fetch(Generic[K, V]):
+    """The keys still to be asked for, and how many to ask for at once."""
 
-    def __init__(self, rpc: Rpc, numbers: Collection[int]) -> None:
+    def __init__(
+        self, rpc: Rpc, keys: Collection[K], calls: Callable[[K], Sequence[Call]], made: Callable[..., V]
+    ) -> None:
         self.rpc = rpc
-        self.waiting = iter(numbers)
-        self.again: deque[list[int]] = deque()
+        self.waiting = iter(keys)
+        self.calls = calls
+        self.made = made
+        self.again: deque[list[K]] = deque()
         self.size = FIRST
         self.failed_in_a_row = 0
 
-    def next(self) -> list[int]:
+    def take(self) -> list[K]:
         if self.again:
             return self.again.popleft()
-        return [number for _, number in zip(range(self.size), self.waiting, strict=False)]
+        return [key for _, key in zip(range(self.size), self.waiting, strict=False)]
 
-    async def run(self, send: trio.MemorySendChannel[Ticket | Missing]) -> None:
+    async def run(self, send: trio.MemorySendChannel[V]) -> None:
         async with send:
-            while numbers := self.next():
-                for item in await self.batch(numbers):
-                    await send.send(item)
+            while keys := self.take():
+                for value in await self.batch(keys):
+                    await send.send(value)
 
-    async def batch(self, numbers: list[int]) -> list[Ticket | Missing]:
-        """The tickets, or [] where the batch must be asked for in halves."""
-        calls = [(method, [number]) for number in numbers for method in ("ticket.get", "ticket.changeLog")]
+    async def batch(self, keys: list[K]) -> list[V]:
+        """What the keys' answers make, or [] where they are to be asked for in halves."""
+        calls = [list(self.calls(key)) for key in keys]
         started = time.monotonic()
         try:
-            results = await self.rpc.many(calls, patient=len(numbers) == 1)
+            flat = [call for group in calls for call in group]
+            results = iter(await self.rpc.many(flat, patient=len(keys) == 1))
         except (Unusable, Fault) as error:
-            self.size = max(1, len(numbers) // 2)
-            if len(numbers) > 1:
-                self.again += [numbers[: self.size], numbers[self.size :]]
-                return []
-            self.failed_in_a_row += 1
-            if self.failed_in_a_row >= HOPELESS:
-                raise
-            return [Missing(numbers[0], str(error))]
+            if len(keys) == 1:
+                return [self.made(keys[0], *self.failed(error, len(calls[0])))]
+            self.size = len(keys) // 2
+            self.again += [keys[: self.size], keys[self.size :]]
+            return []
         self.failed_in_a_row = 0
-        self.adapt(len(numbers), time.monotonic() - started)
-        return [_item(*three) for three in zip(numbers, results[::2], results[1::2], strict=True)]
+        self.adapt(len(keys), time.monotonic() - started)
+        return [
+            self.made(key, *[next(results) for _ in group]) for key, group in zip(keys, calls, strict=True)
+        ]
+
+    def failed(self, error: TrackerError, count: int) -> list[TrackerError]:
+        """The error as the answer to each call of one key. Raises it where nothing else comes any more."""
+        self.failed_in_a_row += 1
+        if self.failed_in_a_row >= HOPELESS:
+            raise error
+        return [error] * count
 
     def adapt(self, count: int, seconds: float) -> None:
         if seconds > 2 * GOAL:
@@ -70,24 +85,17 @@ class _Fetch:
             self.size = min(MOST, self.size * 2)
 
 
-def _item(number: int, record: Any, changelog: Any) -> Ticket | Missing:
-    for answer in (record, changelog):
-        if isinstance(answer, Fault):
-            return Missing(number, f"Ticket {number}: {answer}", gone=answer.gone)
-    try:
-        return Ticket(number, check_ticket(number, record), check_changelog(number, changelog))
-    except TrackerError as error:
-        return Missing(number, str(error))
-
-
 @asynccontextmanager
-async def tickets(rpc: Rpc, numbers: Collection[int]) -> AsyncIterator[AsyncIterator[Ticket | Missing]]:
-    """Each of `numbers` once, in any order. Raises TrackerError where the server is down.
+async def answers(
+    rpc: Rpc, keys: Collection[K], calls: Callable[[K], Sequence[Call]], made: Callable[..., V]
+) -> AsyncIterator[AsyncIterator[V]]:
+    """``made(key, result, …)`` for each of `keys` once, in any order, a result for each of its `calls`.
 
-    What has arrived and is not yet taken is a few batches at most: a slow reader slows the fetching.
+    A result is a TrackerError where its call failed. Raises TrackerError where the server is down. What has
+    arrived and is not yet taken is a few batches at most: a slow reader slows the fetching.
     """
-    fetch = _Fetch(rpc, numbers)
-    send, receive = trio.open_memory_channel[Ticket | Missing](0)
+    fetch = _Fetch(rpc, keys, calls, made)
+    send, receive = trio.open_memory_channel[V](0)
     try:
         async with trio.open_nursery() as nursery, receive:
             async with send:
@@ -104,3 +112,23 @@ def _first(error: BaseException) -> BaseException:
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return error
+
+
+def tickets(
+    rpc: Rpc, numbers: Collection[int]
+) -> AbstractAsyncContextManager[AsyncIterator[Ticket | Missing]]:
+    """Each of `numbers` once, in any order."""
+    return answers(
+        rpc, numbers, lambda number: [("ticket.get", [number]), ("ticket.changeLog", [number])], _ticket
+    )
+
+
+def _ticket(number: int, record: Any, changelog: Any) -> Ticket | Missing:
+    for answer in (record, changelog):
+        if isinstance(answer, TrackerError):
+            gone = isinstance(answer, Fault) and answer.gone
+            return Missing(number, f"Ticket {number}: {answer}", gone=gone)
+    try:
+        return Ticket(number, check_ticket(number, record), check_changelog(number, changelog))
+    except TrackerError as error:
+        return Missing(number, str(error))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Mapping
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Collection
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,7 +11,7 @@ import httpx
 
 from offtracfs.errors import TrackerError
 from offtracfs.trackers import Metadata, Missing, Ticket
-from offtracfs.trackers.trac import batches
+from offtracfs.trackers.trac import batches, fields, reports, sweep, timeline
 from offtracfs.trackers.trac.http import Credentials, Http
 from offtracfs.trackers.trac.rpc import Rpc, find
 
@@ -37,12 +37,22 @@ class TracTracker:
 
     async def ids(self) -> list[int]:
         """The ids of all tickets that can be seen, ascending. One request."""
-        # Without "max=0" a query stops at a page, and without a constraint of its own it hides closed ones.
+        # Without "max=0" a query stops at a page; a query that names no status shows closed tickets too.
         return _ids(await self._rpc.call("ticket.query", "max=0&order=id"))
 
     async def changed_since(self, moment: datetime) -> list[int]:
-        """Ids of the tickets changed at or after `moment`, and of those with new attachments since."""
-        return _ids(await self._rpc.call("ticket.getRecentChanges", moment))
+        """Ids of the tickets changed at or after `moment`, and of those with new attachments since.
+
+        Two requests. Attachments are noticed for as long as the timeline reaches back; where it cannot
+        be read, one of `problems` says so.
+        """
+        changed = _ids(await self._rpc.call("ticket.getRecentChanges", moment))
+        try:
+            attached = await timeline.attached_since(self._http, moment)
+        except TrackerError as error:
+            self._note(str(error))
+            return changed
+        return sorted({*changed, *attached})
 
     def tickets(
         self, numbers: Collection[int]
@@ -50,9 +60,29 @@ class TracTracker:
         """Each of `numbers` once, in any order, in batches behind the scenes."""
         return batches.tickets(self._rpc, numbers)
 
+    async def metadata(self) -> Metadata:
+        """Field definitions, the values of every field, and the reports."""
+        parts = [await fields.fields(self._rpc, self._methods), await reports.reports(self._http)]
+        return Metadata(
+            records={path: record for part in parts for path, record in part.records.items()},
+            complete={path for part in parts for path in part.complete},
+            problems=[problem for part in parts for problem in part.problems],
+        )
+
+    @asynccontextmanager
+    async def columns(self) -> AsyncIterator[AsyncIterator[sweep.Row]]:
+        """Every ticket's id and those of its columns that say just what its record says. Two requests."""
+        labels = sweep.comparable(await fields.definitions(self._rpc))
+        async with sweep.columns(self._http, labels, exact_text=self.exact_text) as rows:
+            yield rows
+
     async def aclose(self) -> None:
         """Give back the connections."""
         await self._http.aclose()
+
+    def _note(self, problem: str) -> None:
+        if problem not in self.problems:
+            self.problems.append(problem)
 
 
 def _ids(value: Any) -> list[int]:
@@ -65,7 +95,7 @@ def _ids(value: Any) -> list[int]:
 async def connect(
     url: str, credentials: Credentials | None = None, *, transport: httpx.AsyncBaseTransport | None = None
 ) -> TracTracker:
-    """The Trac at `url`, once its RPC plugin has answered.
+    """The Trac at `url`, once its RPC plugin has answered: one request where it speaks JSON-RPC.
 
     Raises UsageError for an address that is none or holds a password, and TrackerError where there is no
     plugin, the login is refused, the permission XML_RPC is missing, or nothing answers.

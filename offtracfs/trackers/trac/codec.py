@@ -123,7 +123,7 @@ def _to_xml(value: Any) -> Any:
 
 
 def _xml_bytes(method: str, params: Sequence[Any]) -> bytes:
-    return xmlrpc.client.dumps(tuple(_to_xml(params)), method, "utf-8").encode()
+    return xmlrpc.client.dumps(tuple(_to_xml(params)), method).encode()
 
 
 def _xml_bytes_many(calls: Sequence[Call]) -> bytes:

@@ -10,7 +10,7 @@ LONGEST_QUOTE = 200  # characters of a server's text in a message
 
 
 class Unusable(TrackerError):
-    """This answer cannot be used; one to a smaller question may be."""
+    """An answer that cannot be used; one to a smaller question may be."""
 
 
 class CutShort(Unusable, Unreachable):
@@ -27,7 +27,7 @@ class Busy(Unreachable):
 
 
 class Fault(TrackerError):
-    """An RPC method's own error. `code` is the plugin's: 403, 404, a JSON-RPC number, or 0 if it told none."""
+    """An RPC method's own error. `code` is the plugin's: 403, 404, a JSON-RPC number, 0 if it told none."""
 
     def __init__(self, code: int, message: str) -> None:
         super().__init__(message)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import ssl
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -63,7 +63,10 @@ class Answer:
 
 
 class Http:
-    """Requests to one tracker at `url`. `requests` counts them, `date` is the server's clock when it last spoke."""
+    """Requests to one tracker at `url`.
+
+    `requests` counts them; `date` is the server's clock when it last answered.
+    """
 
     def __init__(
         self,
@@ -142,10 +145,8 @@ class Http:
             yield chunk
 
     def _set_clock(self, response: httpx.Response) -> None:
-        try:
+        with suppress(KeyError, ValueError, OverflowError):
             self.date = parsedate_to_datetime(response.headers["date"]).astimezone(UTC)
-        except (KeyError, ValueError, OverflowError):
-            pass
 
     @contextmanager
     def _within(self, seconds: float) -> Iterator[None]:
@@ -259,7 +260,7 @@ def check_redirect(url: str, answer: Answer) -> None:
     """Raises NotATracker if the answer sends us to another address."""
     if location := answer.headers.get("location"):
         raise NotATracker(
-            f"{url} sends us on to {quoted(urljoin(url + '/', location))}: if that is right, use that address."
+            f"{url} sends us on to {quoted(urljoin(url + '/', location))}: use that address if it is right."
         )
 
 
@@ -271,7 +272,7 @@ def check_status(what: str, answer: Answer) -> None:
 
 def _gist(answer: Answer) -> str:
     """What an error page says, without its markup."""
-    title = re.search(r"<title[^>]*>(.*?)</title>", answer.text, re.S | re.I)
+    title = re.search(r"<title[^>]*>(.*?)</title>", answer.text, re.DOTALL | re.IGNORECASE)
     return quoted(title[1] if title else "a page" if answer.html else answer.text) + "."
 
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import TypeVar
-
-from typing import Any
+from typing import Any, TypeVar
 
 from offtracfs.errors import NotATracker, PermissionMissing, TrackerError
 from offtracfs.trackers.trac.codec import JSON, XML, Call, Codec
@@ -96,14 +94,16 @@ async def find(http: Http) -> tuple[Rpc, frozenset[str]]:
     One request where it speaks JSON-RPC. Raises TrackerError, in words that say what is missing.
     """
     login = "login/" if http.credentials else ""
+    nothing: NoPlugin | None = None
     for name, codec in ENDPOINTS:
         rpc = Rpc(http, login + name, codec)
         try:
             methods = await rpc.call("system.listMethods")
         except NoPlugin as error:
-            first = error if name == "rpc" else first
+            nothing = nothing or error
         else:
             if not isinstance(methods, list):
                 raise TrackerError(f"{http.url} does not say which RPC methods it has.")
             return rpc, frozenset(str(method) for method in methods)
-    raise first
+    assert nothing
+    raise nothing

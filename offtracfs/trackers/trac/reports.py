@@ -1,0 +1,98 @@
+"""Reports, which Trac's RPC does not know: read from the pages that a browser would show.
+
+A report's SQL is what Trac's ``format=sql`` gives: title and description as SQL comments, then the query.
+Trac 1.6 fails at that (500, seen); there the same text is made from the form for editing or copying.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+from offtracfs.errors import TrackerError
+from offtracfs.names import report_path
+from offtracfs.trackers import Metadata
+from offtracfs.trackers.trac.faults import Unusable, quoted
+from offtracfs.trackers.trac.http import Answer, Http
+from offtracfs.trackers.trac.pages import text_areas
+
+WAYS = ("format=sql", "action=edit", "action=copy")
+"""How a report's text can be had; they need REPORT_SQL_VIEW, REPORT_MODIFY and REPORT_CREATE."""
+
+
+async def reports(http: Http) -> Metadata:
+    """``report/*.json``: one request, and one to three for each report."""
+    answer = await http.page("report", params={"asc": "1", "format": "tab"})
+    if answer.status != HTTPStatus.OK or answer.html:
+        problem = f"The reports cannot be listed ({answer.status}): the user may need REPORT_VIEW."
+        return Metadata({}, set(), [problem])
+    records: dict[str, Any] = {}
+    unread: list[str] = []
+    for number, title, description in _listed(answer):
+        sql = await _text(http, number, title, description)
+        if sql is None:
+            unread.append(str(number))
+            continue
+        record = {"sql": sql, "title": title}
+        records[report_path(number)] = record | {"description": description} if description else record
+    if not unread:
+        return Metadata(records, {"report"})
+    problem = (
+        f"The SQL of {len(unread)} reports ({quoted(', '.join(unread))}) cannot be read:"
+        " the user needs REPORT_SQL_VIEW, or with Trac 1.6 REPORT_MODIFY or REPORT_CREATE."
+    )
+    return Metadata(records, set(), [problem])
+
+
+def _listed(answer: Answer) -> Iterator[tuple[int, str, str]]:
+    """Number, title and description of each report; old Tracs give no descriptions."""
+    for row in csv.DictReader(io.StringIO(answer.text, newline=""), delimiter="\t"):
+        number, title = row.get("report") or "", row.get("title")
+        if not number.isdecimal() or title is None:
+            raise TrackerError("The list of reports does not have the columns report and title.")
+        yield int(number), title, _lines(row.get("description") or "")
+
+
+async def _text(http: Http, number: int, title: str, description: str) -> str | None:
+    """A report's text, None where it is not for us to see."""
+    for way in WAYS:
+        try:
+            answer = await http.page(f"report/{number}?{way}", patient=False)
+        except Unusable:
+            continue
+        if answer.status == HTTPStatus.OK:
+            if not answer.html:
+                return _lines(answer.text)
+            if (query := text_areas(answer.text).get("query")) is not None:
+                return (
+                    query
+                    if query.startswith(("query:", "?"))
+                    else _header(number, title, description) + query
+                )
+        elif query := _saved_query(answer, number):
+            return query
+    return None
+
+
+def _header(number: int, title: str, description: str) -> str:
+    """The SQL comments that Trac puts before a report's query."""
+    comment = "\n-- ".join(description.removesuffix("\n").split("\n"))
+    return f"-- ## {number}: {title} ## --\n\n" + (f"-- {comment}\n\n" if description else "")
+
+
+def _saved_query(answer: Answer, number: int) -> str | None:
+    """The ticket query that a report stands for: Trac answers with a redirection to it."""
+    location = urlsplit(answer.headers.get("location", ""))
+    if not location.path.endswith("/query"):
+        return None
+    pairs = parse_qsl(location.query, keep_blank_values=True)
+    return "query:?" + urlencode([pair for pair in pairs if pair != ("report", str(number))])
+
+
+def _lines(text: str) -> str:
+    """`text` with line feeds only: a form in a page cannot tell them from other line ends."""
+    return text.replace("\r\n", "\n")

@@ -1,0 +1,51 @@
+"""New attachments, which move no ticket's time of change: read from the timeline's feed."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+
+from defusedxml.ElementTree import fromstring
+
+from offtracfs.errors import TrackerError
+from offtracfs.trackers.trac.http import Http
+
+FARTHEST = 90  # days that Trac's timeline looks back, unless its max_daysback says otherwise
+_ATTACHED = re.compile(r"/attachment/ticket/(\d+)/", re.ASCII)
+
+
+async def attached_since(http: Http, moment: datetime) -> set[int]:
+    """Ids of the tickets that got an attachment at or after `moment`, at most FARTHEST days back.
+
+    One request. Raises TrackerError where the timeline cannot be read.
+    """
+    days = (datetime.now(UTC) - moment).days + 2
+    # Attachments are among the details of tickets; the feed ends after 50 items unless told otherwise.
+    params = {
+        "ticket_details": "on",
+        "format": "rss",
+        "max": "0",
+        "daysback": str(max(1, min(days, FARTHEST))),
+    }
+    answer = await http.page("timeline", params=params)
+    if answer.status != HTTPStatus.OK:
+        raise TrackerError(
+            f"New attachments stay unnoticed: the timeline answers {answer.status},"
+            " and the user may need TIMELINE_VIEW."
+        )
+    return _tickets(answer.body, moment)
+
+
+def _tickets(feed: bytes, moment: datetime) -> set[int]:
+    try:
+        items = fromstring(feed, forbid_dtd=True).iter("item")
+        return {
+            int(match[1])
+            for item in items
+            if (match := _ATTACHED.search(item.findtext("link", "")))
+            and parsedate_to_datetime(item.findtext("pubDate", "")) >= moment
+        }
+    except (SyntaxError, ValueError, TypeError):
+        raise TrackerError("New attachments stay unnoticed: the timeline's feed cannot be read.") from None
