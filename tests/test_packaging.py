@@ -27,10 +27,11 @@ def run(*command: str | Path, **env: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.fixture(scope="module")
-def commands() -> dict[str, click.Command]:
-    """The commands of the installed entry point, by name."""
+def program() -> click.Group:
+    """The installed entry point."""
     (script,) = entry_points(group="console_scripts", name="offtracfs")
-    return {name: command for name, command in script.load().commands.items() if not command.hidden}
+    group: click.Group = script.load()
+    return group
 
 
 def install_around(program: Path, prefix: Path) -> Path:
@@ -59,29 +60,29 @@ def helper(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return install_around(program, folder / "prefix") / "sbin" / "mount.offtracfs"
 
 
-def documented() -> dict[str, set[str]]:
-    """The commands of the man page, each with the options on its line."""
+def options_of(command: click.Command) -> set[str]:
+    return {option for parameter in command.params for option in parameter.opts if option[:2] == "--"}
+
+
+def test_man_page_names_every_command_and_option(program: click.Group) -> None:
+    """The man page names the commands and options that there are, each in its place, and no others."""
     page = (ROOT / "packaging" / "offtracfs.1").read_text().replace("\\-", "-")
-    lines = re.findall(r"^(?:\\fB|\.B )([a-z]+)(?:\\fR|$)(.*)$", page, re.MULTILINE)
-    return {name: set(re.findall(r"--[a-z-]+", rest)) for name, rest in lines if name != "offtracfs"}
+    sections = dict(re.findall(r"^\.SH ([A-Z ]+)\n(.*?)(?=^\.SH|\Z)", page, re.MULTILINE | re.DOTALL))
+    lines = re.findall(r"^(?:\\fB|\.B )([a-z]+)(?:\\fR|$)(.*)$", sections["COMMANDS"], re.MULTILINE)
+    documented = {name: set(re.findall(r"--[a-z-]+", rest)) for name, rest in lines}
+    assert documented == {name: options_of(command) for name, command in program.commands.items()}
+    general = set(re.findall(r"^\.BI? (--[a-z-]+)", sections["OPTIONS"], re.MULTILINE))
+    assert general == options_of(program) | {"--help"}
 
 
-def test_man_page_names_every_command_and_option(commands: dict[str, click.Command]) -> None:
-    """The man page's synopses name the commands and options that there are, and no others."""
-    assert documented() == {
-        name: {option for parameter in command.params for option in parameter.opts if option[:2] == "--"}
-        for name, command in commands.items()
-    }
-
-
-def test_runs_as_a_module(commands: dict[str, click.Command]) -> None:
+def test_runs_as_a_module(program: click.Group) -> None:
     """`python -m offtracfs_cli` is the same program as the installed script."""
     helps = [run(PROGRAM, "--help").stdout, run(sys.executable, "-m", "offtracfs_cli", "--help").stdout]
     for text in helps:
-        assert set(re.findall(r"^  ([a-z]+)\b", text, re.MULTILINE)) == set(commands)
+        assert set(re.findall(r"^  ([a-z]+)\b", text, re.MULTILINE)) == set(program.commands)
 
 
-def test_bash_completes_the_commands(prefix: Path, commands: dict[str, click.Command]) -> None:
+def test_bash_completes_the_commands(prefix: Path, program: click.Group) -> None:
     """Bash, having read the installed completions, offers every command."""
     script = """
         source "$PREFIX/share/bash-completion/completions/offtracfs"
@@ -92,7 +93,7 @@ def test_bash_completes_the_commands(prefix: Path, commands: dict[str, click.Com
     """
     path = f"{prefix}/bin:{os.environ['PATH']}"
     offered = run("bash", "-c", script, PREFIX=str(prefix), PATH=path).stdout.split()
-    assert offered == sorted(commands)
+    assert offered == sorted(program.commands)
 
 
 @pytest.mark.parametrize(
