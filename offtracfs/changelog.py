@@ -1,0 +1,199 @@
+"""What the rows of a change log mean: which came together, in which order, which are new.
+
+A row is ``[isotime, author, field, oldvalue, newvalue, permanent]``. The rules are those of Trac's
+``ticket/model.py`` (``save_changes``, ``modify_comment``, ``get_changelog``); where a source cuts times
+to seconds (XML-RPC, Trac's RPC plugin before 1.2), what followed what is found from the values.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from itertools import groupby
+from typing import Any, NamedTuple
+
+from offtracfs.records import from_microseconds, iso, microseconds
+
+Row = list[Any]
+
+_SECOND = 1_000_000  # in microseconds
+_LAST_MOMENT = 253_402_300_800 * _SECOND - 1  # ISO text ends with the year 9999
+_EDIT = re.compile(r"_comment([0-9]{1,9})")
+_MOMENT = re.compile(r"[0-9]{1,18}")
+
+
+class Edit(NamedTuple):
+    """An edit of a comment: the comment's place in the log, which edit of it this is (from 1), and when."""
+
+    comment: int
+    turn: int
+    moment: int  # microseconds since 1970
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """A change log with what its ``_commentN`` rows say.
+
+    `edits` are found by the place of their row; `texts` are those an edited comment had, in order.
+    """
+
+    rows: list[Row]
+    edits: Mapping[int, Edit]
+    texts: Mapping[int, list[str | None]]
+
+    def row(self, place: int, turn: int = 0) -> Row:
+        """The row at `place` as it stood after so many edits."""
+        row = self.rows[place]
+        return [*row[:4], self.texts[place][turn], *row[5:]] if place in self.texts else row
+
+
+def read(rows: list[Row]) -> Log:
+    """The log with its edits.
+
+    A ``_commentN`` row has its comment's time, the text so far as old value and its own moment, in
+    microseconds, as new value; its author is who edited.
+    """
+    edits: dict[int, Edit] = {}
+    texts: dict[int, list[str | None]] = {}
+    found = sorted((int(m[1]), place) for place, row in enumerate(rows) if (m := _EDIT.fullmatch(row[2])))
+    comments = defaultdict(list)
+    for place, row in enumerate(rows if found else ()):
+        if row[2] == "comment" and row[5]:
+            comments[row[0]].append(place)
+    latest: dict[int, int] = {}
+    seen: Counter[tuple[str, int]] = Counter()
+    for number, place in found:
+        time, old, new = rows[place][0], rows[place][3], rows[place][4]
+        if time not in comments:
+            continue
+        # Of two comments in one second, nothing tells whose edit it was: the first edit is the first one's.
+        comment = comments[time][min(seen[time, number], len(comments[time]) - 1)]
+        seen[time, number] += 1
+        texts.setdefault(comment, []).append(old)
+        moment = min(int(new), _LAST_MOMENT) if new and _MOMENT.fullmatch(new) else 0
+        latest[comment] = max(moment, latest.get(comment, microseconds(time)))
+        edits[place] = Edit(comment, len(texts[comment]), latest[comment])
+    for comment, earlier in texts.items():
+        earlier.append(rows[comment][4])
+    return Log(rows, edits, texts)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Rows that came at once: a change of the ticket, an attachment, or an edit of a comment.
+
+    `moment` is in microseconds since 1970; `changed` is the changetime it left, None if untouched.
+    `places` finds each field's row in the log; the fields in `late` were set again by a known row.
+    """
+
+    moment: int
+    author: str
+    changed: str | None
+    places: Mapping[str, int]
+    late: frozenset[str] = frozenset()
+
+
+def changes(log: Log) -> list[Change]:
+    """The rows put together, in the log's order.
+
+    At one moment an author changes a field once: a field that comes again belongs to another change, in
+    a second to which times were cut.
+    """
+    found: list[Change] = []
+    latest: dict[tuple[Any, ...], dict[str, int]] = {}
+    for place, (time, author, name, _, _, permanent) in enumerate(log.rows):
+        if edit := log.edits.get(place):
+            changed = iso(from_microseconds(edit.moment))
+            found.append(Change(edit.moment, author or "", changed, {name: place}))
+            continue
+        key = time, author, bool(permanent)
+        places = latest.get(key)
+        if places is None or name in places:
+            places = latest[key] = {}
+            # Attachments leave the changetime alone (seen in Trac 1.2 and 1.6).
+            found.append(Change(microseconds(time), author or "", time if permanent else None, places))
+        places[name] = place
+    return found
+
+
+def in_order(
+    found: list[Change], rows: list[Row], values: Mapping[str, Any]
+) -> tuple[list[Change], dict[str, str]]:
+    """The changes as they followed each other, and the values before the first of them.
+
+    `values` are those in the end, of the fields to follow. The way goes backwards because only the end
+    is known: last in a second is the change that leaves the values with which the next begins.
+    """
+    state = {name: value or "" for name, value in values.items()}
+    ordered: list[Change] = []
+    seconds = groupby(sorted(found, key=lambda c: c.moment), key=lambda c: c.moment // _SECOND)
+    for run in reversed([list(run) for _, run in seconds]):
+        while run:
+            change = run.pop(_last(run, rows, state))
+            state.update((name, rows[at][3] or "") for name, at in change.places.items() if name in state)
+            ordered.append(change)
+    ordered.reverse()
+    return ordered, state
+
+
+def _last(run: list[Change], rows: list[Row], state: Mapping[str, Any]) -> int:
+    """Which of these came last: one that leaves `state`, else one that no other goes on from."""
+
+    def leaves(change: Change) -> list[tuple[str, str]]:
+        return [(name, rows[at][4] or "") for name, at in change.places.items() if name in state]
+
+    def connects(change: Change) -> bool:
+        return all(state[name] == value for name, value in leaves(change))
+
+    if len(run) == 1 or connects(run[-1]):
+        return len(run) - 1
+    begins = {(name, rows[at][3] or "") for change in run for name, at in change.places.items()}
+    return max(range(len(run)), key=lambda n: (connects(run[n]), begins.isdisjoint(leaves(run[n])), n))
+
+
+def match(old: list[Row], new: list[Row]) -> tuple[set[int], list[float], list[Row]]:
+    """The places in `new` of the rows that `old` had; and those rows with their places, in order.
+
+    A row that was changed in place (a comment's text) is the same row, given as it was. One that is gone
+    stands after the one before it.
+    """
+    found: dict[int, int] = {}
+    for key in (_plain, _loose):
+        free = defaultdict(list)
+        taken = set(found.values())
+        for place in reversed(range(len(new))):
+            if place not in taken:
+                free[key(new[place])].append(place)
+        for n, row in enumerate(old):
+            if n not in found and (places := free.get(key(row))):
+                found[n] = places.pop()
+    stored: list[tuple[float, Row]] = []
+    before = -1
+    for n, row in enumerate(old):
+        before = found.get(n, before)
+        same = n in found and _plain(new[before]) == _plain(row)
+        stored.append((before if n in found else before + 0.5, new[before] if same else row))
+    stored.sort(key=lambda pair: pair[0])
+    return set(found.values()), [place for place, _ in stored], [row for _, row in stored]
+
+
+def _plain(row: Row) -> tuple[Any, ...]:
+    """A row without what is no difference: NULL against '', and a second's fraction."""
+    return row[0][:19], row[1] or "", row[2], row[3] or "", row[4] or "", bool(row[5])
+
+
+def _loose(row: Row) -> tuple[Any, ...]:
+    """What a row keeps when it is changed in place; an attachment keeps its name."""
+    return row[0][:19], row[2], bool(row[5]), row[4] if row[2] == "attachment" else None
+
+
+def unknown(ordered: list[Change], known: set[int]) -> Iterator[Change]:
+    """What is left of the changes without the rows at the places `known`."""
+    settled = {name: n for n, c in enumerate(ordered) for name, place in c.places.items() if place in known}
+    for n, change in enumerate(ordered):
+        places = {name: place for name, place in change.places.items() if place not in known}
+        if places:
+            late = frozenset(name for name in places if settled.get(name, -1) > n)
+            yield replace(change, places=places, late=late)
