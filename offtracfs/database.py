@@ -18,15 +18,16 @@ import os
 import shutil
 import tomllib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from offtracfs import index
+from offtracfs import index, records
 from offtracfs.errors import DatabaseBusy, DatabaseDamaged, DatabaseError, DiskFull, NotADatabase, UsageError
+from offtracfs.names import number_of, split
 from offtracfs.store import Store
 
 INTERVAL = 60.0  # seconds between two syncs
@@ -44,11 +45,9 @@ class Settings:
 
     def __post_init__(self) -> None:
         for item in fields(self):
-            wanted = (int, float) if item.name == "interval" else str
-            if not isinstance(getattr(self, item.name), wanted):
-                raise UsageError(
-                    f"config.toml: {item.name} is not {'a number' if wanted != str else 'text'}."
-                )
+            number = item.name == "interval"
+            if not isinstance(getattr(self, item.name), (int, float) if number else str):
+                raise UsageError(f"config.toml: {item.name} is not {'a number' if number else 'text'}.")
         if not 1 <= self.interval <= 31 * 86400:
             raise UsageError("config.toml: interval is not between 1 second and a month.")
         _ = self.zone
@@ -74,6 +73,51 @@ class State:
     )
     error: str = ""  # one sentence, where the last one failed
     problems: list[str] = field(default_factory=list)  # what it had to leave out
+
+
+class Snapshot:
+    """The records as they stand at the newest revision that the index knows. Raises DatabaseDamaged."""
+
+    def __init__(self, store: Store, reader: index.Reader) -> None:
+        self.store = store
+        self._reader = reader
+        head = reader.head()
+        self.empty = head is None
+        self.committed = head.committed if head else 0  # seconds since 1970 UTC
+        self._horizon = head.horizon if head else 0
+
+    @property
+    def recent(self) -> str:
+        """Up to when the tracker is known (ISO), "" where it is not."""
+        known = self.load("db.json")
+        return str(known["recent"]) if known else ""
+
+    def has(self, path: str) -> bool:
+        """Whether there is such a record."""
+        return self._reader.find(*split(path), self._horizon) is not None
+
+    def get(self, path: str) -> bytes | None:
+        """A record's bytes, None where there is none."""
+        entry = self._reader.find(*split(path), self._horizon)
+        version = self._reader.version(entry.inode) if entry else None
+        return self.store.blob(version.blob) if version and version.blob else None
+
+    def load(self, path: str) -> Any:
+        """A record, None where there is none."""
+        data = self.get(path)
+        return None if data is None else records.load(data)
+
+    def paths(self, directory: str) -> Iterator[str]:
+        """Paths of the files in a directory, and in the directories in it."""
+        for entry in self._reader.entries(directory, self._horizon):
+            yield f"{directory}/{entry.name}" if directory else entry.name
+        for name in self._reader.directories(directory, self._horizon):
+            yield from self.paths(f"{directory}/{name}")
+
+    def tickets(self) -> Iterator[int]:
+        """The numbers of all tickets."""
+        found = (number_of(entry.name) for entry in self._reader.entries("ticket", self._horizon))
+        return (number for number in found if number is not None)
 
 
 class Database:
@@ -117,6 +161,12 @@ class Database:
             with self.writing("building the index"):
                 index.catch_up(self.path, self.store)
             return index.Reader(self.path)
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Snapshot]:
+        """The records as they stand now. Raises as `reader`."""
+        with closing(self.reader()) as reader:
+            yield Snapshot(self.store, reader)
 
     @contextmanager
     def writing(self, purpose: str) -> Iterator[None]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha1
@@ -218,27 +218,34 @@ class Writer:
         return sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).digest()
 
     def commit(
-        self, *, author: str, authored: int, committed: int, message: str, files: Mapping[str, bytes | None]
+        self,
+        *,
+        author: str,
+        authored: int,
+        committed: int,
+        message: str,
+        files: Iterable[tuple[str, bytes | None]],
     ) -> None:
-        """Append a commit that sets `files`: path → blob id, None to delete.
+        """Append a commit that sets `files`: path and blob id, None to delete.
 
         Times are in seconds since 1970 UTC; git has none before that. `author` is as the tracker says it.
         """
         if self._commits >= COMMITS_AN_IMPORT:
             self.finish()
-        lines = [
+        text = message.replace("\0", "").encode("utf-8", "replace")
+        head = [
             b"commit " + IMPORT.encode(),
             b"author %b %d +0000" % (_identity(author), max(authored, 0)),
             b"committer %b %d +0000" % (_identity(NOBODY), max(committed, 0)),
+            b"data %d\n%b" % (len(text), text),
         ]
-        text = message.replace("\0", "").encode("utf-8", "replace")
-        lines.append(b"data %d\n%b" % (len(text), text))
-        if self._process is None or self._commits == 0:
-            lines += [b"from " + self.head.hex().encode()] if self.head else []
-        for path, blob in files.items():
+        if self.head and (self._process is None or self._commits == 0):
+            head.append(b"from " + self.head.hex().encode())
+        self._write(b"\n".join(head) + b"\n")
+        for path, blob in files:
             name = git_path(path).encode()
-            lines.append(b"M 100644 %b %b" % (blob.hex().encode(), name) if blob else b"D " + name)
-        self._write(b"\n".join(lines) + b"\n\n")
+            self._write(b"M 100644 %b %b\n" % (blob.hex().encode(), name) if blob else b"D %b\n" % name)
+        self._write(b"\n")
         self._commits += 1
 
     def _write(self, data: bytes) -> None:

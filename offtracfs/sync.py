@@ -1,16 +1,32 @@
-"""Bring a tracker's news into its database: decide, then act; and the watch loop of the side process."""
+"""Bring a tracker's news into its database; and the watch loop of the side process.
+
+fetch      look at the tracker, decide, fetch into the spool (`offtracfs.fetch`)
+append     the spool into git, one commit a change (`offtracfs.revisions`)
+index      git into the index, which is what readers see (`offtracfs.index`)
+save       how it ended; only then is the spool let go
+"""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable
+from contextlib import aclosing
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
-from offtracfs.database import Database
-from offtracfs.errors import OfftracfsError
+import trio
+
+from offtracfs import index, records
+from offtracfs.database import Database, State
+from offtracfs.errors import DatabaseBusy, OfftracfsError, Suspicious
+from offtracfs.fetch import Fetch, Progress, moment
+from offtracfs.revisions import SECOND, Plan, append
+from offtracfs.spool import Spool
 from offtracfs.trackers import Tracker
 
-Progress = Callable[[str, int, int | None], None]
-"""Called as ``progress(what, done, total)``; total is None where it is not known."""
+SETTLES = 60  # seconds after which nothing is expected to come in any more, from a tracker that was asked
+SWEEP = timedelta(days=1)  # how often everything is looked at
 
 
 @dataclass(slots=True)
@@ -34,13 +50,70 @@ async def sync(
     *,
     full: bool = False,
     accept_deletions: bool = False,
-    progress: Progress | None = None,
+    progress: Progress = lambda _what, _done, _total: None,
 ) -> Outcome:
     """One sync. Raises TrackerError and DatabaseError; whatever had arrived by then is kept for the next.
 
-    `full` looks at everything at once; else that happens once a day. State and index are up to date after.
+    `full` looks at everything at once; else that happens once a day. Where so much is gone that the
+    tracker is not believed, all else is done first, and then Suspicious is raised.
     """
-    raise NotImplementedError
+    began, outcome = time.monotonic(), Outcome()
+    with database.writing("sync"):
+        index.catch_up(database.path, database.store)  # a process may have been killed before it got there
+        spool, state = Spool(database.path / "spool.db"), database.state()
+        with database.snapshot() as snapshot:
+            outcome.swept = full or snapshot.empty or _sweep_is_due(state)
+            fetch = Fetch(tracker, snapshot, spool, progress)
+            await fetch.run(sweep=outcome.swept, accept_deletions=accept_deletions)
+            progress("git", 0, None)
+            outcome.commits = append(snapshot, spool, _plan(fetch, snapshot.recent, spool, state.settled))
+        progress("index", 0, None)
+        index.catch_up(database.path, database.store)
+        outcome.new, outcome.changed, outcome.deleted = fetch.new, fetch.changed, len(fetch.gone)
+        outcome.metadata = len(fetch.records) - 2 * len(fetch.gone)
+        outcome.problems, outcome.requests = fetch.problems, tracker.requests
+        _save(database, state, fetch, swept=outcome.swept)
+        spool.clear()
+        database.store.maintain()
+    outcome.seconds = time.monotonic() - began
+    if fetch.doubts:
+        raise Suspicious(" ".join(fetch.doubts))
+    return outcome
+
+
+def _sweep_is_due(state: State) -> bool:
+    return not state.swept or datetime.now(UTC) - moment(state.swept) > SWEEP
+
+
+def _plan(fetch: Fetch, recent: str, spool: Spool, settled: int) -> Plan:
+    last = spool.last_changed(records.microseconds(records.iso(fetch.begun)))
+    seen = records.iso(records.from_microseconds(last // SECOND * SECOND)) if last else ""
+    return Plan(
+        now=int(fetch.tracker.now().timestamp()),
+        floor=settled,
+        records=fetch.records,
+        recent=max(recent, seen) or records.iso(fetch.begun.replace(microsecond=0)),
+    )
+
+
+def _save(database: Database, state: State, fetch: Fetch, *, swept: bool) -> None:
+    state.ended = records.iso(datetime.now(UTC).replace(microsecond=0))
+    state.error, state.problems = " ".join(fetch.doubts), fetch.problems
+    state.settled = max(state.settled, int(fetch.begun.timestamp()) - SETTLES)
+    if not fetch.doubts:
+        state.succeeded = state.ended
+        state.swept = state.ended if swept else state.swept
+    database.save(state)
+
+
+async def once(database: Database, connect: Callable[[], Awaitable[Tracker]], **options: Any) -> Outcome:
+    """Connect, sync, and keep in the database's state how it ended. `options` and errors as for `sync`."""
+    try:
+        async with aclosing(await connect()) as tracker:
+            return await sync(database, tracker, **options)
+    except OfftracfsError as error:
+        record(database, error)
+        raise
 
 
 async def watch(
@@ -51,4 +124,22 @@ async def watch(
     report: Callable[[Outcome | OfftracfsError], None],
 ) -> None:
     """Sync now and then every `interval` seconds, for ever; what fails is reported and tried again."""
-    raise NotImplementedError
+    while True:
+        try:
+            async with aclosing(await connect()) as tracker:
+                while True:
+                    report(await sync(database, tracker))
+                    await trio.sleep(interval)
+        except OfftracfsError as error:
+            record(database, error)
+            report(error)
+            await trio.sleep(interval)
+
+
+def record(database: Database, error: OfftracfsError) -> None:
+    """Keep in the database's state that a sync has failed; not where another process is at it."""
+    if isinstance(error, DatabaseBusy):
+        return
+    state = database.state()
+    state.ended, state.error = records.iso(datetime.now(UTC).replace(microsecond=0)), str(error)
+    database.save(state)

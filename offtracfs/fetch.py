@@ -1,0 +1,207 @@
+"""What a sync does before it writes: look at the tracker, decide, and fetch what is new into the spool."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from enum import Enum, auto
+from typing import Any
+
+from offtracfs import records
+from offtracfs.database import Snapshot
+from offtracfs.names import changelog_path, field_path, ticket_path
+from offtracfs.spool import Fetched, Spool
+from offtracfs.trackers import Metadata, Missing, Ticket, Tracker
+
+OVERLAP = timedelta(minutes=5)  # a slow transaction may land behind what was already seen
+SPOOLED_AT_ONCE = 50  # tickets
+TRUSTED_GONE = 20  # so many records may go at once, or
+TRUSTED_SHARE = 0.1  # this share of them, before the tracker is doubted
+VALUED_FIELDS = ("component", "milestone", "version")  # a ticket may be the first to show a value of these
+
+Progress = Callable[[str, int, int | None], None]
+"""Called as ``progress(what, done, total)``; total is None where it is not known."""
+
+
+class Action(Enum):
+    """What a sync does about one ticket."""
+
+    ADD = auto()
+    CHANGE = auto()
+    DELETE = auto()
+    REPORT = auto()  # nothing can be done but to say so
+    NOTHING = auto()
+
+
+Bytes = tuple[bytes, bytes]
+"""A ticket's record and its change log, as canonical bytes."""
+
+
+def decide(stored: Bytes | None, found: Bytes | Missing) -> Action:
+    """What to do about one ticket."""
+    match stored, found:
+        case None, Missing(gone=True):
+            return Action.NOTHING
+        case _, Missing(gone=True):
+            return Action.DELETE
+        case _, Missing():
+            return Action.REPORT
+        case None, _:
+            return Action.ADD
+        case _ if stored == found:
+            return Action.NOTHING
+        case _:
+            return Action.CHANGE
+
+
+class Fetch:
+    """One sync's look at the tracker; what it found is in the spool and in these attributes."""
+
+    def __init__(self, tracker: Tracker, snapshot: Snapshot, spool: Spool, progress: Progress) -> None:
+        self.records: dict[str, Any] = {}  # path → what no ticket's record is, where it changed; None: gone
+        self.new = 0  # tickets
+        self.changed = 0  # tickets
+        self.gone: set[int] = set()  # tickets
+        self.problems: list[str] = []  # what had to be left out, a sentence each
+        self.doubts: list[str] = []  # what is not believed, and what to do if it is true
+        self.begun = tracker.now()  # all that the tracker held then is fetched
+        self.tracker = tracker
+        self._snapshot = snapshot
+        self._spool = spool
+        self._progress = progress
+        self._arrived: list[Fetched] = []
+        self._unknown_value = False
+
+    async def run(self, *, sweep: bool, accept_deletions: bool) -> None:
+        """Look and fetch; everything where `sweep`, else what the tracker says has changed."""
+        await self._fetch(await self._changed())
+        if sweep and not self._snapshot.empty:
+            await self._fetch(await self._suspects())
+        if sweep or self._unknown_value:
+            self._compare(await self.tracker.metadata(), accept_deletions)
+        known = sum(1 for _ in self._snapshot.tickets()) if self.gone else 0
+        if self._believed("tickets", len(self.gone), known, accept_deletions):
+            paths = (path(number) for number in self.gone for path in (ticket_path, changelog_path))
+            self.records |= dict.fromkeys(paths)
+        else:
+            self.gone.clear()
+        self.problems += self.tracker.problems
+
+    async def _changed(self) -> Collection[int]:
+        """The tickets that the tracker says are new or changed, less what an earlier try has fetched."""
+        arrived, began = self._spool.numbers(), self._spool.begun
+        if began:
+            self.begun = moment(began)
+            self._count(arrived)
+            arrived -= set(await self.tracker.changed_since(self.begun - OVERLAP))
+        if self._snapshot.empty:
+            numbers = await self.tracker.ids()
+        else:
+            numbers = await self.tracker.changed_since(moment(self._snapshot.recent) - OVERLAP)
+        return [number for number in numbers if number not in arrived] if arrived else numbers
+
+    async def _suspects(self) -> Collection[int]:
+        """The tickets that may have changed though the tracker does not say so. Notes which are gone."""
+        seen, known = set(await self.tracker.ids()), set(self._snapshot.tickets())
+        self.gone |= known - seen
+        suspects = seen - known
+        async with self.tracker.columns() as rows:
+            async for number, columns in rows:
+                if number in known and not self._agrees(number, columns):
+                    suspects.add(number)
+        for number in known & seen - suspects:
+            rows_stored = self._snapshot.load(changelog_path(number)) or []
+            if any(row[5] == 0 for row in rows_stored):
+                suspects.add(number)  # an attachment that is deleted leaves no other trace
+        return sorted(suspects - self._spool.numbers())
+
+    def _agrees(self, number: int, columns: Mapping[str, str]) -> bool:
+        props = self._snapshot.load(ticket_path(number))[3]
+        return all((props.get(name) or "") == value for name, value in columns.items())
+
+    async def _fetch(self, numbers: Collection[int]) -> None:
+        done = 0
+        async with self.tracker.tickets(numbers) as stream:
+            async for found in stream:
+                self._take(found)
+                done += 1
+                self._progress("tickets", done, len(numbers))
+        self._keep()
+
+    def _take(self, found: Ticket | Missing) -> None:
+        paths = ticket_path(found.number), changelog_path(found.number)
+        record, log = self._snapshot.get(paths[0]), self._snapshot.get(paths[1])
+        stored = None if record is None else (record, log or b"")
+        fresh = found if isinstance(found, Missing) else self._merged(found, stored)
+        action = decide(stored, fresh)
+        if action is Action.DELETE:
+            self.gone.add(found.number)
+        elif action is Action.REPORT and isinstance(found, Missing):
+            self.problems.append(found.reason)
+        elif isinstance(found, Ticket) and isinstance(fresh, tuple) and action is not Action.NOTHING:
+            self.new += action is Action.ADD
+            self.changed += action is Action.CHANGE
+            created, changed = (records.microseconds(text) for text in found.record[1:3])
+            self._arrived.append(Fetched(found.number, created, changed, *fresh))
+            self._look_for_new_values(found.record[3])
+            if len(self._arrived) >= SPOOLED_AT_ONCE:
+                self._keep()
+
+    def _merged(self, found: Ticket, stored: Bytes | None) -> Bytes:
+        fresh = found.record, found.changelog
+        if stored is None:
+            return records.dump(fresh[0]), records.dump(fresh[1])
+        exact = self.tracker.exact_text
+        record, log = (
+            records.dump(records.merge(records.load(old), new, exact_text=exact))
+            for old, new in zip(stored, fresh, strict=True)
+        )
+        return record, log
+
+    def _look_for_new_values(self, props: Mapping[str, Any]) -> None:
+        if self._unknown_value or self._snapshot.empty:
+            return
+        values = ((name, props.get(name)) for name in VALUED_FIELDS)
+        self._unknown_value = any(
+            value and not self._snapshot.has(field_path(name, str(value))) for name, value in values
+        )
+
+    def _keep(self) -> None:
+        if self._arrived and self._spool.begun is None:
+            self._spool.begin(records.iso(self.begun))
+        self._spool.add(self._arrived)
+        self._arrived.clear()
+
+    def _count(self, numbers: Iterable[int]) -> None:
+        for number in numbers:
+            known = self._snapshot.has(ticket_path(number))
+            self.changed += known
+            self.new += not known
+
+    def _compare(self, found: Metadata, accept_deletions: bool) -> None:
+        self.problems += found.problems
+        for path, new in found.records.items():
+            stored = self._snapshot.get(path)
+            merged = new if stored is None else records.merge(records.load(stored), new)
+            if records.dump(merged) != stored:
+                self.records[path] = merged
+        for top in sorted(found.complete):
+            known = list(self._snapshot.paths(top))
+            gone = [path for path in known if path not in found.records]
+            if self._believed(f"records in {top}", len(gone), len(known), accept_deletions):
+                self.records |= dict.fromkeys(gone)
+
+    def _believed(self, what: str, gone: int, known: int, accept_deletions: bool) -> bool:
+        """A lost permission looks like a great many deletions."""
+        if accept_deletions or gone <= TRUSTED_GONE or gone <= TRUSTED_SHARE * known:
+            return True
+        self.doubts.append(
+            f"The tracker shows {gone:,} of {known:,} {what} no more, which looks like a lost permission: "
+            "they are kept. If they are really gone, run `offtracfs sync --full --accept-deletions`."
+        )
+        return False
+
+
+def moment(text: str) -> datetime:
+    """ISO text as records hold it, as a moment."""
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)

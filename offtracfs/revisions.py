@@ -1,0 +1,142 @@
+"""From the spool into git: a sync's news in time order, one commit a change.
+
+Nothing is on the branch before everything is (see `offtracfs.store.Store.writer`), so a process killed
+at any line leaves the last sync's state, and the next sync does the same again from the spool.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import chain, islice
+from typing import Any
+
+from offtracfs import records, replay
+from offtracfs.database import Snapshot
+from offtracfs.names import changelog_path, ticket_path
+from offtracfs.spool import NOTICED, Ordered, Spool
+from offtracfs.store import NOBODY, Writer
+
+SECOND = 1_000_000  # microseconds
+MOST_LISTED = 50  # paths in the message of a commit about what the tracker did not log
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a sync wants in git beside the tickets in its spool; moments in seconds since 1970 UTC."""
+
+    now: int  # by the tracker's clock
+    floor: int  # no commit gets an earlier date: readers were told that this is settled
+    records: Mapping[str, Any]  # path → record; None: gone
+    recent: str  # for db.json: up to when the tracker is known, ISO
+
+
+@dataclass(frozen=True, slots=True)
+class _Revision:
+    author: str
+    moment: int  # seconds since 1970 UTC
+    message: str
+    files: Iterable[tuple[str, bytes | None]]
+
+
+def append(snapshot: Snapshot, spool: Spool, plan: Plan) -> int:
+    """Bring all of a sync's news into git; the number of commits. Raises DatabaseError."""
+    first = snapshot.empty
+    commits, floor = 0, max(plan.floor, snapshot.committed)
+    with snapshot.store.writer() as writer:
+
+        def commit(revision: _Revision, last: Iterable[tuple[str, bytes | None]] = ()) -> None:
+            nonlocal commits, floor
+            floor = max(floor, min(revision.moment, plan.now))
+            writer.commit(
+                author=revision.author,
+                authored=revision.moment,
+                committed=floor,
+                message=revision.message,
+                files=chain(revision.files, last),
+            )
+            commits += 1
+
+        if first:
+            commit(_root(writer, plan, spool))
+        spool.order(_versions(writer, snapshot, spool))
+        pending = None
+        for revision in _revisions(writer, spool, {} if first else plan.records, plan.now):
+            if pending:
+                commit(pending)
+            pending = revision
+        if pending or first:
+            recent = writer.blob(records.dump({"recent": plan.recent}))
+            done = pending or _Revision(NOBODY, plan.now, "An empty tracker", ())
+            commit(done, [("db.json", recent)])
+    return commits
+
+
+def _root(writer: Writer, plan: Plan, spool: Spool) -> _Revision:
+    created = spool.first_created()
+    moment = plan.now if created is None else max(0, min(created // SECOND, plan.now))
+    files = _blobs(writer, plan.records)
+    return _Revision(NOBODY, moment, "Fields and reports as first seen", files)
+
+
+def _blobs(writer: Writer, found: Mapping[str, Any]) -> list[tuple[str, bytes | None]]:
+    return [
+        (path, None if record is None else writer.blob(records.dump(record)))
+        for path, record in sorted(found.items())
+    ]
+
+
+def _versions(writer: Writer, snapshot: Snapshot, spool: Spool) -> Iterator[Ordered]:
+    """Every new version of the tickets in the spool, its blobs written."""
+    for ticket in spool.tickets():
+        new = records.load(ticket.record), records.load(ticket.changelog)
+        if snapshot.empty:
+            whole = f"#{ticket.number} as first seen"
+            found: Iterable[replay.Version] = [replay.Version(None, "", whole, "", *new)]
+        else:
+            old = snapshot.load(ticket_path(ticket.number)), snapshot.load(changelog_path(ticket.number))
+            found = replay.since(*new, *old)
+        for sequence, version in enumerate(found):
+            yield Ordered(
+                NOTICED if version.moment is None else version.moment,
+                ticket.number,
+                sequence,
+                version.author.encode("utf-8", "replace"),
+                _message(version.subject, version.body).encode("utf-8", "replace"),
+                writer.blob(records.dump(version.record)),
+                writer.blob(records.dump(version.changelog)),
+            )
+
+
+def _message(subject: str, body: str) -> str:
+    text = body.replace("\r\n", "\n").strip()
+    return f"{subject}\n\n{text}\n" if text else f"{subject}\n"
+
+
+def _revisions(writer: Writer, spool: Spool, changed: Mapping[str, Any], now: int) -> Iterator[_Revision]:
+    for version in spool.ordered():
+        moment = version.moment // SECOND
+        yield _Revision(version.author.decode(), moment, version.message.decode(), _files(version))
+    noticed = list(islice(spool.ordered(noticed=True), MOST_LISTED))
+    if noticed or changed:
+        files = _blobs(writer, changed)
+        versions = (file for version in spool.ordered(noticed=True) for file in _files(version))
+        yield _Revision(NOBODY, now, _noticed(spool.noticed(), noticed, files), chain(files, versions))
+
+
+def _files(version: Ordered) -> list[tuple[str, bytes | None]]:
+    return [
+        (changelog_path(version.number), version.changelog),
+        (ticket_path(version.number), version.record),
+    ]
+
+
+def _noticed(count: int, some: list[Ordered], files: list[tuple[str, bytes | None]]) -> str:
+    """The message of the commit that brings what no change log tells."""
+    lines = [version.message.decode().partition("\n")[0] for version in some]
+    lines += [path if blob else f"{path} is gone" for path, blob in files[: MOST_LISTED - len(lines)]]
+    total = count + len(files)
+    if total == 1:
+        return f"Noticed: {lines[0]}\n"
+    more = [f"and {total - len(lines)} more"] if total > len(lines) else []
+    return "\n".join([f"Noticed: {total} changes that the tracker does not log", "", *lines, *more, ""])

@@ -1,0 +1,206 @@
+"""What a sync has fetched and not yet brought into git: kept on disk, so that an interrupted sync goes on.
+
+It also puts the tickets' versions into time order, on disk rather than in memory. Only the holder of the
+writer's lock opens it; it can be deleted at any time at the cost of fetching again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from sqlalchemy import (
+    Column,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Select,
+    Table,
+    Text,
+    delete,
+    func,
+    insert,
+    select,
+)
+from sqlalchemy.dialects.sqlite import insert as insert_in_sqlite
+from sqlalchemy.exc import DatabaseError as SQLError
+
+from offtracfs.errors import DiskFull
+from offtracfs.index.build import engine, translate
+
+ROWS = 500  # rows read or written at once
+NOTICED = 1 << 62  # the moment of a version that only the present state shows
+
+_metadata = MetaData()
+
+_look = Table(
+    "look",
+    _metadata,
+    Column("begun", Text, nullable=False),  # ISO, by the tracker's clock: what is here is no older
+)
+
+_ticket = Table(
+    "ticket",
+    _metadata,
+    Column("number", Integer, primary_key=True),
+    Column("created", Integer, nullable=False),  # microseconds since 1970 UTC
+    Column("changed", Integer, nullable=False),  # the same
+    Column("record", LargeBinary, nullable=False),  # canonical bytes
+    Column("changelog", LargeBinary, nullable=False),  # canonical bytes
+)
+
+_version = Table(
+    "version",
+    _metadata,
+    Column("moment", Integer, primary_key=True),  # microseconds since 1970 UTC
+    Column("number", Integer, primary_key=True),
+    Column("sequence", Integer, primary_key=True),  # of the ticket's versions
+    Column("author", LargeBinary, nullable=False),  # UTF-8, as are all names that SQLite might refuse as text
+    Column("message", LargeBinary, nullable=False),
+    Column("record", LargeBinary, nullable=False),  # blob id, 20 bytes
+    Column("changelog", LargeBinary, nullable=False),  # blob id, 20 bytes
+    sqlite_with_rowid=False,
+)
+
+
+class Fetched(NamedTuple):
+    """A ticket in the spool; moments in microseconds since 1970 UTC, records as canonical bytes."""
+
+    number: int
+    created: int
+    changed: int
+    record: bytes
+    changelog: bytes
+
+
+class Ordered(NamedTuple):
+    """One version of a ticket, with the ids of its blobs."""
+
+    moment: int  # microseconds since 1970 UTC, or NOTICED
+    number: int
+    sequence: int
+    author: bytes
+    message: bytes
+    record: bytes
+    changelog: bytes
+
+
+class Spool:
+    """The spool of a database, opened; every change is on disk when its method returns.
+
+    Raises DiskFull, DatabaseBusy, DatabaseDamaged.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        try:
+            self._open()
+        except SQLError as error:
+            if isinstance(translated := translate(error), DiskFull):
+                raise translated from error
+            self.clear()  # of no use: what was in it is fetched again
+
+    def _open(self) -> None:
+        self._engine = engine(self._file)
+        with self._engine.begin() as connection:
+            _metadata.create_all(connection)
+            for table in _metadata.sorted_tables:
+                connection.execute(select(table).limit(1)).all()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Any]:
+        try:
+            with self._engine.begin() as connection:
+                yield connection
+        except SQLError as error:
+            raise translate(error) from error
+
+    def clear(self) -> None:
+        """Forget everything."""
+        for suffix in ("", "-wal", "-shm"):
+            self._file.with_name(self._file.name + suffix).unlink(missing_ok=True)
+        self._open()
+
+    @property
+    def begun(self) -> str | None:
+        """When the sync began that this spool belongs to (ISO, by the tracker's clock); None in a new one."""
+        with self._transaction() as connection:
+            found: str | None = connection.execute(select(_look.c.begun)).scalar()
+            return found
+
+    def begin(self, moment: str) -> None:
+        """A sync begins."""
+        with self._transaction() as connection:
+            connection.execute(insert(_look), {"begun": moment})
+
+    def add(self, tickets: list[Fetched]) -> None:
+        """Keep some tickets, in place of what was known of the same."""
+        if not tickets:
+            return
+        with self._transaction() as connection:
+            statement = insert_in_sqlite(_ticket)
+            fresh = {name: statement.excluded[name] for name in Fetched._fields[1:]}
+            connection.execute(
+                statement.on_conflict_do_update(index_elements=["number"], set_=fresh),
+                [ticket._asdict() for ticket in tickets],
+            )
+
+    def numbers(self) -> set[int]:
+        """The tickets that are here."""
+        with self._transaction() as connection:
+            return set(connection.execute(select(_ticket.c.number)).scalars())
+
+    def tickets(self) -> Iterator[Fetched]:
+        """All tickets, by number."""
+        after = -1
+        while rows := self._page(select(_ticket).where(_ticket.c.number > after).order_by(_ticket.c.number)):
+            yield from (Fetched(*row) for row in rows)
+            after = rows[-1].number
+
+    def _page(self, statement: Select[Any]) -> list[Any]:
+        with self._transaction() as connection:
+            return list(connection.execute(statement.limit(ROWS)))
+
+    def first_created(self) -> int | None:
+        """When the oldest ticket here was created, in microseconds since 1970 UTC."""
+        with self._transaction() as connection:
+            found: int | None = connection.execute(select(func.min(_ticket.c.created))).scalar()
+            return found
+
+    def last_changed(self, until: int) -> int | None:
+        """The last time at which a ticket here was changed, not after `until`; microseconds as above."""
+        with self._transaction() as connection:
+            statement = select(func.max(_ticket.c.changed)).where(_ticket.c.changed <= until)
+            found: int | None = connection.execute(statement).scalar()
+            return found
+
+    def order(self, versions: Iterator[Ordered]) -> None:
+        """Take in these versions, in place of all that were here."""
+        with self._transaction() as connection:
+            connection.execute(delete(_version))
+            rows = []
+            for version in versions:
+                rows.append(version._asdict())
+                if len(rows) >= ROWS:
+                    connection.execute(insert(_version), rows)
+                    rows.clear()
+            if rows:
+                connection.execute(insert(_version), rows)
+
+    def ordered(self, *, noticed: bool = False) -> Iterator[Ordered]:
+        """All versions in time order; at one moment by ticket, then in the ticket's own order.
+
+        Those whose moment is not known are apart.
+        """
+        those = _version.c.moment == NOTICED if noticed else _version.c.moment < NOTICED
+        with self._engine.connect().execution_options(yield_per=ROWS) as connection:
+            for row in connection.execute(select(_version).where(those).order_by(*_version.primary_key)):
+                yield Ordered(*row)
+
+    def noticed(self) -> int:
+        """The number of versions whose moment is not known."""
+        with self._transaction() as connection:
+            statement = select(func.count()).where(_version.c.moment == NOTICED)
+            return int(connection.execute(statement).scalar_one())
