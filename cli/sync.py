@@ -1,19 +1,48 @@
-"""`offtracfs sync`."""
+"""`offtracfs sync`: fetch what is new, once or for ever."""
 
 from __future__ import annotations
 
+import json
+import signal
+from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
+from dataclasses import asdict
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import click
+import trio
+
+from offtracfs import sync
+from offtracfs.database import Database
+from offtracfs.errors import OfftracfsError, UsageError
+
+from .connect import connect
+from .progress import progress
+from .text import count, shown
+
+TERMINATED = 143  # 128 + SIGTERM, as shells have it
+Report = Callable[[sync.Outcome | OfftracfsError], None]
+Once = Callable[..., Awaitable[sync.Outcome]]
 
 
 @click.command()
-@click.option("--full", is_flag=True, help="Look at everything now, as is done once a day.")
+@click.option("--full", is_flag=True, help="Look at everything now, as is done once a day by itself.")
 @click.option("--watch", is_flag=True, help="Go on, and sync again after every interval.")
-@click.option("--interval", type=click.FloatRange(1), metavar="SECONDS", help="The pause between two syncs.")
-@click.option("--accept-deletions", is_flag=True, help="Believe it that many tickets are gone.")
-@click.option("--quiet", is_flag=True, help="Say nothing but errors.")
-@click.option("--json", "as_json", is_flag=True, help="Say what was done as JSON, a line a sync.")
+@click.option(
+    "--interval",
+    type=click.FloatRange(1, 31 * 86400),
+    metavar="SECONDS",
+    help="The pause between two syncs of --watch. Default: what config.toml says, else 60.",
+)
+@click.option(
+    "--accept-deletions", is_flag=True, help="Believe the tracker that more than a tenth of it is gone."
+)
+@click.option("--quiet", is_flag=True, help="Say nothing but what went wrong.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="Say what was done as JSON: an object a sync, on a line."
+)
 @click.pass_obj
 def command(
     directory: Path,
@@ -23,6 +52,119 @@ def command(
     accept_deletions: bool,
     quiet: bool,
     as_json: bool,
-) -> None:
-    """Bring the database up to date with the tracker."""
-    raise NotImplementedError
+) -> int | None:
+    r"""Bring the database up to date with the tracker.
+
+    \b
+      offtracfs sync                  what is new
+      offtracfs sync --full           deletions and silent changes too, at once
+      offtracfs sync --watch --json   for ever; `offtracfs mount` has one of these beside it
+
+    An interrupted sync loses nothing: the next one goes on where it was. A ticket that the tracker cannot
+    give is named and left out. If the tracker suddenly shows much less than before, which looks like a
+    lost permission, all is kept and the exit code is 65; --accept-deletions says that it is true.
+
+    Exit codes: 0 done, 65 much is gone and not believed, 69 no answer, 75 another process is at it, 77
+    login refused or permission missing, 143 ended by SIGTERM. With --watch whatever goes wrong is said
+    and tried again, and SIGTERM is the way to end it: 0.
+    """
+    if quiet and as_json:
+        raise UsageError("--quiet and --json cannot be had together.")
+    if interval is not None and not watch:
+        raise UsageError("--interval goes with --watch.")
+    report = _json if as_json else _plain(quiet=quiet, dated=watch)
+    once = partial(sync.once, full=full, accept_deletions=accept_deletions)
+    database = Database(directory)
+    if watch:
+        first = once if full or accept_deletions else None
+        work = partial(_watch, database, report, first, interval or database.settings.interval)
+        trio.run(_until_terminated, work)
+        return None
+    work = partial(_once, database, report, once, silent=quiet or as_json)
+    return TERMINATED if trio.run(_until_terminated, work) else None
+
+
+async def _once(database: Database, report: Report, once: Once, *, silent: bool) -> None:
+    with nullcontext() if silent else progress() as show:
+        tell = {"progress": show} if show else {}
+        try:
+            outcome = await once(database, partial(connect, database.settings), **tell)
+        except OfftracfsError as error:
+            if report is _json:  # for people, the sentence on stderr is enough
+                report(error)
+            raise
+    report(outcome)
+
+
+async def _watch(database: Database, report: Report, first: Once | None, interval: float) -> None:
+    tracker = partial(connect, database.settings)
+    if first:
+        try:
+            report(await first(database, tracker))
+        except OfftracfsError as error:
+            report(error)
+    await sync.watch(database, tracker, interval=interval, report=report)
+
+
+async def _until_terminated(work: Callable[[], Awaitable[None]]) -> bool:
+    """Work until that is done or SIGTERM comes; whether it came. What has arrived by then is kept."""
+    with trio.open_signal_receiver(signal.SIGTERM) as signals, trio.CancelScope() as ending:
+        async with trio.open_nursery() as nursery:
+
+            async def listen() -> None:
+                await anext(signals)
+                ending.cancel()
+
+            nursery.start_soon(listen)
+            await work()
+            nursery.cancel_scope.cancel()
+    return ending.cancelled_caught
+
+
+def _json(result: sync.Outcome | OfftracfsError) -> None:
+    if isinstance(result, OfftracfsError):
+        said = {"error": str(result), "exit_code": result.exit_code}
+    else:
+        said = asdict(result)
+    click.echo(json.dumps({"time": _now(), **said}))
+
+
+def _plain(*, quiet: bool, dated: bool) -> Report:
+    """Says a result in a line, its problems on stderr; a line that would only be said again is left out."""
+    last: list[str] = []
+
+    def report(result: sync.Outcome | OfftracfsError) -> None:
+        if failed := isinstance(result, OfftracfsError):
+            line, left_out = str(result), []
+        else:
+            line, left_out = sentence(result), result.problems
+        if [line, *left_out] == last:
+            return
+        last[:] = [line, *left_out]
+        when = f"{_now()} " if dated else ""
+        if failed or not quiet:
+            click.echo(when + shown(line), err=failed)
+        for problem in left_out:
+            click.echo(f"{when}Left out: {shown(problem)}", err=True)
+
+    return report
+
+
+def sentence(outcome: sync.Outcome) -> str:
+    """What a sync did: ``3 new tickets, 1 ticket changed (4 commits; 5 requests, 0.8 seconds).``"""
+    done = {
+        "{} new": outcome.new,
+        "{} changed": outcome.changed,
+        "{} deleted": outcome.deleted,
+    }
+    parts = [words.format(count(number, "ticket")) for words, number in done.items() if number]
+    if outcome.metadata:
+        parts.append(count(outcome.metadata, "other record"))
+    if not parts:
+        return "Nothing new."
+    spent = f"{count(outcome.requests, 'request')}, {outcome.seconds:.1f} seconds"
+    return f"{', '.join(parts)} ({count(outcome.commits, 'commit')}; {spent})."
+
+
+def _now() -> str:
+    return f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"

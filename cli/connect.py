@@ -1,0 +1,26 @@
+"""The tracker of a database, connected with whatever credentials this user keeps."""
+
+from __future__ import annotations
+
+import os
+from functools import partial
+from pathlib import Path
+
+import trio
+
+from offtracfs import credentials
+from offtracfs.database import Settings
+from offtracfs.trackers import trac
+
+
+async def connect(settings: Settings) -> trac.TracTracker:
+    """The tracker, logged in to. Raises UsageError, TrackerError."""
+    find = partial(
+        credentials.find,
+        settings,
+        password=os.environ.get("OFFTRACFS_PASSWORD"),
+        netrc_file=Path(os.environ.get("NETRC") or Path.home() / ".netrc"),
+    )
+    # A password command may wait for its user: a Ctrl-C or SIGTERM shall not.
+    found = await trio.to_thread.run_sync(find, abandon_on_cancel=True)
+    return await trac.connect(settings.url, found)

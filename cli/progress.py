@@ -1,0 +1,52 @@
+"""How far a sync has come: a bar on a terminal, a line now and then where there is none."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import click
+
+from offtracfs.fetch import Progress
+
+from .text import shown
+
+PAUSE = 10.0  # seconds between two lines about the same
+
+
+@contextmanager
+def progress() -> Iterator[Progress]:
+    """Shows what it is called with, on stderr."""
+    if not sys.stderr.isatty():
+        yield _lines()
+        return
+    from rich.console import Console  # 50 ms, and seldom needed
+    from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bars
+
+    said = TextColumn("{task.description}", markup=False)
+    columns = (said, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Bars(*columns, console=Console(stderr=True), transient=True) as bars:
+        tasks: dict[str, TaskID] = {}
+
+        def show(what: str, done: int, total: int | None) -> None:
+            if what not in tasks:
+                tasks[what] = bars.add_task(shown(what), total=total)
+            bars.update(tasks[what], completed=done, total=total)
+
+        yield show
+
+
+def _lines() -> Progress:
+    last, when = "", 0.0
+
+    def show(what: str, done: int, total: int | None) -> None:
+        nonlocal last, when
+        if what != last or time.monotonic() - when >= PAUSE or done == total:
+            last, when = what, time.monotonic()
+            of = "" if total is None else f" of {total:,}"
+            click.echo(f"{shown(what)}: {done:,}{of}", err=True)
+
+    return show
