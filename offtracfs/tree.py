@@ -101,10 +101,14 @@ class Tree:
         self.settled = 0
         self.head = reader.head()
 
+    def news(self) -> bool:
+        """Whether something has been published since the last `refresh`; costs microseconds."""
+        self._reader.refresh()
+        return self._reader.head() != self.head
+
     def refresh(self, settled: int) -> Revision | None:
         """Go over to what has been published since; the head as it was before."""
         before, self.settled = self.head, settled
-        self._reader.refresh()
         self.head = self._reader.head()
         return before
 

@@ -1,0 +1,370 @@
+"""The mount: a thin adapter from FUSE to `offtracfs.tree`, on pyfuse3 and trio.
+
+What the kernel has been told it may keep for an hour, since nothing here changes by itself: a file's inode
+number stands for one immutable version (see `offtracfs.index.schema`), and when a new revision is
+published, `serve` tells the kernel which names to ask for again.
+"""
+
+from __future__ import annotations
+
+import errno
+import functools
+import itertools
+import logging
+import os
+import signal
+import stat
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import Any, ParamSpec, TypeVar
+from urllib.parse import quote
+
+import pyfuse3
+import trio
+
+from offtracfs.errors import MountError, OfftracfsError
+from offtracfs.names import LONGEST_NAME
+from offtracfs.tree import DAYS, Directory, File, Link, Listing, Named, Node, Tree
+
+TYPE = "offtracfs"  # in /proc/mounts, after "fuse."
+FIRST_NUMBER = 1 << 48  # of directories and links; below are the file versions, for ever
+KEPT = 3600.0  # seconds for which the kernel need not ask again
+POLL = 1.0  # seconds between two looks for a new revision
+NAMES_A_CALL = 1_000  # invalidated at once, 9 µs each
+BLOCK = 512  # bytes, the unit of st_blocks whatever the file system
+
+log = logging.getLogger(__name__)
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def answered(handler: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
+    """The one place where errors become error numbers: pyfuse3 ends the mount at any but FUSEError."""
+
+    @functools.wraps(handler)
+    async def wrapped(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return await handler(*args, **kwargs)
+        except pyfuse3.FUSEError:
+            raise
+        except OfftracfsError as error:
+            log.error("%s: %s", handler.__name__, error)
+            raise pyfuse3.FUSEError(error.errno) from error
+        except Exception as error:
+            log.exception("%s%r failed", handler.__name__, args[1:])
+            raise pyfuse3.FUSEError(errno.EIO) from error
+
+    return wrapped
+
+
+class Numbers:
+    """Inode numbers of the directories and links that the kernel knows, until it forgets them."""
+
+    def __init__(self) -> None:
+        self._next = itertools.count(FIRST_NUMBER)
+        self._numbers: dict[Directory | Link, int] = {Tree.root: pyfuse3.ROOT_INODE}
+        self._nodes: dict[int, Directory | Link] = {pyfuse3.ROOT_INODE: Tree.root}
+        self._lookups: dict[int, int] = defaultdict(int)
+
+    def __len__(self) -> int:
+        return len(self._nodes)
+
+    def of(self, node: Directory | Link) -> int:
+        """The number of a node, a new one where it has none; counts as one lookup by the kernel."""
+        number = self._numbers.get(node)
+        if number is None:
+            number = self._numbers[node] = next(self._next)
+            self._nodes[number] = node
+        self._lookups[number] += 1
+        return number
+
+    def node(self, number: int) -> Directory | Link:
+        """What has that number. Raises KeyError."""
+        return self._nodes[number]
+
+    def forget(self, number: int, lookups: int) -> None:
+        """The kernel gives back so many lookups; after the last one the number is never used again."""
+        self._lookups[number] -= lookups
+        if self._lookups[number] <= 0 and number != pyfuse3.ROOT_INODE:
+            del self._lookups[number]
+            del self._numbers[self._nodes.pop(number)]
+
+    def directories(self) -> Iterator[tuple[int, Directory]]:
+        """The directories that the kernel knows."""
+        return ((number, node) for number, node in self._nodes.items() if isinstance(node, Directory))
+
+
+@dataclass(slots=True)
+class Opened:
+    """An opened directory, and how far it has been read."""
+
+    listing: Listing
+    position: int = -1
+    ahead: list[Named] = field(default_factory=list)  # taken from `rest`, but did not fit any more
+    rest: Iterator[Named] = iter(())
+
+
+class Operations(pyfuse3.Operations):  # type: ignore[misc]  # pyfuse3 may come without types
+    """Requests of the kernel, answered from a tree. What is not here is ENOSYS: not asked for again."""
+
+    supports_dot_lookup = False
+
+    def __init__(self, tree: Tree) -> None:
+        super().__init__()
+        self.tree = tree
+        self.numbers = Numbers()
+        self._owner = os.getuid(), os.getgid()
+        self._opened: dict[int, Opened] = {}
+        self._handles = itertools.count(1)
+        self._file = self._attributes(stat.S_IFREG | 0o444)
+
+    def _attributes(self, mode: int) -> pyfuse3.EntryAttributes:
+        made = pyfuse3.EntryAttributes()
+        made.st_mode = mode
+        made.st_uid, made.st_gid = self._owner
+        made.entry_timeout = made.attr_timeout = KEPT
+        return made
+
+    def _of_file(self, file: File) -> pyfuse3.EntryAttributes:
+        """Attributes of a file version: always the same object, since a listing makes very many."""
+        made = self._file
+        made.entry_timeout = KEPT
+        made.st_ino, made.st_size = file.inode, file.size
+        made.st_blocks = -(-file.size // BLOCK)
+        made.st_mtime_ns = made.st_ctime_ns = made.st_atime_ns = file.mtime * 1_000_000_000
+        return made
+
+    def _of(self, node: Directory | Link, number: int) -> pyfuse3.EntryAttributes:
+        if isinstance(node, Link):
+            made, mtime = self._attributes(stat.S_IFLNK | 0o777), node.mtime
+            made.st_size = len(os.fsencode(node.target))
+        else:
+            listing = self.tree.open(node)
+            made, mtime = self._attributes(stat.S_IFDIR | 0o555), self.tree.mtime(listing)
+            made.st_nlink = 2 + len(self.tree.directories(listing))
+        made.st_ino = number
+        made.st_mtime_ns = made.st_ctime_ns = made.st_atime_ns = mtime * 1_000_000_000
+        return made
+
+    def _looked_up(self, node: Node) -> pyfuse3.EntryAttributes:
+        return self._of_file(node) if isinstance(node, File) else self._of(node, self.numbers.of(node))
+
+    @answered
+    async def lookup(self, parent_inode: int, name: bytes, ctx: Any) -> pyfuse3.EntryAttributes:
+        """A name in a directory; that there is none is kept by the kernel too, where we would tell it."""
+        if len(name) > LONGEST_NAME:
+            raise pyfuse3.FUSEError(errno.ENAMETOOLONG)
+        directory = self._directory(parent_inode)
+        try:
+            node = self.tree.lookup(directory, name.decode())
+        except UnicodeDecodeError:
+            node = None
+        if node is not None:
+            return self._looked_up(node)
+        if directory.at == DAYS or (directory == Tree.root and name.startswith(b"@")):
+            raise pyfuse3.FUSEError(errno.ENOENT)
+        return self._attributes(0)
+
+    async def forget(self, inode_list: Sequence[tuple[int, int]]) -> None:
+        """The kernel has dropped some inodes; nothing is kept for files."""
+        for inode, lookups in inode_list:
+            if inode >= FIRST_NUMBER:
+                self.numbers.forget(inode, lookups)
+
+    @answered
+    async def getattr(self, inode: int, ctx: Any) -> pyfuse3.EntryAttributes:
+        """The attributes of anything."""
+        if inode >= FIRST_NUMBER or inode == pyfuse3.ROOT_INODE:
+            return self._of(self.numbers.node(inode), inode)
+        file = self.tree.file(inode)
+        if file is None:
+            raise pyfuse3.FUSEError(errno.ESTALE)
+        return self._of_file(file)
+
+    @answered
+    async def readlink(self, inode: int, ctx: Any) -> bytes:
+        """Where a link leads."""
+        node = self.numbers.node(inode)
+        if not isinstance(node, Link):
+            raise pyfuse3.FUSEError(errno.EINVAL)
+        return os.fsencode(node.target)
+
+    def _directory(self, number: int) -> Directory:
+        node = self.numbers.node(number)
+        if not isinstance(node, Directory):
+            raise pyfuse3.FUSEError(errno.ENOTDIR)
+        return node
+
+    @answered
+    async def opendir(self, inode: int, ctx: Any) -> int:
+        """Open a directory: it shows one revision until it is closed."""
+        handle = next(self._handles)
+        self._opened[handle] = Opened(self.tree.open(self._directory(inode)))
+        return handle
+
+    @answered
+    async def readdir(self, fh: int, start_id: int, token: pyfuse3.ReaddirToken) -> None:
+        """The next entries of an opened directory, behind position `start_id`."""
+        opened = self._opened[fh]
+        if start_id != opened.position:
+            opened.ahead, opened.rest = [], self.tree.entries(opened.listing, start_id)
+        opened.position = -1  # a failure on the way must not lose an entry
+        current = opened.listing == self.tree.open(opened.listing.directory)
+        position = start_id
+        for named in itertools.chain(opened.ahead, opened.rest):
+            if not self._reply(token, named, current):
+                opened.ahead = [named]
+                break
+            position = named.position
+        else:
+            opened.ahead = []
+        opened.position = position
+
+    def _reply(self, token: pyfuse3.ReaddirToken, named: Named, current: bool) -> bool:
+        attributes = self._looked_up(named.node)
+        if not current:  # what has been invalidated must not come back
+            attributes.entry_timeout = 0
+        fits: bool = pyfuse3.readdir_reply(token, os.fsencode(named.name), attributes, named.position)
+        if not fits and not isinstance(named.node, File):
+            self.numbers.forget(attributes.st_ino, 1)
+        return fits
+
+    @answered
+    async def releasedir(self, fh: int) -> None:
+        """Close a directory."""
+        del self._opened[fh]
+
+    @answered
+    async def open(self, inode: int, flags: int, ctx: Any) -> pyfuse3.FileInfo:
+        """Open a file; nothing is read yet, and what the kernel has of it stays right."""
+        return pyfuse3.FileInfo(fh=inode, keep_cache=True)
+
+    @answered
+    async def read(self, fh: int, off: int, size: int) -> bytes:
+        """Some bytes of a file."""
+        return self.tree.read(fh)[off : off + size]
+
+    @answered
+    async def release(self, fh: int) -> None:
+        """Close a file."""
+
+    @answered
+    async def statfs(self, ctx: Any) -> pyfuse3.StatvfsData:
+        """What `df` shows: no blocks of its own, and as many inodes as there are file versions."""
+        made = pyfuse3.StatvfsData()
+        made.f_bsize = made.f_frsize = 4096
+        made.f_files = self.tree.head.horizon if self.tree.head else 0
+        made.f_namemax = LONGEST_NAME
+        return made
+
+
+@contextmanager
+def mounted(operations: Operations, mountpoint: Path, source: Path, *, allow_other: bool) -> Iterator[None]:
+    """Mount, and take the mount away at the end; `serve` answers in between.
+
+    `source` is what /proc/mounts and `df` name as the device. Raises MountError.
+    """
+    # Both are parts of a comma-separated list, and pyfuse3 takes ASCII only.
+    options = {"ro", "default_permissions", f"subtype={TYPE}", f"fsname={quote(str(source), safe='/~+@')}"}
+    if allow_other:
+        options.add("allow_other")
+    try:
+        with _stderr() as said:
+            pyfuse3.init(operations, str(mountpoint), options)
+    except RuntimeError:
+        text = said()
+        raise MountError(f"{mountpoint} could not be mounted: {text or 'libfuse does not say why'}.") from None
+    try:
+        yield
+    finally:
+        pyfuse3.close()
+
+
+@contextmanager
+def _stderr() -> Iterator[Callable[[], str]]:
+    """Catches what libfuse writes to the standard error: it has no other way to say what is wrong."""
+    with TemporaryFile() as caught:
+        saved = os.dup(2)
+        os.dup2(caught.fileno(), 2)
+        text = ""
+        try:
+            yield lambda: text
+        finally:
+            os.dup2(saved, 2)
+            os.close(saved)
+            caught.seek(0)
+            text = " ".join(caught.read().decode(errors="replace").split()).rstrip(".")
+
+
+async def serve(operations: Operations, settled: Callable[[], int]) -> None:
+    """Answer until somebody unmounts, or SIGTERM, SIGINT or SIGHUP ends it.
+
+    `settled` says since when nothing can change any more, in seconds since 1970 UTC.
+    """
+    telling = trio.Lock()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(_end_at_signal, telling)
+        nursery.start_soon(_follow, operations, settled, telling)
+        await pyfuse3.main(max_tasks=1)  # no handler waits for anything: more tasks are only work
+        nursery.cancel_scope.cancel()
+
+
+async def _end_at_signal(telling: trio.Lock) -> None:
+    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
+        async for _ in signals:
+            async with telling:  # the kernel may answer us only after we have answered it
+                pyfuse3.terminate()
+            return
+
+
+async def _follow(operations: Operations, settled: Callable[[], int], telling: trio.Lock) -> None:
+    """Go over to each new revision, and tell the kernel what it has to ask for again."""
+    failing = False
+    while True:
+        await trio.sleep(POLL)
+        try:
+            if operations.tree.news():
+                await _go_over(operations, settled(), telling)
+            failing = False
+        except OfftracfsError as error:
+            if not failing:
+                log.error("Cannot look for a new revision: %s", error)
+            failing = True
+        except Exception:
+            if not failing:
+                log.exception("Cannot look for a new revision")
+            failing = True
+
+
+async def _go_over(operations: Operations, settled: int, telling: trio.Lock) -> None:
+    tree = operations.tree
+    moving: dict[str, list[int]] = defaultdict(list)
+    for number, directory in operations.numbers.directories():
+        if tree.moves(directory.at):
+            moving[directory.path].append(number)
+    before = tree.refresh(settled)
+    stale = (
+        (number, os.fsencode(name)) for path, name in tree.touched(before) for number in moving.get(path, ())
+    )
+    while batch := list(itertools.islice(stale, NAMES_A_CALL)):
+        async with telling:
+            await trio.to_thread.run_sync(_invalidate, batch)
+    for number in itertools.chain.from_iterable(moving.values()):
+        _not_known(pyfuse3.invalidate_inode, number, True)
+
+
+def _invalidate(entries: list[tuple[int, bytes]]) -> None:
+    """In a thread of its own: it waits while the kernel waits for our answer about the same directory."""
+    for number, name in entries:
+        _not_known(pyfuse3.invalidate_entry, number, name)
+
+
+def _not_known(tell: Callable[..., None], *arguments: Any) -> None:
+    try:
+        tell(*arguments)
+    except FileNotFoundError:
+        pass  # the kernel has nothing of that name
