@@ -8,7 +8,8 @@ to seconds (XML-RPC, Trac's RPC plugin before 1.2), what followed what is found 
 from __future__ import annotations
 
 import re
-from collections import Counter, defaultdict
+from bisect import bisect_left
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import groupby
@@ -63,14 +64,14 @@ def read(rows: list[Row]) -> Log:
         if row[2] == "comment" and row[5]:
             comments[row[0]].append(place)
     latest: dict[int, int] = {}
-    seen: Counter[tuple[str, int]] = Counter()
-    for number, place in found:
+    for _, place in found:
         time, old, new = rows[place][0], rows[place][3], rows[place][4]
         if time not in comments:
             continue
-        # Of two comments in one second, nothing tells whose edit it was: the first edit is the first one's.
-        comment = comments[time][min(seen[time, number], len(comments[time]) - 1)]
-        seen[time, number] += 1
+        # Two comments may share a second to which times were cut. Trac sorts by author and field:
+        # authors edit their own comments mostly, and then the edits stand before the comment.
+        after = bisect_left(comments[time], place)
+        comment = comments[time][min(after, len(comments[time]) - 1)]
         texts.setdefault(comment, []).append(old)
         moment = min(int(new), _LAST_MOMENT) if new and _MOMENT.fullmatch(new) else 0
         latest[comment] = max(moment, latest.get(comment, microseconds(time)))
@@ -96,26 +97,38 @@ class Change:
 
 
 def changes(log: Log) -> list[Change]:
-    """The rows put together, in the log's order.
-
-    At one moment an author changes a field once: a field that comes again belongs to another change, in
-    a second to which times were cut.
-    """
+    """The rows put together, in no order: those of one author at one moment are one change."""
     found: list[Change] = []
-    latest: dict[tuple[Any, ...], dict[str, int]] = {}
+    together: dict[tuple[str, str, bool], list[int]] = defaultdict(list)
     for place, (time, author, name, _, _, permanent) in enumerate(log.rows):
         if edit := log.edits.get(place):
             changed = iso(from_microseconds(edit.moment))
             found.append(Change(edit.moment, author or "", changed, {name: place}))
-            continue
-        key = time, author, bool(permanent)
-        places = latest.get(key)
-        if places is None or name in places:
-            places = latest[key] = {}
-            # Attachments leave the changetime alone (seen in Trac 1.2 and 1.6).
-            found.append(Change(microseconds(time), author or "", time if permanent else None, places))
-        places[name] = place
+        else:
+            together[time, author or "", bool(permanent)].append(place)
+    for (time, author, permanent), places in together.items():
+        moment = microseconds(time)
+        # Attachments leave the changetime alone (seen in Trac 1.2 and 1.6).
+        changed_or_not = time if permanent else None
+        found += (Change(moment, author, changed_or_not, part) for part in _apart(places, log.rows))
     return found
+
+
+def _apart(places: list[int], rows: list[Row]) -> list[dict[str, int]]:
+    """The fields at these places, in as many changes as they came by.
+
+    Only where times are cut to seconds does a field come twice. Then a change ends where the names of
+    the fields, by which Trac sorts them, begin anew.
+    """
+    names = [rows[place][2] for place in places]
+    if len(set(names)) == len(names):
+        return [dict(zip(names, places, strict=True))]
+    parts: list[dict[str, int]] = []
+    for before, name, place in zip([None, *names], names, places, strict=False):
+        if before is None or name <= before:
+            parts.append({})
+        parts[-1][name] = place
+    return parts
 
 
 def in_order(
@@ -128,7 +141,8 @@ def in_order(
     """
     state = {name: value or "" for name, value in values.items()}
     ordered: list[Change] = []
-    seconds = groupby(sorted(found, key=lambda c: c.moment), key=lambda c: c.moment // _SECOND)
+    found = sorted(found, key=lambda change: (change.moment, min(change.places.values())))
+    seconds = groupby(found, key=lambda change: change.moment // _SECOND)
     for run in reversed([list(run) for _, run in seconds]):
         while run:
             change = run.pop(_last(run, rows, state))
