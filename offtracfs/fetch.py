@@ -86,6 +86,7 @@ class Fetch:
         else:
             self.gone.clear()
         self.problems += self.tracker.problems
+        self.tracker.problems.clear()  # a later sync by the same connection tells its own
 
     async def _changed(self) -> Collection[int]:
         """The tickets that the tracker says are new or changed, less what an earlier try has fetched."""

@@ -18,6 +18,7 @@ from offtracfs.spool import NOTICED, Ordered, Spool
 from offtracfs.store import NOBODY, Writer
 
 SECOND = 1_000_000  # microseconds
+FIRST = "{:,} tickets as first seen\n"
 MOST_LISTED = 50  # paths in the message of a commit about what the tracker did not log
 
 
@@ -61,7 +62,7 @@ def append(snapshot: Snapshot, spool: Spool, plan: Plan) -> int:
             commit(_root(writer, plan, spool))
         spool.order(_versions(writer, snapshot, spool))
         pending = None
-        for revision in _revisions(writer, spool, {} if first else plan.records, plan.now):
+        for revision in _revisions(writer, spool, plan, first=first):
             if pending:
                 commit(pending)
             pending = revision
@@ -113,7 +114,8 @@ def _message(subject: str, body: str) -> str:
     return f"{subject}\n\n{text}\n" if text else f"{subject}\n"
 
 
-def _revisions(writer: Writer, spool: Spool, changed: Mapping[str, Any], now: int) -> Iterator[_Revision]:
+def _revisions(writer: Writer, spool: Spool, plan: Plan, *, first: bool) -> Iterator[_Revision]:
+    changed = {} if first else plan.records  # the first were in the root commit
     for version in spool.ordered():
         moment = version.moment // SECOND
         yield _Revision(version.author.decode(), moment, version.message.decode(), _files(version))
@@ -121,7 +123,9 @@ def _revisions(writer: Writer, spool: Spool, changed: Mapping[str, Any], now: in
     if noticed or changed:
         files = _blobs(writer, changed)
         versions = (file for version in spool.ordered(noticed=True) for file in _files(version))
-        yield _Revision(NOBODY, now, _noticed(spool.noticed(), noticed, files), chain(files, versions))
+        count = spool.noticed()
+        message = FIRST.format(count) if first else _noticed(count, noticed, files)
+        yield _Revision(NOBODY, plan.now, message, chain(files, versions))
 
 
 def _files(version: Ordered) -> list[tuple[str, bytes | None]]:
@@ -138,5 +142,5 @@ def _noticed(count: int, some: list[Ordered], files: list[tuple[str, bytes | Non
     total = count + len(files)
     if total == 1:
         return f"Noticed: {lines[0]}\n"
-    more = [f"and {total - len(lines)} more"] if total > len(lines) else []
-    return "\n".join([f"Noticed: {total} changes that the tracker does not log", "", *lines, *more, ""])
+    more = [f"and {total - len(lines):,} more"] if total > len(lines) else []
+    return "\n".join([f"Noticed: {total:,} records that changed unlogged", "", *lines, *more, ""])

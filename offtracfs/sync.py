@@ -57,7 +57,7 @@ async def sync(
     `full` looks at everything at once; else that happens once a day. Where so much is gone that the
     tracker is not believed, all else is done first, and then Suspicious is raised.
     """
-    began, outcome = time.monotonic(), Outcome()
+    began, requests, outcome = time.monotonic(), tracker.requests, Outcome()
     with database.writing("sync"):
         index.catch_up(database.path, database.store)  # a process may have been killed before it got there
         spool, state = Spool(database.path / "spool.db"), database.state()
@@ -71,7 +71,7 @@ async def sync(
         index.catch_up(database.path, database.store)
         outcome.new, outcome.changed, outcome.deleted = fetch.new, fetch.changed, len(fetch.gone)
         outcome.metadata = len(fetch.records) - 2 * len(fetch.gone)
-        outcome.problems, outcome.requests = fetch.problems, tracker.requests
+        outcome.problems, outcome.requests = fetch.problems, tracker.requests - requests
         _save(database, state, fetch, swept=outcome.swept)
         spool.clear()
         database.store.maintain()
@@ -110,7 +110,10 @@ async def once(database: Database, connect: Callable[[], Awaitable[Tracker]], **
     """Connect, sync, and keep in the database's state how it ended. `options` and errors as for `sync`."""
     try:
         async with aclosing(await connect()) as tracker:
-            return await sync(database, tracker, **options)
+            asked = tracker.requests
+            outcome = await sync(database, tracker, **options)
+            outcome.requests += asked
+            return outcome
     except OfftracfsError as error:
         record(database, error)
         raise
