@@ -13,8 +13,8 @@ from offtracfs.database import Settings
 from offtracfs.trackers import trac
 
 
-async def connect(settings: Settings) -> trac.TracTracker:
-    """The tracker, logged in to. Raises UsageError, TrackerError."""
+async def login(settings: Settings) -> trac.Credentials | None:
+    """Whom to log in as. Raises UsageError."""
     find = partial(
         credentials.find,
         settings,
@@ -22,5 +22,9 @@ async def connect(settings: Settings) -> trac.TracTracker:
         netrc_file=Path(os.environ.get("NETRC") or Path.home() / ".netrc"),
     )
     # A password command may wait for its user: a Ctrl-C or SIGTERM shall not.
-    found = await trio.to_thread.run_sync(find, abandon_on_cancel=True)
-    return await trac.connect(settings.url, found)
+    return await trio.to_thread.run_sync(find, abandon_on_cancel=True)
+
+
+async def connect(settings: Settings) -> trac.TracTracker:
+    """The tracker, logged in to. Raises UsageError, TrackerError."""
+    return await trac.connect(settings.url, await login(settings))

@@ -10,15 +10,18 @@ import trio
 from click.core import ParameterSource
 
 from offtracfs.database import Database, Settings
+from offtracfs.trackers import trac
 from offtracfs.trackers.trac.http import checked_url
 
-from .connect import connect
+from .connect import login
 from .text import count, shown
 
 
 @click.command()
 @click.argument("url")
-@click.option("--user", metavar="NAME", default="", help="The name to log in with. Default: nobody logs in.")
+@click.option(
+    "--user", metavar="NAME", default="", help="The name to log in with. Default: netrc's, else nobody."
+)
 @click.pass_context
 def command(context: click.Context, url: str, user: str) -> None:
     r"""Make a database for the Trac at URL, once it has answered.
@@ -31,32 +34,28 @@ def command(context: click.Context, url: str, user: str) -> None:
     reports need REPORT_VIEW and REPORT_SQL_VIEW. If something is missing, it is named, and nothing is
     left behind.
 
-    A password is never an argument. It is looked for in $OFFTRACFS_PASSWORD, in what the
-    `password_command` of config.toml prints, in ~/.netrc (or $NETRC), and in the desktop's keyring (if
-    the Python package keyring is installed) under the URL. An example for ~/.netrc, which must have mode 600:
+    A password is never an argument. The first of these that has one is taken: $OFFTRACFS_PASSWORD; what
+    the `password_command` of config.toml prints; ~/.netrc (or $NETRC), which must have mode 600; the
+    desktop's keyring, under the URL, where the Python package keyring is installed. A line of netrc:
 
     \b
-      machine trac.example.org login me password ...
+      machine trac.example.org login NAME password PASSWORD
     """
     settings = Settings(checked_url(url), user)
-    tickets = trio.run(_tickets, settings)
+    who, tickets = trio.run(_try, settings)
     database = Database.create(context.obj, settings)
     program = "offtracfs"
     if context.parent and context.parent.get_parameter_source("db") is ParameterSource.COMMANDLINE:
         program += f" --db {shlex.quote(str(database.path))}"
-    click.echo(f"{shown(settings.url)} answers, and shows {count(tickets, 'ticket')}{_as(settings)}.")
-    click.echo(f"Its database is {shown(str(database.path))}, still empty. Next:")
-    click.echo(f"  {shown(program)} sync              fetch everything; it can be interrupted, and goes on")
-    click.echo(f"  {shown(program)} mount MOUNTPOINT  show it as files, and keep it in step")
+    to = f"to {who}" if who else "without a login (--user NAME may show more)"
+    click.echo(shown(f"{settings.url} answers, and shows {count(tickets, 'ticket')} {to}."))
+    click.echo(shown(f"Its database is {database.path}, still empty. Next:"))
+    click.echo(shown(f"  {program} sync              fetch everything; if interrupted, it goes on later"))
+    click.echo(shown(f"  {program} mount MOUNTPOINT  show it as files, and keep it in step"))
 
 
-def _as(settings: Settings) -> str:
-    if settings.user:
-        return f" to {shown(settings.user)}"
-    return " to everybody; --user NAME may see more"
-
-
-async def _tickets(settings: Settings) -> int:
-    """How many tickets can be seen: the tracker does all that a sync will ask of it first."""
-    async with aclosing(await connect(settings)) as tracker:
-        return len(await tracker.ids())
+async def _try(settings: Settings) -> tuple[str, int]:
+    """Who logs in, and how many tickets that one sees: the tracker does all that a sync asks of it first."""
+    found = await login(settings)
+    async with aclosing(await trac.connect(settings.url, found)) as tracker:
+        return found.user if found else "", len(await tracker.ids())

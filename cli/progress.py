@@ -13,7 +13,7 @@ from offtracfs.fetch import Progress
 
 from .text import shown
 
-PAUSE = 10.0  # seconds between two lines about the same
+PAUSE = 10.0  # seconds between two lines; a sync that takes less says only how it ended
 
 
 @contextmanager
@@ -40,12 +40,12 @@ def progress() -> Iterator[Progress]:
 
 
 def _lines() -> Progress:
-    last, when = "", 0.0
+    last = time.monotonic()
 
     def show(what: str, done: int, total: int | None) -> None:
-        nonlocal last, when
-        if what != last or time.monotonic() - when >= PAUSE or done == total:
-            last, when = what, time.monotonic()
+        nonlocal last
+        if time.monotonic() - last >= PAUSE:
+            last = time.monotonic()
             of = "" if total is None else f" of {total:,}"
             click.echo(f"{shown(what)}: {done:,}{of}", err=True)
 

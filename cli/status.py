@@ -1,15 +1,65 @@
-"""`offtracfs status`."""
+"""`offtracfs status`: what is where."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
+
+from offtracfs.database import Database
+from offtracfs.status import Status, look
+
+from .text import count, shown, size
 
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Say it as JSON.")
 @click.pass_obj
 def command(directory: Path, as_json: bool) -> None:
-    """Say what is where."""
-    raise NotImplementedError
+    """Say what is where: tracker, tickets, the last sync and its outcome, mounts, disk use.
+
+    It waits for nobody and changes nothing; it can be asked while a sync is at work, and before the first.
+    Exit code 0, whatever there is to say; 66 where there is no database.
+    """
+    status = look(Database(directory))
+    if as_json:
+        click.echo(json.dumps(asdict(status)))
+        return
+    for title, text in _lines(status):
+        click.echo(f"{title:<10} {shown(text)}")
+
+
+def _lines(status: Status) -> Iterator[tuple[str, str]]:
+    yield "Tracker", status.url + (f" as {status.user}" if status.user else "")
+    parts = ", ".join(f"{name} {size(value)}" for name, value in status.disk.items())
+    yield "Database", f"{status.directory}: {size(sum(status.disk.values()))} ({parts})"
+    yield "Tickets", _contents(status)
+    yield "Last sync", _last_sync(status)
+    for problem in status.sync.problems:
+        yield "Left out", problem
+    if status.writer:
+        yield "Writing", status.writer
+
+
+def _contents(status: Status) -> str:
+    if status.trouble:
+        return f"unknown: {status.trouble}"
+    if status.contents is None:
+        return "none yet"
+    newest = datetime.fromtimestamp(status.contents.newest, UTC)
+    revisions = count(status.contents.revisions, "revision")
+    return f"{status.contents.tickets:,}, in {revisions}; the newest is of {newest:%Y-%m-%dT%H:%M:%SZ}"
+
+
+def _last_sync(status: Status) -> str:
+    sync = status.sync
+    if not sync.ended:
+        return "never"
+    if not sync.error:
+        return f"{sync.ended}Z, successful"
+    before = f"the last successful one was {sync.succeeded}Z" if sync.succeeded else "none has succeeded yet"
+    return f"{sync.ended}Z, failed: {sync.error} ({before})"

@@ -1,0 +1,92 @@
+"""What is where: everything that can be said about a database without writing it or waiting for anyone."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from offtracfs import index
+from offtracfs.database import Database, State
+from offtracfs.errors import DatabaseDamaged
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What readers see; the time of the newest revision in seconds since 1970 UTC."""
+
+    tickets: int
+    revisions: int
+    newest: int
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """A database, looked at. Sizes are bytes on disk."""
+
+    directory: str
+    url: str
+    user: str
+    contents: Contents | None  # None before the first sync has ended, or where the index cannot be read
+    trouble: str  # why the index cannot be read, "" where it can
+    sync: State
+    writer: str  # the process that holds the writer's lock, "" for none
+    disk: dict[str, int]
+
+
+def look(database: Database) -> Status:
+    """The database as it is at this moment."""
+    contents, trouble = None, ""
+    try:
+        contents = _contents(database.path)
+    except DatabaseDamaged as error:
+        if database.store.head():
+            trouble = str(error)
+    return Status(
+        str(database.path),
+        database.settings.url,
+        database.settings.user,
+        contents,
+        trouble,
+        database.state(),
+        writer(database.path),
+        {
+            "git": _size(_below(database.path / "git")),
+            "index": _size(database.path.glob("index*")),
+            "spool": _size(database.path.glob("spool*")),
+        },
+    )
+
+
+def _contents(directory: Path) -> Contents | None:
+    with closing(index.Reader(directory)) as reader:
+        head = reader.head()
+        if head is None:
+            return None
+        return Contents(sum(1 for _ in reader.entries("ticket", head.horizon)), head.number, head.committed)
+
+
+def writer(directory: Path) -> str:
+    """What the holder of the writer's lock says of itself; "" where nobody holds it."""
+    with suppress(FileNotFoundError), (directory / "lock").open() as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return lock.read().strip() or "another process"
+    return ""
+
+
+def _below(directory: Path) -> Iterator[Path]:
+    for folder, _, names in os.walk(directory):  # which minds no folder that goes meanwhile
+        yield from (Path(folder, name) for name in names)
+
+
+def _size(files: Iterable[Path]) -> int:
+    total = 0
+    for file in files:
+        with suppress(FileNotFoundError):  # a sync is at work
+            total += file.lstat().st_blocks * 512
+    return total
