@@ -53,7 +53,7 @@ test test-all: lint
 .PHONY: bench
 bench: $(VENV)/ready
 	packaging/system-dependencies run
-	$(BIN)/python -m bench
+	$(BIN)/python -m tests.bench
 
 # From a copy: a build leaves files beside its sources, which root would own, and packs what it finds of the last.
 .PHONY: install
