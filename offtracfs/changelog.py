@@ -37,7 +37,8 @@ class Edit(NamedTuple):
 class Log:
     """A change log with what its ``_commentN`` rows say.
 
-    `edits` are found by the place of their row; `texts` are those an edited comment had, in order.
+    `edits` are found by the place of their row, and come in order of turn; `texts` are those that an
+    edited comment had, in order.
     """
 
     rows: list[Row]
@@ -97,21 +98,21 @@ class Change:
 
 
 def changes(log: Log) -> list[Change]:
-    """The rows put together, in no order: those of one author at one moment are one change."""
-    found: list[Change] = []
+    """The rows put together, in order of time: those of one author at one moment are one change."""
     together: dict[tuple[str, str, bool], list[int]] = defaultdict(list)
-    for place, (time, author, name, _, _, permanent) in enumerate(log.rows):
-        if edit := log.edits.get(place):
-            changed = iso(from_microseconds(edit.moment))
-            found.append(Change(edit.moment, author or "", changed, {name: place}))
-        else:
+    for place, (time, author, _, _, _, permanent) in enumerate(log.rows):
+        if place not in log.edits:
             together[time, author or "", bool(permanent)].append(place)
+    found: list[Change] = []
     for (time, author, permanent), places in together.items():
-        moment = microseconds(time)
-        # Attachments leave the changetime alone (seen in Trac 1.2 and 1.6).
-        changed_or_not = time if permanent else None
-        found += (Change(moment, author, changed_or_not, part) for part in _apart(places, log.rows))
-    return found
+        # Attachments, whose rows are not permanent, leave the changetime alone (seen in Trac 1.2 and 1.6).
+        moment, changed = microseconds(time), time if permanent else None
+        found += (Change(moment, author, changed, part) for part in _apart(places, log.rows))
+    found.sort(key=lambda change: min(change.places.values()))
+    for place, edit in log.edits.items():
+        author, name = log.rows[place][1:3]
+        found.append(Change(edit.moment, author or "", iso(from_microseconds(edit.moment)), {name: place}))
+    return sorted(found, key=lambda change: change.moment)
 
 
 def _apart(places: list[int], rows: list[Row]) -> list[dict[str, int]]:
@@ -141,7 +142,6 @@ def in_order(
     """
     state = {name: value or "" for name, value in values.items()}
     ordered: list[Change] = []
-    found = sorted(found, key=lambda change: (change.moment, min(change.places.values())))
     seconds = groupby(found, key=lambda change: change.moment // _SECOND)
     for run in reversed([list(run) for _, run in seconds]):
         while run:

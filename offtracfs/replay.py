@@ -43,8 +43,8 @@ class Version:
 def replay(record: list[Any], changelog: list[Row]) -> Iterator[Version]:
     """Every version of a ticket: the first as it was created, the last equal to the arguments.
 
-    They come in the order in which they happened. Moments are the log's own: they ascend, unless the
-    tracker's clock ran backwards.
+    They come in the order in which they happened, and their moments never descend: where the tracker's
+    clock ran backwards, a moment is that of the version before.
     """
     return since(record, changelog, None, None)
 
@@ -62,12 +62,12 @@ def since(
     fields = {name: value for name, value in record[3].items() if name not in _NO_FIELDS}
     ordered, first = in_order(changes(log), changelog, fields)
     version = None
-    if old_record is None or old_changelog is None:
+    if old_record is None:
         known: set[int] = set()
         state = _State([*record[:3], dict(record[3])])
         version = state.create(first, record)
     else:
-        known, places, rows = match(old_changelog, changelog)
+        known, places, rows = match(old_changelog or [], changelog)
         state = _State([*old_record[:3], dict(old_record[3])], places, rows)
     for change in unknown(ordered, known):
         if version:
@@ -80,16 +80,11 @@ def since(
     if version:
         yield version
     if version or (old_record, old_changelog) != (record, changelog):
-        yield _unexplained(record, changelog, only_touched=explained and state.record[2] < record[2])
-
-
-def _unexplained(record: list[Any], changelog: list[Row], *, only_touched: bool) -> Version:
-    """The last version where the log does not lead to it: a later changetime alone still tells when."""
-    number, _, changed, _ = record
-    if only_touched:
-        subject = f"#{number} changed, the log does not say how"
-        return Version(microseconds(changed), "", subject, "", record, changelog)
-    return Version(None, "", f"#{number} as the tracker says now", "", record, changelog)
+        # A changetime that moved alone says itself when.
+        touched = explained and state.record[2] < record[2]
+        moment = max(state.moment, microseconds(record[2])) if touched else None
+        what = "changed, the log does not say how" if touched else "as the tracker says now"
+        yield Version(moment, "", f"#{record[0]} {what}", "", record, changelog)
 
 
 def _values(record: list[Any]) -> dict[str, Any]:
@@ -104,6 +99,7 @@ class _State:
     record: list[Any]
     places: list[float] = field(default_factory=list)
     rows: list[Row] = field(default_factory=list)
+    moment: int = microseconds("0001-01-01T00:00:00")
 
     def create(self, values: dict[str, str], final: list[Any]) -> Version:
         """The first version; `final` is the record in the end."""
@@ -115,6 +111,7 @@ class _State:
     def apply(self, change: Change, log: Log, final: list[Any]) -> Version:
         """The version that a change makes; `final` is the record in the end."""
         props = self.record[3]
+        untold = _NO_FIELDS | change.late
         body = ""
         for name, place in change.places.items():
             row = log.row(place)
@@ -124,7 +121,7 @@ class _State:
                 self._put(edit.comment, row)
             if row[2] == "comment":
                 body = row[4] or ""
-            elif name not in _NO_FIELDS | change.late and (name in props or name in final[3]):
+            elif name not in untold and (name in props or name in final[3]):
                 props[name] = _value(row[4], final[3].get(name))
         if change.changed and change.changed > self.record[2]:
             self._touch(change.changed, final)
@@ -151,9 +148,9 @@ class _State:
     def _version(self, moment: int, author: str, what: str, body: str) -> Version:
         number, created, changed, props = self.record
         subject = _line(f"#{number} {what}")
-        return Version(
-            moment, author, subject, body, [number, created, changed, dict(props)], list(self.rows)
-        )
+        self.moment = max(self.moment, moment)
+        record = [number, created, changed, dict(props)]
+        return Version(self.moment, author, subject, body, record, list(self.rows))
 
 
 def _value(text: str | None, now: Any) -> str | None:

@@ -1,0 +1,571 @@
+"""replay and since: from a ticket and its change log to every version it had."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from offtracfs.changelog import Row
+from offtracfs.records import dump, from_microseconds, iso, microseconds
+from offtracfs.replay import Version, replay, since
+
+DAY = "2011-04-09T"
+T0, T1, T2, T3, T4 = (f"{DAY}10:0{n}:00.{n}00001" for n in range(5))
+
+
+def ticket(changed: str, *, created: str = T0, ts: str | None = "", **fields: Any) -> list[Any]:
+    """A record as ticket.get gives it; `ts` None leaves out ``_ts``."""
+    props = {"summary": "A", "reporter": "ann", "status": "new", "time": created, "changetime": changed}
+    if ts is not None:
+        props["_ts"] = ts or str(microseconds(changed))
+    return [42, created, changed, props | fields]
+
+
+def row(
+    time: str, author: str | None, name: str, old: str | None, new: str | None, permanent: int = 1
+) -> Row:
+    return [time, author, name, old, new, permanent]
+
+
+def played(record: list[Any], log: list[Row]) -> list[Version]:
+    """What replay gives, after what must hold of it always."""
+    before = dump([record, log])
+    versions = list(replay(record, log))
+    hold(versions, record, log)
+    assert dump([record, log]) == before
+    return versions
+
+
+def hold(versions: list[Version], record: list[Any], log: list[Row]) -> None:
+    """The last version is the arguments; none is like the one before; moments do not descend."""
+    assert (versions[-1].record, versions[-1].changelog) == (record, log)
+    states = [(v.record, v.changelog) for v in versions]
+    assert all(a != b for a, b in pairwise(states))
+    assert all(v.moment is not None for v in versions[:-1])
+    moments = [v.moment for v in versions if v.moment is not None]
+    assert moments == sorted(moments)
+
+
+def told(versions: list[Version]) -> list[tuple[str, str]]:
+    return [(v.author, v.subject) for v in versions]
+
+
+def values(versions: list[Version], name: str) -> list[Any]:
+    return [v.record[3].get(name) for v in versions]
+
+
+def test_a_ticket_without_changes_has_one_version() -> None:
+    """A ticket that nothing happened to is its creation, by its reporter."""
+    record = ticket(T0)
+    [only] = played(record, [])
+    assert only == Version(microseconds(T0), "ann", "#42 created: A", "", record, [])
+
+
+def test_every_field_is_rolled_back() -> None:
+    """The first old value of a field is what it was created with; unchanged fields stay as they are."""
+    log = [
+        row(T1, "bob", "comment", "1", "Mine."),
+        row(T1, "bob", "owner", "", "bob"),
+        row(T1, "bob", "status", "new", "assigned"),
+        row(T2, "cay", "comment", "2", ""),
+        row(T2, "cay", "reporter", "anne", "ann"),
+        row(T2, "cay", "resolution", "", "fixed"),
+        row(T2, "cay", "status", "assigned", "closed"),
+    ]
+    versions = played(ticket(T2, status="closed", owner="bob", resolution="fixed", note="x"), log)
+    assert told(versions) == [
+        ("anne", "#42 created: A"),
+        ("bob", "#42 status: new → assigned, owner: bob"),
+        ("cay", "#42 status: assigned → closed, resolution: fixed, reporter: anne → ann"),
+    ]
+    assert [v.moment for v in versions] == [microseconds(t) for t in (T0, T1, T2)]
+    assert [v.body for v in versions] == ["", "Mine.", ""]
+    assert versions[0].record == ticket(T0, reporter="anne", owner="", resolution="", note="x")
+    assert versions[1].record == ticket(
+        T1, reporter="anne", owner="bob", resolution="", note="x", status="assigned"
+    )
+    assert [v.changelog for v in versions] == [[], log[:3], log]
+
+
+def test_a_comment_edit_is_a_version_of_its_own() -> None:
+    """An edit has the editor as author and its own moment; before it, the earlier text stands."""
+    edits = [T2, T4]
+    log = [
+        row(T1, "bob", "_comment1", "two", str(microseconds(edits[1]))),
+        row(T1, "bob", "comment", "4.5", "three"),
+        row(T1, "cay", "_comment0", "one", str(microseconds(edits[0]))),
+        row(T3, "dee", "comment", "6", "other"),
+    ]
+    versions = played(ticket(T4), log)
+    assert told(versions)[1:] == [
+        ("bob", "#42 comment"),
+        ("cay", "#42 comment 5 edited"),
+        ("dee", "#42 comment"),
+        ("bob", "#42 comment 5 edited"),
+    ]
+    assert [v.moment for v in versions] == [microseconds(t) for t in (T0, T1, T2, T3, T4)]
+    assert [v.body for v in versions] == ["", "one", "two", "other", "three"]
+    assert [v.record for v in versions] == [ticket(t) for t in (T0, T1, T2, T3, T4)]
+    one, two = row(T1, "bob", "comment", "4.5", "one"), row(T1, "bob", "comment", "4.5", "two")
+    assert [v.changelog for v in versions] == [[], [one], [two, log[2]], [two, log[2], log[3]], log]
+
+
+@pytest.mark.parametrize("when", ["", None, "soon", "-5", "9" * 400, "9" * 18, "٣"])
+def test_an_edit_without_a_moment_follows_its_comment(when: str | None) -> None:
+    """Where the new value of a ``_commentN`` row is no moment, the edit still comes after the comment."""
+    log = [row(T1, "bob", "_comment0", "one", when), row(T1, "bob", "comment", "1", "two")]
+    versions = played(ticket(T1), log)
+    assert [v.body for v in versions[1:3]] == ["one", "two"]
+
+
+def test_edits_at_one_moment() -> None:
+    """Edits whose moments are the same, or descend, follow each other by their numbers."""
+    log = [
+        row(T1, "ann", "_comment1", "two", str(microseconds(T2))),
+        row(T1, "bob", "_comment0", "one", str(microseconds(T3))),
+        row(T1, "bob", "comment", "1", "three"),
+    ]
+    assert [v.body for v in played(ticket(T3), log)] == ["", "one", "two", "three"]
+
+
+def test_an_edit_of_no_comment_is_kept() -> None:
+    """A ``_commentN`` row whose comment is gone changes nothing but the log."""
+    log = [row(T1, "bob", "_comment0", "one", str(microseconds(T2)))]
+    assert [v.record[3]["status"] for v in played(ticket(T1), log)] == ["new", "new"]
+
+
+def test_description_edits() -> None:
+    """Long or many-lined texts are rolled back in full, and only named in the subject."""
+    log = [row(T1, "bob", "comment", "1", ""), row(T1, "bob", "description", "a", "b\r\nc")]
+    versions = played(ticket(T1, description="b\r\nc"), log)
+    assert values(versions, "description") == ["a", "b\r\nc"]
+    assert versions[1].subject == "#42 description changed"
+
+
+def test_attachments_leave_the_changetime_alone() -> None:
+    """An attachment is a version with its description as body, and the record stays as it was."""
+    log = [
+        row(T1, "bob", "attachment", "", "x.png", 0),
+        row(T1, "bob", "comment", "", "A picture", 0),
+        row(T2, "bob", "comment", "1", "See."),
+        row(T3, "cay", "attachment", "", "y.png", 0),
+        row(T3, "cay", "comment", "", "", 0),
+    ]
+    versions = played(ticket(T2), log)
+    assert told(versions)[1:] == [
+        ("bob", "#42 attachment: x.png"),
+        ("bob", "#42 comment"),
+        ("cay", "#42 attachment: y.png"),
+    ]
+    assert [v.body for v in versions] == ["", "A picture", "See.", ""]
+    assert [v.record for v in versions] == [ticket(t) for t in (T0, T0, T2, T2)]
+
+
+def test_an_attachment_is_no_part_of_a_change_at_the_same_moment() -> None:
+    """A comment and an attachment by one author at one moment are two versions."""
+    log = [
+        row(T1, "bob", "attachment", "", "x.png", 0),
+        row(T1, "bob", "comment", "", "A picture", 0),
+        row(T1, "bob", "comment", "1", "See."),
+    ]
+    assert [v.body for v in played(ticket(T1), log)] == ["", "A picture", "See."]
+
+
+def test_null_and_empty_are_the_same() -> None:
+    """NULL in a row is '' in a record, and no difference at the end."""
+    log = [row(T1, None, "comment", "1", None), row(T1, None, "keywords", None, "x")]
+    log += [row(T2, "bob", "keywords", "x", None)]
+    versions = played(ticket(T2, keywords=""), log)
+    assert told(versions)[1:] == [("", "#42 keywords: x"), ("bob", "#42 keywords cleared")]
+    assert values(versions, "keywords") == ["", "x", ""]
+    assert versions[1].body == ""
+
+
+def test_an_unset_time_is_null() -> None:
+    """A custom field of type time that the log has as '' is null in the record."""
+    due = "2012-01-01T00:00:00"
+    log = [row(T1, "bob", "due", "", due)]
+    assert values(played(ticket(T1, due=due), log), "due") == [None, due]
+    log += [row(T2, "bob", "due", due, "")]
+    assert values(played(ticket(T2, due=None), log), "due") == [None, due, None]
+
+
+def test_fields_that_no_longer_exist() -> None:
+    """Rows of a field that the record does not have stand in the log alone."""
+    log = [row(T1, "bob", "severity", "low", "high"), row(T2, "bob", "severity", "high", "low")]
+    versions = played(ticket(T2), log)
+    assert told(versions)[1:] == [("bob", "#42 severity: low → high"), ("bob", "#42 severity: high → low")]
+    assert values(versions, "severity") == [None, None, None]
+
+
+@pytest.mark.parametrize("name", ["time", "changetime", "_ts", "comment", "attachment"])
+def test_rows_never_set_what_is_no_field(name: str) -> None:
+    """A row with the name of a time or of the comment does not reach the record."""
+    log = [row(T1, "bob", name, "bad", "worse"), row(T2, "bob", "status", "old", "new")]
+    versions = played(ticket(T2), log)
+    assert versions[0].record == ticket(T0, status="old")
+    assert versions[1].record == ticket(T1, status="old")
+
+
+def test_rows_out_of_order() -> None:
+    """Versions come in order of time, while each log keeps the order of the last."""
+    log = [
+        row(T2, "cay", "status", "open", "closed"),
+        row(T1, "bob", "status", "new", "open"),
+        row(T2, "cay", "comment", "2", "Done."),
+        row(T1, "bob", "comment", "1", "Hm."),
+    ]
+    versions = played(ticket(T2, status="closed"), log)
+    assert values(versions, "status") == ["new", "open", "closed"]
+    assert versions[1].changelog == [log[1], log[3]]
+
+
+SECOND = f"{DAY}10:00:01"
+
+
+@pytest.mark.parametrize(
+    ("steps", "final"),
+    [
+        ([("ann", "new", "open"), ("bob", "open", "closed")], "closed"),
+        ([("ann", "open", "closed"), ("bob", "new", "open")], "closed"),
+        ([("ann", "a", "b"), ("bob", "c", "d"), ("cay", "b", "c")], "d"),
+        ([("ann", "a", "b"), ("bob", "b", "a")], "a"),
+        ([("ann", "b", "a"), ("bob", "a", "b")], "b"),
+        ([("ann", "a", "b"), ("bob", "b", "a")], "b"),
+        ([("ann", "open", "closed"), ("bob", "new", "open")], "renamed"),
+    ],
+)
+def test_one_second_is_ordered_by_what_connects(steps: list[tuple[str, str, str]], final: str) -> None:
+    """Where two changes have the same time, each begins with the value that the one before left."""
+    log = [row(SECOND, author, "status", old, new) for author, old, new in steps]
+    versions = played(ticket(SECOND, status=final), log)
+    pairs = {author: (old, new) for author, old, new in steps}
+    before = values(versions, "status")[0]
+    for version in versions[1 : 1 + len(steps)]:
+        old, new = pairs[version.author]
+        assert (before, version.record[3]["status"]) == (old, new)
+        before = new
+
+
+def test_two_changes_by_one_author_in_one_second() -> None:
+    """A field that comes twice belongs to two changes, told apart where the fields' names begin anew."""
+    log = [
+        row(SECOND, "bob", "comment", "1", "one"),
+        row(SECOND, "bob", "status", "new", "open"),
+        row(SECOND, "bob", "cc", "", "cay"),
+        row(SECOND, "bob", "comment", "2", "two"),
+        row(SECOND, "bob", "status", "open", "closed"),
+    ]
+    versions = played(ticket(SECOND, status="closed", cc="cay"), log)
+    assert [v.changelog for v in versions] == [[], log[:2], log]
+    assert [v.body for v in versions] == ["", "one", "two"]
+
+
+def test_an_edit_among_two_comments_of_one_second() -> None:
+    """An edit stands before its comment in the log, as Trac sorts by author and field."""
+    log = [
+        row(SECOND, "bob", "comment", "1", "first"),
+        row(SECOND, "bob", "_comment0", "secnod", str(microseconds(T2))),
+        row(SECOND, "bob", "comment", "2", "second"),
+    ]
+    assert [v.body for v in played(ticket(T2), log)] == ["", "first", "secnod", "second"]
+
+
+def test_a_chain_that_does_not_connect() -> None:
+    """The past is what the log says; what the tracker says now comes last, without moment and author."""
+    log = [row(T1, "bob", "milestone", "m1", "m2"), row(T2, "bob", "milestone", "M2", "m3")]
+    record = ticket(T2, milestone="M3")
+    versions = played(record, log)
+    assert values(versions, "milestone") == ["m1", "m2", "m3", "M3"]
+    assert versions[-1] == Version(None, "", "#42 as the tracker says now", "", record, log)
+
+
+def test_a_changetime_that_moved_alone() -> None:
+    """A changetime later than all that is logged is dated by itself: something happened then."""
+    log = [row(T1, "bob", "status", "new", "open")]
+    versions = played(ticket(T3, status="open"), log)
+    assert versions[1].record == ticket(T1, status="open")
+    assert told(versions)[2:] == [("", "#42 changed, the log does not say how")]
+    assert versions[2].moment == microseconds(T3)
+
+
+def test_a_changetime_before_the_log() -> None:
+    """A changetime that went back (a back-dated change) is what the tracker says now."""
+    log = [row(T2, "bob", "status", "new", "open")]
+    assert played(ticket(T1, status="open"), log)[-1].moment is None
+
+
+def test_a_clock_that_ran_backwards() -> None:
+    """A change dated before the ticket follows the creation, at its moment."""
+    log = [row(T1, "bob", "status", "new", "open")]
+    versions = played(ticket(T2, created=T2, status="open"), log)
+    assert [v.moment for v in versions] == [microseconds(T2)] * 2
+
+
+def test_ts_where_times_are_cut() -> None:
+    """Where the source cuts times to seconds, earlier versions have no ``_ts``, but edits say theirs."""
+    log = [
+        row(f"{DAY}10:00:01", "bob", "_comment0", "one", str(microseconds(T2))),
+        row(f"{DAY}10:00:01", "bob", "comment", "1", "two"),
+        row(f"{DAY}10:09:00", "bob", "comment", "2", ""),
+    ]
+    last = f"{DAY}10:09:00"
+    record = ticket(last, created=f"{DAY}10:00:00", ts=str(microseconds(last) + 5))
+    assert values(played(record, log), "_ts") == [None, None, str(microseconds(T2)), record[3]["_ts"]]
+    assert values(played(record, [*log[:2], row(last, "bob", "comment", "2", "")]), "_ts")[0] is None
+
+
+def test_ts_where_times_are_whole_seconds() -> None:
+    """Times without a fraction are exact where the last one equals ``_ts``."""
+    record = ticket(f"{DAY}10:01:00", created=f"{DAY}10:00:00")
+    versions = played(record, [row(f"{DAY}10:01:00", "bob", "comment", "1", "x")])
+    assert values(versions, "_ts")[0] == str(microseconds(record[1]))
+
+
+def test_records_without_ts() -> None:
+    """A tracker that gives no ``_ts`` gets none."""
+    versions = played(ticket(T1, ts=None), [row(T1, "bob", "comment", "1", "x")])
+    assert versions[0].record == ticket(T0, ts=None)
+
+
+@pytest.mark.parametrize(
+    ("summary", "subject"),
+    [
+        ("a\x00b\r\nc\td\x1b[31m\x85e\u2028f\ud800g", "#42 created: a b c d [31m e f g"),
+        ("", "#42 created:"),
+        ("é" * 59, "#42 created: " + "é" * 59),
+        ("é" * 60, "#42 created: " + "é" * 58 + "…"),
+        ("x" * 57 + " " + "y" * 9, "#42 created: " + "x" * 57 + "…"),
+    ],
+)
+def test_subjects_are_one_short_printable_line(summary: str, subject: str) -> None:
+    """Controls, line ends and lone surrogates become spaces; what is too long is cut."""
+    [only] = played(ticket(T0, summary=summary), [])
+    assert only.subject == subject
+    assert len(subject) <= 72
+
+
+STORED = (
+    ticket(T1, status="open"),
+    [row(T1, "bob", "comment", "1", "x"), row(T1, "bob", "status", "new", "open")],
+)
+
+
+def test_since_the_same_state_is_nothing() -> None:
+    """What is stored already has no new versions."""
+    assert list(since(*STORED, *STORED)) == []
+
+
+def test_since_gives_only_what_is_new() -> None:
+    """A new row leads on from what is stored."""
+    log = [*STORED[1], row(T2, "cay", "status", "open", "closed")]
+    record = ticket(T2, status="closed")
+    [only] = since(record, log, *STORED)
+    assert only == Version(microseconds(T2), "cay", "#42 status: open → closed", "", record, log)
+
+
+def test_since_keeps_silent_differences_for_the_end() -> None:
+    """What changed without a row is in the last version only, also where a change came after it."""
+    log = [*STORED[1], row(T2, "cay", "status", "open", "closed")]
+    old = ticket(T1, status="open", component="ui"), STORED[1]
+    record = ticket(T2, status="closed", component="ui.core")
+    versions = list(since(record, log, *old))
+    hold(versions, record, log)
+    assert values(versions, "component") == ["ui", "ui.core"]
+    assert [v.moment for v in versions] == [microseconds(T2), None]
+
+
+def test_since_an_edit_of_a_stored_comment() -> None:
+    """An edit finds the comment's text as it was stored, and replaces it."""
+    log = [
+        row(T1, "bob", "_comment0", "x", str(microseconds(T2))),
+        row(T1, "bob", "_comment1", "y", str(microseconds(T3))),
+        row(T1, "bob", "comment", "1", "z"),
+        STORED[1][1],
+    ]
+    versions = list(since(ticket(T3, status="open"), log, *STORED))
+    hold(versions, ticket(T3, status="open"), log)
+    assert [v.body for v in versions] == ["y", "z"]
+    assert versions[0].changelog == [log[0], row(T1, "bob", "comment", "1", "y"), log[3]]
+
+
+def test_since_a_row_that_arrives_late() -> None:
+    """A change dated before what is stored does not undo it, and keeps its date."""
+    late = row(f"{DAY}10:00:30", "cay", "status", "fresh", "new")
+    other = row(f"{DAY}10:00:30", "cay", "keywords", "", "k")
+    log = [late, other, *STORED[1]]
+    record = ticket(T1, status="open", keywords="k")
+    [only] = since(record, log, ticket(T1, status="open", keywords=""), STORED[1])
+    assert (only.moment, only.author) == (microseconds(late[0]), "cay")
+    assert (only.record, only.changelog) == (record, log)
+
+
+def test_since_rows_that_are_gone() -> None:
+    """A deleted attachment is noticed last; until then its row stands where it stood."""
+    gone = row(T0, "bob", "attachment", "", "x.png", 0)
+    new = row(T2, "cay", "comment", "2", "y")
+    record, log = ticket(T2, status="open"), [*STORED[1], new]
+    versions = list(since(record, log, STORED[0], [gone, *STORED[1]]))
+    hold(versions, record, log)
+    assert [v.changelog for v in versions] == [[gone, *STORED[1], new], log]
+    assert [v.moment for v in versions] == [microseconds(T2), None]
+
+
+def test_since_a_text_changed_in_place() -> None:
+    """A row that was rewritten without a trace is noticed, not taken for a new one."""
+    log = [row(T1, "bob", "comment", "1", "rewritten"), STORED[1][1]]
+    [only] = since(STORED[0], log, *STORED)
+    assert (only.moment, only.changelog) == (None, log)
+
+
+@dataclass
+class Model:
+    """A ticket that changes as Trac's do, with each true state it was in."""
+
+    now: int = microseconds("2011-04-09T10:00:00")
+    rows: list[Row] = field(default_factory=list)
+    states: list[tuple[list[Any], list[Row]]] = field(default_factory=list)
+    made: list[tuple[int, str]] = field(default_factory=list)  # when and by whom each state was made
+
+    def __post_init__(self) -> None:
+        self.record = ticket(self.time(), created=self.time(), owner="", keywords="")
+        self.keep("ann")
+
+    def time(self) -> str:
+        return iso(from_microseconds(self.now))
+
+    def keep(self, author: str) -> None:
+        """Remember the present state, the log sorted as Trac does."""
+        self.made.append((self.now, author))
+        log = sorted(([*row] for row in self.rows), key=lambda row: (row[0], row[5], row[1], row[2]))
+        self.states.append(([*self.record[:3], dict(self.record[3])], log))
+
+    def touch(self) -> None:
+        self.record[2] = self.record[3]["changetime"] = self.time()
+        self.record[3]["_ts"] = str(self.now)
+
+    def change(self, author: str, fields: dict[str, str], comment: str) -> None:
+        """Set fields and say something, as Trac's save_changes does."""
+        props = self.record[3]
+        changed = {name: new for name, new in fields.items() if props[name] != new}
+        if not changed and not comment:
+            return
+        for name, new in changed.items():
+            self.rows.append(row(self.time(), author, name, props[name], new))
+            props[name] = new
+        count = sum(row[2] == "comment" and row[5] for row in self.rows)
+        self.rows.append(row(self.time(), author, "comment", str(count + 1), comment))
+        self.touch()
+        self.keep(author)
+
+    def edit(self, author: str, which: int, text: str) -> None:
+        """Edit a comment, as Trac's modify_comment does."""
+        comments = [row for row in self.rows if row[2] == "comment" and row[5]]
+        comment = comments[which % len(comments)] if comments else None
+        if comment is None or comment[4] == text:
+            return
+        edits = sum(row[0] == comment[0] and row[2].startswith("_comment") for row in self.rows)
+        self.rows.append(row(comment[0], author, f"_comment{edits}", comment[4], str(self.now)))
+        comment[4] = text
+        self.touch()
+        self.keep(author)
+
+    def attach(self, author: str, name: str, description: str) -> None:
+        """Attach a file: two rows that are not permanent, and no new changetime."""
+        self.rows.append(row(self.time(), author, "attachment", "", name, 0))
+        self.rows.append(row(self.time(), author, "comment", "", description, 0))
+        self.keep(author)
+
+    def rename(self, name: str, new: str) -> None:
+        """Change a value without a trace."""
+        if self.record[3][name] != new:
+            self.record[3][name] = new
+            self.keep("")
+
+
+AUTHORS = st.sampled_from(["ann", "bob", "Zed", ""])
+TEXTS = st.sampled_from(["", "a", "b", "c\r\nd", "é\x00"])
+FIELDS = st.dictionaries(st.sampled_from(["status", "owner", "keywords", "reporter"]), TEXTS)
+LOGGED = st.one_of(
+    st.tuples(st.just(Model.change), AUTHORS, FIELDS, TEXTS),
+    st.tuples(st.just(Model.edit), AUTHORS, st.integers(0, 9), TEXTS),
+    st.tuples(st.just(Model.attach), AUTHORS, TEXTS, TEXTS),
+)
+SILENT = st.tuples(st.just(Model.rename), st.sampled_from(["status", "owner"]), TEXTS)
+STEPS = st.sampled_from([1, 1_000_000])
+
+
+def lived(step: int, actions: list[tuple[int, tuple[Any, ...]]]) -> Model:
+    """A model after these actions, each some steps of time after the one before."""
+    model = Model()
+    for pause, (act, *arguments) in actions:
+        model.now += pause * step
+        act(model, *arguments)
+    return model
+
+
+def actions(of: st.SearchStrategy[tuple[Any, ...]]) -> st.SearchStrategy[list[tuple[int, tuple[Any, ...]]]]:
+    return st.lists(st.tuples(st.integers(1, 400_000), of), max_size=12)
+
+
+@settings(deadline=None)  # a busy machine is no failure
+@given(STEPS, actions(LOGGED))
+def test_replay_finds_every_true_state(step: int, acts: list[tuple[int, tuple[Any, ...]]]) -> None:
+    """Of a ticket that the log tells all about, the versions are its true states, to the byte."""
+    model = lived(step, acts)
+    versions = played(*model.states[-1])
+    assert [(v.record, v.changelog) for v in versions] == model.states
+    assert [(v.moment, v.author) for v in versions] == model.made
+
+
+def cut(record: list[Any], log: list[Row]) -> tuple[list[Any], list[Row]]:
+    """What a source that cuts times to seconds says of a state."""
+    props = {n: value[:19] if n in ("time", "changetime") else value for n, value in record[3].items()}
+    return [record[0], record[1][:19], record[2][:19], props], [[row[0][:19], *row[1:]] for row in log]
+
+
+@settings(deadline=None)  # a busy machine is no failure
+@given(actions(LOGGED))
+def test_replay_finds_every_state_where_times_are_cut(acts: list[tuple[int, tuple[Any, ...]]]) -> None:
+    """Where the source cuts times, the versions are the true states as that source would have given them."""
+    model = lived(1_100_001, acts)
+    versions = played(*cut(*model.states[-1]))
+    stamps = [v.record[3].pop("_ts", None) for v in versions]
+    for stamp, (record, _) in zip(stamps, model.states, strict=True):
+        assert record[3].pop("_ts") == stamp or stamp is None
+    assert [cut(v.record, v.changelog) for v in versions] == [cut(*state) for state in model.states]
+
+
+@settings(deadline=None)  # a busy machine is no failure
+@given(STEPS, actions(LOGGED), st.data())
+def test_since_finds_every_later_state(
+    step: int, acts: list[tuple[int, tuple[Any, ...]]], data: st.DataObject
+) -> None:
+    """From any state to any later one, the versions are the true states in between."""
+    states = lived(step, acts).states
+    end = data.draw(st.integers(0, len(states) - 1))
+    start = data.draw(st.integers(0, end))
+    versions = list(since(*states[end], *states[start]))
+    assert [(v.record, v.changelog) for v in versions] == states[start + 1 : end + 1]
+
+
+@settings(deadline=None)  # a busy machine is no failure
+@given(STEPS, actions(st.one_of(LOGGED, SILENT)), st.data())
+def test_what_is_not_logged_comes_last(
+    step: int, acts: list[tuple[int, tuple[Any, ...]]], data: st.DataObject
+) -> None:
+    """Whatever the log leaves out, and whatever was stored, the last version is what the tracker says."""
+    states = lived(step, acts).states
+    start, end = (data.draw(st.sampled_from(states)) for _ in range(2))
+    played(*end)
+    versions = list(since(*end, *start))
+    if start == end:
+        assert versions == []
+    else:
+        hold(versions, *end)
+        assert (versions[0].record, versions[0].changelog) != start
