@@ -125,7 +125,7 @@ def _revisions(writer: Writer, spool: Spool, plan: Plan, *, first: bool) -> Iter
         versions = (file for version in spool.ordered(noticed=True) for file in _files(version))
         count = spool.noticed()
         message = FIRST.format(count) if first else _noticed(count, noticed, files)
-        yield _Revision(NOBODY, plan.now, message, chain(files, versions))
+        yield _Revision(NOBODY, plan.now, message, chain(versions, files))  # what is gone comes last
 
 
 def _files(version: Ordered) -> list[tuple[str, bytes | None]]:

@@ -14,10 +14,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha1
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import IO
 
 import pygit2
-from pygit2.enums import ConfigLevel, ObjectType
+from pygit2.enums import ConfigLevel
 
 from offtracfs.errors import DatabaseDamaged, DatabaseError, DiskFull, NotADatabase
 from offtracfs.names import git_path, path_in_git
@@ -27,6 +28,7 @@ IMPORT = "refs/offtracfs/import"  # where a sync's commits stand until all of th
 NOBODY = "offtracfs"  # the author of what the tracker does not log
 COMMITS_AN_IMPORT = 50_000  # fast-import's memory grows with what it has written (1 KB a commit, measured)
 PACKS = 20  # more than these are repacked
+_MARK = "\x02"  # begins a commit in the output of git log; no path or number holds one
 _ENVIRONMENT = {
     "GIT_CONFIG_NOSYSTEM": "1",
     "GIT_CONFIG_GLOBAL": os.devnull,
@@ -46,6 +48,8 @@ _CONFIG = {
 
 for _level in (ConfigLevel.GLOBAL, ConfigLevel.XDG, ConfigLevel.SYSTEM):
     pygit2.settings.search_path[_level] = ""
+pygit2.settings.mwindow_size = 1 << 20  # libgit2 would map whole packs: memory that grows with history
+pygit2.settings.mwindow_mapped_limit = 16 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +65,6 @@ class Commit:
     """A commit on the branch; times in seconds since 1970 UTC."""
 
     id: bytes
-    tree: bytes
     authored: int
     committed: int
 
@@ -127,48 +130,36 @@ class Store:
         except (KeyError, pygit2.GitError):
             return len(self.blob(oid))
 
-    def commit(self, oid: bytes) -> tuple[Commit, bytes | None]:
-        """A commit, and the id of the one before it. Raises DatabaseDamaged."""
-        self._read(oid)
-        commit = self._repository[pygit2.Oid(raw=oid)].peel(pygit2.Commit)
-        parents = commit.parent_ids
-        found = Commit(oid, commit.tree_id.raw, commit.author.time, commit.commit_time)
-        return found, parents[0].raw if parents else None
+    def follows(self, oid: bytes) -> bool:
+        """Whether a commit is on the branch."""
+        try:
+            _git(self.path, "merge-base", "--is-ancestor", oid.hex(), BRANCH)
+        except DatabaseError:
+            return False
+        return True
 
-    def commits(self, after: bytes | None) -> Iterator[Commit] | None:
-        """The commits after one, oldest first; all of them after None; None where it is not on the branch."""
-        ids, oid = bytearray(), self.head()
-        while oid is not None and oid != after:
-            ids += oid
-            oid = self.commit(oid)[1]
-        if oid != after:
-            return None
-        return (self.commit(bytes(ids[at : at + 20]))[0] for at in range(len(ids) - 20, -1, -20))
+    def log(self, after: bytes | None) -> Iterator[Commit | Change]:
+        """The commits after one, oldest first, all of them after None; each followed by what it changed.
 
-    def changes(self, before: bytes | None, after: bytes | None, prefix: str = "") -> Iterator[Change]:
-        """What differs between two trees, in git's order; descends only where they differ."""
-        old, new = self._entries(before), self._entries(after)
-        for name in sorted(old.keys() | new.keys()):
-            was, now = old.get(name), new.get(name)
-            if was == now:
-                continue
-            path = prefix + name
-            was_tree, now_tree = (
-                item[1] if item and item[0] == ObjectType.TREE else None for item in (was, now)
-            )
-            if was_tree or now_tree:
-                yield from self.changes(was_tree, now_tree, path + "/")
-            if now and not now_tree:
-                yield Change(path_in_git(path), now[1])
-            elif was and not was_tree and not now:
-                yield Change(path_in_git(path), None)
-
-    def _entries(self, tree: bytes | None) -> dict[str, tuple[int, bytes]]:
-        if tree is None:
-            return {}
-        self._read(tree)
-        found = self._repository[pygit2.Oid(raw=tree)].peel(pygit2.Tree)
-        return {entry.name or "": (entry.type, entry.id.raw) for entry in found}
+        Raises DatabaseDamaged where git cannot read one.
+        """
+        if self.head() is None:
+            return
+        commits = f"{after.hex()}..{BRANCH}" if after else BRANCH
+        raw = ("--reverse", "--raw", "-z", "--root", "--no-renames", "--no-abbrev")
+        command = ["git", "log", *raw, f"--format={_MARK}%H %at %ct", commits]
+        environment = _environment(self.path)
+        with (
+            TemporaryFile() as said,
+            subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=said) as git,
+        ):
+            try:
+                yield from _parsed(_tokens(git.stdout))
+            finally:
+                git.kill()
+            if git.wait() > 0:
+                said.seek(0)
+                raise DatabaseDamaged(str(_failed("git log", said.read())))
 
     @contextmanager
     def writer(self) -> Iterator[Writer]:
@@ -295,6 +286,25 @@ class Writer:
             self._process.kill()
             self._process.communicate()
             self._process = None
+
+
+def _tokens(stream: IO[bytes] | None) -> Iterator[str]:
+    assert stream is not None
+    rest = b""
+    while data := stream.read(1 << 16):
+        *tokens, rest = (rest + data).split(b"\0")
+        yield from (token.decode("ascii", "surrogateescape") for token in tokens)
+
+
+def _parsed(tokens: Iterator[str]) -> Iterator[Commit | Change]:
+    """The output of ``git log --raw -z``: a line a commit, and for each file two tokens."""
+    for token in tokens:
+        if token.startswith(_MARK):
+            commit, authored, committed = token.removeprefix(_MARK).split()
+            yield Commit(bytes.fromhex(commit), int(authored), int(committed))
+        elif token:
+            blob, status = token.split()[3:5]
+            yield Change(path_in_git(next(tokens)), None if status == "D" else bytes.fromhex(blob))
 
 
 def _pipe(process: subprocess.Popen[bytes]) -> IO[bytes]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import itertools
 import sqlite3
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -110,22 +109,82 @@ def _append(file: Path, store: Store) -> int:
         _prepare_schema(connection)
         newest = select(revision).order_by(revision.c.number.desc()).limit(1)
         last = connection.execute(newest).one_or_none()
-    commits = store.commits(last.commit if last else None)
-    if commits is None:
+    if last and last.commit != store.head() and not store.follows(last.commit):
         raise _Stale
-    tree = store.commit(last.commit)[0].tree if last else None
-    number, horizon = (last.number, last.horizon) if last else (0, FIRST_INODE - 1)
-    first = number
-    while chunk := list(itertools.islice(commits, COMMITS_A_TRANSACTION)):
-        with made.begin() as connection:
-            for commit in chunk:
-                number += 1
-                horizon = _add_versions(connection, store, tree, commit, horizon)
-                _add_revision(connection, number, commit, horizon)
-                tree = commit.tree
-    with made.begin() as connection:
+    with made.connect() as connection:
+        rows = _Rows(connection, *((last.number, last.horizon) if last else (0, FIRST_INODE - 1)))
+        first = rows.number
+        for item in store.log(last.commit if last else None):
+            if isinstance(item, Commit):
+                rows.end_commit()
+                rows.commit = item
+            else:
+                rows.add(item, store.size(item.blob) if item.blob else 0)
+        rows.end_commit()
+        rows.flush()
         _publish(connection)
-    return number - first
+        connection.commit()
+    return rows.number - first
+
+
+class _Rows:
+    """What goes into the index, gathered into large statements; a transaction ends only between commits."""
+
+    def __init__(self, connection: Connection, number: int, horizon: int) -> None:
+        self.number = number
+        self.commit: Commit | None = None  # whose changes are being added
+        self._connection = connection
+        self._horizon = horizon
+        self._paths: list[dict[str, Any]] = []
+        self._versions: list[dict[str, Any]] = []
+        self._revisions: list[dict[str, Any]] = []
+
+    def add(self, change: Change, size: int) -> None:
+        assert self.commit is not None
+        self._horizon += 1
+        directory, name = names.split(change.path)
+        self._paths.append({"directory": directory, "name": name})
+        self._versions.append(
+            {
+                "in_directory": directory,
+                "with_name": name,
+                "inode": self._horizon,
+                "blob": change.blob,
+                "size": size,
+                "mtime": self.commit.authored,
+            }
+        )
+        if len(self._paths) >= ROWS_A_STATEMENT:
+            self.flush()
+
+    def end_commit(self) -> None:
+        if self.commit is None:
+            return
+        self.number += 1
+        self._revisions.append(
+            {
+                "number": self.number,
+                "commit": self.commit.id,
+                "authored": self.commit.authored,
+                "committed": self.commit.committed,
+                "horizon": self._horizon,
+            }
+        )
+        if len(self._revisions) >= COMMITS_A_TRANSACTION:
+            self.flush()
+            self._connection.commit()
+        self.commit = None
+
+    def flush(self) -> None:
+        """Hand over what was gathered."""
+        for statement, rows in (
+            (_ADD_PATH, self._paths),
+            (_ADD_VERSION, self._versions),
+            (insert(revision), self._revisions),
+        ):
+            if rows:
+                self._connection.execute(statement, rows)
+                rows.clear()
 
 
 def _prepare_schema(connection: Connection) -> None:
@@ -141,51 +200,8 @@ def _prepare_schema(connection: Connection) -> None:
         raise _Stale
 
 
-def _add_versions(
-    connection: Connection, store: Store, before: bytes | None, commit: Commit, horizon: int
-) -> int:
-    for batch in _batched(store.changes(before, commit.tree)):
-        paths, versions = [], []
-        for change in batch:
-            horizon += 1
-            directory, name = names.split(change.path)
-            paths.append({"directory": directory, "name": name})
-            versions.append(
-                {
-                    "in_directory": directory,
-                    "with_name": name,
-                    "inode": horizon,
-                    "blob": change.blob,
-                    "size": store.size(change.blob) if change.blob else 0,
-                    "mtime": commit.authored,
-                }
-            )
-        connection.execute(_ADD_PATH, paths)
-        connection.execute(_ADD_VERSION, versions)
-    return horizon
-
-
-def _add_revision(connection: Connection, number: int, commit: Commit, horizon: int) -> None:
-    connection.execute(
-        insert(revision),
-        {
-            "number": number,
-            "commit": commit.id,
-            "authored": commit.authored,
-            "committed": commit.committed,
-            "horizon": horizon,
-        },
-    )
-
-
 def _publish(connection: Connection) -> None:
     newest = connection.execute(select(func.max(revision.c.number))).scalar_one()
     if newest != connection.execute(select(published.c.revision)).scalar():
         connection.execute(delete(published))
         connection.execute(insert(published), {"revision": newest})
-
-
-def _batched(changes: Iterable[Change]) -> Iterator[list[Change]]:
-    iterator = iter(changes)
-    while batch := list(itertools.islice(iterator, ROWS_A_STATEMENT)):
-        yield batch
