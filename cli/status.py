@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 
+from offtracfs import mounts
 from offtracfs.database import Database
 from offtracfs.status import Status, look
 
@@ -43,6 +44,11 @@ def _lines(status: Status) -> Iterator[tuple[str, str]]:
         yield "Left out", problem
     if status.writer:
         yield "Writing", status.writer
+    for record in status.mounts:
+        yield (
+            "Mounted",
+            f"{record.mountpoint} since {record.since}, process {record.pid}; {_side(record.sync)}",
+        )
 
 
 def _contents(status: Status) -> str:
@@ -53,6 +59,16 @@ def _contents(status: Status) -> str:
     newest = datetime.fromtimestamp(status.contents.newest, UTC)
     revisions = count(status.contents.revisions, "revision")
     return f"{status.contents.tickets:,}, in {revisions}; the newest is of {newest:%Y-%m-%dT%H:%M:%SZ}"
+
+
+def _side(sync: mounts.Sync) -> str:
+    """The process that syncs beside a mount."""
+    if sync.pid:
+        before = f" (restarted {count(sync.restarts, 'time')}: the last one {sync.ended})"
+        return f"syncing by process {sync.pid}{before if sync.restarts else ''}"
+    if sync.next:
+        return f"not syncing: the last process {sync.ended}, the next one starts at {sync.next}"
+    return "not syncing"
 
 
 def _last_sync(status: Status) -> str:

@@ -9,7 +9,7 @@ from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from offtracfs import index
+from offtracfs import index, mounts
 from offtracfs.database import Database, State
 from offtracfs.errors import DatabaseDamaged
 
@@ -34,6 +34,7 @@ class Status:
     trouble: str  # why the index cannot be read, "" where it can
     sync: State
     writer: str  # the process that holds the writer's lock, "" for none
+    mounts: list[mounts.Record]
     disk: dict[str, int]
 
 
@@ -53,6 +54,7 @@ def look(database: Database) -> Status:
         trouble,
         database.state(),
         writer(database.path),
+        mounts.records(database.path),
         {
             "git": _size(_below(database.path / "git")),
             "index": _size(database.path.glob("index*")),

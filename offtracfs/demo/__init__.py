@@ -1,0 +1,10 @@
+"""A made-up tracker with ten years of history, for which no server is needed.
+
+railway, troubles   what it is about: words, as data
+lives               tickets and how they went, from those words and a seed
+build               all of it as a database, each change a commit at its time in the past
+"""
+
+from offtracfs.demo.build import database
+
+__all__ = ["database"]
