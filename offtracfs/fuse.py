@@ -1,8 +1,8 @@
-"""The mount: a thin adapter from FUSE to `offtracfs.tree`, on pyfuse3 and trio.
+"""The kernel's requests, answered from `offtracfs.tree`: a thin adapter on pyfuse3.
 
-What the kernel has been told it may keep for an hour, since nothing here changes by itself: a file's inode
+What the kernel is told it may keep for an hour, since nothing here changes by itself: a file's inode
 number stands for one immutable version (see `offtracfs.index.schema`), and when a new revision is
-published, `serve` tells the kernel which names to ask for again.
+published, `offtracfs.driver` tells the kernel which names to ask for again.
 """
 
 from __future__ import annotations
@@ -12,29 +12,20 @@ import functools
 import itertools
 import logging
 import os
-import signal
 import stat
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from tempfile import TemporaryFile
 from typing import Any, ParamSpec, TypeVar
-from urllib.parse import quote
 
 import pyfuse3
-import trio
 
-from offtracfs.errors import MountError, OfftracfsError
+from offtracfs.errors import OfftracfsError
 from offtracfs.names import LONGEST_NAME
 from offtracfs.tree import DAYS, Directory, File, Link, Listing, Named, Node, Tree
 
-TYPE = "offtracfs"  # in /proc/mounts, after "fuse."
 FIRST_NUMBER = 1 << 48  # of directories and links; below are the file versions, for ever
 KEPT = 3600.0  # seconds for which the kernel need not ask again
-POLL = 1.0  # seconds between two looks for a new revision
-NAMES_A_CALL = 1_000  # invalidated at once, 9 µs each
 BLOCK = 512  # bytes, the unit of st_blocks whatever the file system
 
 log = logging.getLogger(__name__)
@@ -42,7 +33,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-def answered(handler: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
+def answered(handler: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Coroutine[Any, Any, T]]:
     """The one place where errors become error numbers: pyfuse3 ends the mount at any but FUSEError."""
 
     @functools.wraps(handler)
@@ -105,10 +96,10 @@ class Opened:
     listing: Listing
     position: int = -1
     ahead: list[Named] = field(default_factory=list)  # taken from `rest`, but did not fit any more
-    rest: Iterator[Named] = iter(())
+    rest: Iterator[Named] = field(default_factory=lambda: iter(()))
 
 
-class Operations(pyfuse3.Operations):  # type: ignore[misc]  # pyfuse3 may come without types
+class Operations(pyfuse3.Operations):
     """Requests of the kernel, answered from a tree. What is not here is ENOSYS: not asked for again."""
 
     supports_dot_lookup = False
@@ -225,11 +216,12 @@ class Operations(pyfuse3.Operations):  # type: ignore[misc]  # pyfuse3 may come 
         opened.position = position
 
     def _reply(self, token: pyfuse3.ReaddirToken, named: Named, current: bool) -> bool:
-        attributes = self._looked_up(named.node)
+        position, name, node = named
+        attributes = self._of_file(node) if isinstance(node, File) else self._looked_up(node)
         if not current:  # what has been invalidated must not come back
             attributes.entry_timeout = 0
-        fits: bool = pyfuse3.readdir_reply(token, os.fsencode(named.name), attributes, named.position)
-        if not fits and not isinstance(named.node, File):
+        fits: bool = pyfuse3.readdir_reply(token, name.encode(), attributes, position)
+        if not fits and not isinstance(node, File):
             self.numbers.forget(attributes.st_ino, 1)
         return fits
 
@@ -260,111 +252,3 @@ class Operations(pyfuse3.Operations):  # type: ignore[misc]  # pyfuse3 may come 
         made.f_files = self.tree.head.horizon if self.tree.head else 0
         made.f_namemax = LONGEST_NAME
         return made
-
-
-@contextmanager
-def mounted(operations: Operations, mountpoint: Path, source: Path, *, allow_other: bool) -> Iterator[None]:
-    """Mount, and take the mount away at the end; `serve` answers in between.
-
-    `source` is what /proc/mounts and `df` name as the device. Raises MountError.
-    """
-    # Both are parts of a comma-separated list, and pyfuse3 takes ASCII only.
-    options = {"ro", "default_permissions", f"subtype={TYPE}", f"fsname={quote(str(source), safe='/~+@')}"}
-    if allow_other:
-        options.add("allow_other")
-    try:
-        with _stderr() as said:
-            pyfuse3.init(operations, str(mountpoint), options)
-    except RuntimeError:
-        text = said()
-        raise MountError(f"{mountpoint} could not be mounted: {text or 'libfuse does not say why'}.") from None
-    try:
-        yield
-    finally:
-        pyfuse3.close()
-
-
-@contextmanager
-def _stderr() -> Iterator[Callable[[], str]]:
-    """Catches what libfuse writes to the standard error: it has no other way to say what is wrong."""
-    with TemporaryFile() as caught:
-        saved = os.dup(2)
-        os.dup2(caught.fileno(), 2)
-        text = ""
-        try:
-            yield lambda: text
-        finally:
-            os.dup2(saved, 2)
-            os.close(saved)
-            caught.seek(0)
-            text = " ".join(caught.read().decode(errors="replace").split()).rstrip(".")
-
-
-async def serve(operations: Operations, settled: Callable[[], int]) -> None:
-    """Answer until somebody unmounts, or SIGTERM, SIGINT or SIGHUP ends it.
-
-    `settled` says since when nothing can change any more, in seconds since 1970 UTC.
-    """
-    telling = trio.Lock()
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(_end_at_signal, telling)
-        nursery.start_soon(_follow, operations, settled, telling)
-        await pyfuse3.main(max_tasks=1)  # no handler waits for anything: more tasks are only work
-        nursery.cancel_scope.cancel()
-
-
-async def _end_at_signal(telling: trio.Lock) -> None:
-    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
-        async for _ in signals:
-            async with telling:  # the kernel may answer us only after we have answered it
-                pyfuse3.terminate()
-            return
-
-
-async def _follow(operations: Operations, settled: Callable[[], int], telling: trio.Lock) -> None:
-    """Go over to each new revision, and tell the kernel what it has to ask for again."""
-    failing = False
-    while True:
-        await trio.sleep(POLL)
-        try:
-            if operations.tree.news():
-                await _go_over(operations, settled(), telling)
-            failing = False
-        except OfftracfsError as error:
-            if not failing:
-                log.error("Cannot look for a new revision: %s", error)
-            failing = True
-        except Exception:
-            if not failing:
-                log.exception("Cannot look for a new revision")
-            failing = True
-
-
-async def _go_over(operations: Operations, settled: int, telling: trio.Lock) -> None:
-    tree = operations.tree
-    moving: dict[str, list[int]] = defaultdict(list)
-    for number, directory in operations.numbers.directories():
-        if tree.moves(directory.at):
-            moving[directory.path].append(number)
-    before = tree.refresh(settled)
-    stale = (
-        (number, os.fsencode(name)) for path, name in tree.touched(before) for number in moving.get(path, ())
-    )
-    while batch := list(itertools.islice(stale, NAMES_A_CALL)):
-        async with telling:
-            await trio.to_thread.run_sync(_invalidate, batch)
-    for number in itertools.chain.from_iterable(moving.values()):
-        _not_known(pyfuse3.invalidate_inode, number, True)
-
-
-def _invalidate(entries: list[tuple[int, bytes]]) -> None:
-    """In a thread of its own: it waits while the kernel waits for our answer about the same directory."""
-    for number, name in entries:
-        _not_known(pyfuse3.invalidate_entry, number, name)
-
-
-def _not_known(tell: Callable[..., None], *arguments: Any) -> None:
-    try:
-        tell(*arguments)
-    except FileNotFoundError:
-        pass  # the kernel has nothing of that name

@@ -41,8 +41,7 @@ class Directory(NamedTuple):
         return Directory(self.at, f"{self.path}/{name}" if self.path else name)
 
 
-@dataclass(frozen=True, slots=True)
-class File:
+class File(NamedTuple):
     """One version of a file; bytes, and seconds since 1970 UTC."""
 
     inode: int
@@ -181,10 +180,9 @@ class Tree:
             if position > after:
                 yield Named(position, name, directory.child(name))
         if revision:
-            behind = max(after - BEHIND_DIRECTORIES, 0)
-            for entry in self._reader.entries(directory.path, revision.horizon, behind):
-                file = File(entry.inode, entry.size, entry.mtime)
-                yield Named(BEHIND_DIRECTORIES + entry.position, entry.name, file)
+            found = self._reader.entries(directory.path, revision.horizon, max(after - BEHIND_DIRECTORIES, 0))
+            for position, name, inode, size, mtime in found:
+                yield Named(BEHIND_DIRECTORIES + position, name, File(inode, size, mtime))
 
     def directories(self, listing: Listing) -> tuple[str, ...] | list[str]:
         """Names of the directories in an opened directory, in order."""

@@ -1,0 +1,142 @@
+"""`offtracfs mount`: show a database as files."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import click
+import trio
+
+from offtracfs import driver, mounts, sideprocess
+from offtracfs.database import Database
+from offtracfs.fuse import Operations
+from offtracfs.tree import Tree
+
+from .text import shown
+
+NO_SYNC_YET = "{}: nothing has been synced yet. The folders are empty until the first sync is done{}."
+
+
+@click.command()
+@click.argument("mountpoint", type=click.Path(path_type=Path))
+@click.option("--foreground", is_flag=True, help="Stay, and log to the terminal; Ctrl-C unmounts.")
+@click.option("--no-sync", is_flag=True, help="Show what is there, and never ask the tracker.")
+@click.option(
+    "--interval",
+    type=click.FloatRange(1),
+    metavar="SECONDS",
+    help="The pause between two syncs. Default: what config.toml says, else 60.",
+)
+@click.option("--allow-other", is_flag=True, help="Let other users of this machine read it.")
+@click.pass_obj
+def command(
+    directory: Path,
+    mountpoint: Path,
+    foreground: bool,
+    no_sync: bool,
+    interval: float | None,
+    allow_other: bool,
+) -> int:
+    r"""Show the database at MOUNTPOINT, an empty directory, and keep it in step with the tracker.
+
+    \b
+      offtracfs mount ~/trac
+      grep -rl crash ~/trac/ticket
+      ls ~/trac/@2011-04-09/ticket        the tracker at the end of that day
+      offtracfs umount ~/trac
+
+    Comes back when the mount answers. Two processes stay until the unmount: the driver, and one that
+    syncs at the interval; `offtracfs status` shows them, and DIR/log holds what they have to say.
+    """
+    return mount(
+        directory,
+        mountpoint,
+        foreground=foreground,
+        allow_other=allow_other,
+        sync=None if no_sync else _sync_command(directory, interval),
+    )
+
+
+def _sync_command(directory: Path, interval: float | None) -> list[str]:
+    pause = [] if interval is None else ["--interval", f"{interval:g}"]
+    program = [sys.executable, "-m", "offtracfs_cli", "--db", str(directory)]
+    return [*program, "sync", "--watch", "--quiet", *pause]
+
+
+def mount(
+    directory: Path,
+    mountpoint: Path,
+    *,
+    foreground: bool = False,
+    allow_other: bool = False,
+    sync: list[str] | None = None,
+) -> int:
+    """Mount a database, with `sync` as the command beside it; the exit code. Raises OfftracfsError."""
+    database = Database(directory)
+    mountpoint = mounts.prepare(mountpoint, allow_other=allow_other)
+    (directory / "log").mkdir(mode=0o700, exist_ok=True)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    drive = partial(_drive, database, mountpoint, mounts.options(directory, allow_other=allow_other), sync)
+    if foreground:
+        drive(lambda: None)
+        return 0
+    return _in_background(drive, directory / "log" / "mount.log")
+
+
+def _in_background(drive: Callable[[Callable[[], None]], None], log: Path) -> int:
+    """Run `drive` in a process of its own; come back when it calls what it is given, or has failed."""
+    reading, writing = os.pipe()
+    if child := os.fork():
+        os.close(writing)
+        if os.read(reading, 1):
+            return 0
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+    def ready() -> None:
+        os.setsid()  # not before the mount: systemd's automount lets only its own process group mount
+        os.chdir("/")
+        with log.open("ab") as output, Path(os.devnull).open("rb") as nothing:
+            for file, number in ((nothing, 0), (output, 1), (output, 2)):
+                os.dup2(file.fileno(), number)
+        os.write(writing, b"+")
+        os.close(writing)
+
+    drive(ready)
+    return 0
+
+
+def _drive(
+    database: Database,
+    mountpoint: Path,
+    options: set[str],
+    sync: list[str] | None,
+    ready: Callable[[], None],
+) -> None:
+    """Be the driver of a mount until it is unmounted; `ready` is called when it answers."""
+    tree = Tree(database.reader(), database.store.blob, zone=database.settings.zone)
+
+    async def live(record: mounts.Record) -> None:
+        operations = Operations(tree)
+        async with trio.open_nursery() as nursery:
+            with driver.mounted(operations, mountpoint, options):
+                if tree.head is None:
+                    _say_empty(mountpoint, sync)
+                ready()
+                nursery.start_soon(sideprocess.keep_small, database.path / "log")
+                if sync:
+                    nursery.start_soon(sideprocess.keep_syncing, sync, database.path, record)
+                await driver.serve(operations, lambda: database.state().settled)
+            nursery.cancel_scope.cancel()
+
+    with mounts.recorded(database.path, mountpoint) as record:
+        trio.run(live, record)
+
+
+def _say_empty(mountpoint: Path, sync: list[str] | None) -> None:
+    how = ", which has begun" if sync else ": `offtracfs sync` does it"
+    click.echo(shown(NO_SYNC_YET.format(mountpoint, how)))

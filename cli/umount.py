@@ -1,0 +1,16 @@
+"""`offtracfs umount`: take a mount away."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from offtracfs import mounts
+
+
+@click.command()
+@click.argument("mountpoint", type=click.Path(path_type=Path))
+def command(mountpoint: Path) -> None:
+    """Take the mount at MOUNTPOINT away, and come back when its processes have ended."""
+    mounts.unmount(mountpoint)

@@ -1,0 +1,124 @@
+"""The driver: mounts, answers until the unmount, and tells the kernel what a new revision changes."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import os
+import signal
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import Any
+
+import pyfuse3
+import trio
+
+from offtracfs.errors import MountError, OfftracfsError
+from offtracfs.fuse import Operations
+
+POLL = 1.0  # seconds between two looks for a new revision
+NAMES_A_CALL = 1_000  # invalidated at once, 9 µs each
+
+log = logging.getLogger(__name__)
+
+
+@contextmanager
+def mounted(operations: Operations, mountpoint: Path, options: set[str]) -> Iterator[None]:
+    """Mount, and take the mount away at the end; `serve` answers in between. Raises MountError."""
+    try:
+        with _stderr() as said:
+            pyfuse3.init(operations, str(mountpoint), options)
+    except RuntimeError:
+        reason = said() or "libfuse does not say why"
+        raise MountError(f"{mountpoint} could not be mounted: {reason}.") from None
+    try:
+        yield
+    finally:
+        pyfuse3.close()
+
+
+@contextmanager
+def _stderr() -> Iterator[Callable[[], str]]:
+    """Catches what libfuse writes to the standard error: it has no other way to say what is wrong."""
+    with TemporaryFile() as caught:
+        saved = os.dup(2)
+        os.dup2(caught.fileno(), 2)
+        text = ""
+        try:
+            yield lambda: text
+        finally:
+            os.dup2(saved, 2)
+            os.close(saved)
+            caught.seek(0)
+            text = " ".join(caught.read().decode(errors="replace").split()).rstrip(".")
+
+
+async def serve(operations: Operations, settled: Callable[[], int]) -> None:
+    """Answer until somebody unmounts, or SIGTERM, SIGINT or SIGHUP ends it.
+
+    `settled` says since when nothing can change any more, in seconds since 1970 UTC.
+    """
+    telling = trio.Lock()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(_end_at_signal, telling)
+        nursery.start_soon(_follow, operations, settled, telling)
+        await pyfuse3.main(max_tasks=1)  # no handler waits for anything: more tasks are only work
+        nursery.cancel_scope.cancel()
+
+
+async def _end_at_signal(telling: trio.Lock) -> None:
+    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
+        async for _ in signals:
+            async with telling:  # the kernel may answer us only after we have answered it
+                pyfuse3.terminate()
+            return
+
+
+async def _follow(operations: Operations, settled: Callable[[], int], telling: trio.Lock) -> None:
+    """Go over to each new revision, and tell the kernel what it has to ask for again."""
+    failing = False
+    while True:
+        await trio.sleep(POLL)
+        try:
+            if operations.tree.news():
+                await _go_over(operations, settled(), telling)
+            failing = False
+        except OfftracfsError as error:
+            if not failing:
+                log.error("Cannot look for a new revision: %s", error)
+            failing = True
+        except Exception:
+            if not failing:
+                log.exception("Cannot look for a new revision")
+            failing = True
+
+
+async def _go_over(operations: Operations, settled: int, telling: trio.Lock) -> None:
+    tree = operations.tree
+    moving: dict[str, list[int]] = defaultdict(list)
+    for number, directory in operations.numbers.directories():
+        if tree.moves(directory.at):
+            moving[directory.path].append(number)
+    before = tree.refresh(settled)
+    stale = (
+        (number, os.fsencode(name)) for path, name in tree.touched(before) for number in moving.get(path, ())
+    )
+    while batch := list(itertools.islice(stale, NAMES_A_CALL)):
+        async with telling:
+            await trio.to_thread.run_sync(_invalidate, batch)
+    for number in itertools.chain.from_iterable(moving.values()):
+        _not_known(pyfuse3.invalidate_inode, number, True)
+
+
+def _invalidate(entries: list[tuple[int, bytes]]) -> None:
+    """In a thread of its own: it waits while the kernel waits for our answer about the same directory."""
+    for number, name in entries:
+        _not_known(pyfuse3.invalidate_entry, number, name)
+
+
+def _not_known(tell: Callable[..., None], *arguments: Any) -> None:
+    with suppress(FileNotFoundError):  # the kernel has nothing of that name
+        tell(*arguments)

@@ -1,0 +1,251 @@
+"""Mount points, and the records of which processes serve them.
+
+A mount is two processes: the driver, which answers the kernel, and beside it, unless it was mounted
+without, one that keeps syncing. The kernel's own list of mounts says where something is mounted and from
+which database; a file in DIR/mounts, by the driver's process id, says which processes belong to it.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import re
+import select
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import quote, unquote
+
+from offtracfs.database import write
+from offtracfs.errors import MountError
+
+TYPE = "offtracfs"  # in /proc/self/mountinfo, after "fuse."
+PATIENCE = 15.0  # seconds to wait for the processes of a mount that is gone
+
+
+class Mounted(NamedTuple):
+    """What the kernel says of a mount: its file system type, and its device."""
+
+    type: str
+    source: str
+
+
+def options(directory: Path, *, allow_other: bool) -> set[str]:
+    """What a mount of the database in `directory` is made with; see `database_of` for its source."""
+    # Options are a comma-separated list, and pyfuse3 takes ASCII only: hence the quoting.
+    made = {"ro", "default_permissions", f"subtype={TYPE}", f"fsname={quote(str(directory), safe='/~+@')}"}
+    return made | ({"allow_other"} if allow_other else set())
+
+
+def database_of(found: Mounted) -> Path | None:
+    """The database that is mounted; None where it is no mount of ours."""
+    return Path(unquote(found.source)) if found.type == f"fuse.{TYPE}" else None
+
+
+def mounted_at(mountpoint: Path) -> Mounted | None:
+    """What is mounted at a path without links, None where nothing is; asks the kernel, not the mount."""
+    found = None
+    for line in Path("/proc/self/mountinfo").read_text(errors="surrogateescape").splitlines():
+        before, _, after = line.partition(" - ")  # proc_pid_mountinfo(5)
+        if _unescaped(before.split(" ")[4]) == str(mountpoint):
+            kind, source = after.split(" ")[:2]
+            found = Mounted(kind, _unescaped(source))  # the last one lies on top
+    return found
+
+
+def _unescaped(text: str) -> str:
+    return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), text)
+
+
+def prepare(mountpoint: Path, *, allow_other: bool) -> Path:
+    """The path without links, ready to be mounted at; a dead mount of ours in that place is cleared away.
+
+    Raises MountError.
+    """
+    _check_system(allow_other=allow_other)
+    mountpoint = Path(os.path.realpath(mountpoint))
+    while found := mounted_at(mountpoint):
+        if found.type == "autofs":  # systemd's automount waits for us
+            break
+        if not _is_dead(mountpoint):
+            raise MountError(_occupied(mountpoint, found))
+        _fusermount("-u", "-z", "--", str(mountpoint))
+    try:
+        empty = next(os.scandir(mountpoint), None) is None
+    except FileNotFoundError:
+        raise MountError(f"There is no directory {mountpoint}: `mkdir {mountpoint}` makes it.") from None
+    except NotADirectoryError:
+        raise MountError(f"{mountpoint} is not a directory: mount at an empty directory.") from None
+    except OSError as error:
+        raise MountError(f"{mountpoint} cannot be used: {error.strerror}.") from None
+    if not empty:
+        raise MountError(f"{mountpoint} is not empty: mount at an empty directory.")
+    return mountpoint
+
+
+def _check_system(*, allow_other: bool) -> None:
+    if not Path("/dev/fuse").exists():
+        raise MountError(
+            "There is no /dev/fuse: `modprobe fuse` loads it; a container needs --device /dev/fuse "
+            "and --cap-add SYS_ADMIN."
+        )
+    if shutil.which("fusermount3") is None:
+        raise MountError("There is no fusermount3: install the package fuse3.")
+    if allow_other and os.getuid() != 0 and not _users_may_allow_other():
+        raise MountError("--allow-other needs the line user_allow_other in /etc/fuse.conf: ask root for it.")
+
+
+def _users_may_allow_other() -> bool:
+    try:
+        return "user_allow_other" in map(str.strip, Path("/etc/fuse.conf").read_text().splitlines())
+    except OSError:
+        return False
+
+
+def _occupied(mountpoint: Path, found: Mounted) -> str:
+    directory = database_of(found)
+    if directory is None:
+        return f"Something else is mounted at {mountpoint} ({found.type}): mount at an empty directory."
+    return f"{directory} is mounted at {mountpoint} already: `offtracfs umount {mountpoint}` ends that."
+
+
+def _is_dead(mountpoint: Path) -> bool:
+    """Whether the driver of a FUSE mount is gone."""
+    try:
+        mountpoint.stat()
+    except OSError as error:
+        return error.errno == errno.ENOTCONN
+    return False
+
+
+def _fusermount(*arguments: str) -> None:
+    """Raises MountError with what fusermount3 says, on one line."""
+    command = ["fusermount3", *arguments]
+    environment = os.environ | {"LC_ALL": "C"}
+    try:
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        raise MountError("There is no fusermount3: install the package fuse3.") from None
+    if done.returncode:
+        raise MountError(" ".join(done.stderr.split()).rstrip(".") + ".")
+
+
+def unmount(mountpoint: Path) -> None:
+    """Take a mount of ours away, and come back when its processes have ended. Raises MountError."""
+    mountpoint = Path(os.path.realpath(mountpoint))
+    found = mounted_at(mountpoint)
+    directory = database_of(found) if found else None
+    if directory is None:
+        raise MountError(f"No offtracfs is mounted at {mountpoint}: `offtracfs status` lists what is.")
+    ours = [record for record in records(directory) if record.mountpoint == str(mountpoint)]
+    processes = [_watched(pid) for record in ours for pid in (record.pid, record.sync.pid) if pid]
+    try:
+        _fusermount("-u", "--", str(mountpoint))
+    except MountError as error:
+        if "busy" not in str(error):
+            raise
+        raise MountError(f"{mountpoint} is in use{_by_whom(mountpoint)}: try again when it is not.") from None
+    _wait([process for process in processes if process is not None])
+
+
+def _watched(pid: int) -> int | None:
+    try:
+        return os.pidfd_open(pid)
+    except ProcessLookupError:
+        return None
+
+
+def _wait(processes: Sequence[int]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    for process in processes:
+        ended, _, _ = select.select([process], [], [], max(deadline - time.monotonic(), 0))
+        os.close(process)
+        if not ended:
+            raise MountError("It is unmounted, but its processes are still ending: `offtracfs status` shows.")
+
+
+def _by_whom(mountpoint: Path) -> str:
+    """`` by bash (process 4711)``, as far as this user may see."""
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            places = [link.readlink() for link in (process / "cwd", *(process / "fd").iterdir())]
+            if any(place.is_relative_to(mountpoint) for place in places):
+                return f" by {(process / 'comm').read_text().strip()} (process {process.name})"
+        except OSError:
+            continue  # another user's, or it has ended
+    return ""
+
+
+@dataclass(slots=True)
+class Sync:
+    """The side process; moments are ISO text in UTC."""
+
+    pid: int = 0  # 0 while it does not run
+    restarts: int = 0
+    ended: str = ""  # how and when the last one did, "" if none has
+    next: str = ""  # when it is started again, "" while it runs
+
+
+@dataclass(slots=True)
+class Record:
+    """A mount's processes."""
+
+    mountpoint: str
+    pid: int  # of the driver
+    started: int  # the driver, in the kernel's ticks since boot: process ids are used again
+    since: str  # ISO text in UTC
+    sync: Sync
+
+    def save(self, directory: Path) -> None:
+        """Keep it in a database's directory. Raises DiskFull, DatabaseError."""
+        folder = directory / "mounts"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        write(folder / f"{self.pid}.json", json.dumps(asdict(self), indent=1).encode() + b"\n")
+
+
+def records(directory: Path) -> list[Record]:
+    """The mounts of a database that are alive; the records of others are removed."""
+    found = []
+    for file in sorted((directory / "mounts").glob("*.json")):
+        try:
+            known = json.loads(file.read_bytes())
+            record = Record(**known | {"sync": Sync(**known["sync"])})
+        except (OSError, ValueError, TypeError, KeyError):
+            continue
+        if _started(record.pid) == record.started:
+            found.append(record)
+        else:
+            file.unlink(missing_ok=True)
+    return found
+
+
+@contextmanager
+def recorded(directory: Path, mountpoint: Path) -> Iterator[Record]:
+    """Record that this process is a mount's driver, until the block ends. Raises DiskFull, DatabaseError."""
+    pid = os.getpid()
+    record = Record(str(mountpoint), pid, _started(pid) or 0, iso(datetime.now(UTC)), Sync())
+    record.save(directory)
+    try:
+        yield record
+    finally:
+        (directory / "mounts" / f"{pid}.json").unlink(missing_ok=True)
+
+
+def _started(pid: int) -> int | None:
+    try:
+        # proc_pid_stat(5), field 22; the second is a name in brackets that may hold anything
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
+    except OSError:
+        return None
+
+
+def iso(moment: datetime) -> str:
+    """A moment as records have it."""
+    return f"{moment:%Y-%m-%dT%H:%M:%SZ}"

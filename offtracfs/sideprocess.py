@@ -1,0 +1,94 @@
+"""What runs beside a mount's driver: the process that keeps syncing, and the care for their logs."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import subprocess
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import trio
+
+from offtracfs.errors import OfftracfsError
+from offtracfs.mounts import Record, Sync, iso
+
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 300.0  # seconds before the side process is started again
+GOOD_WHILE = 600.0  # seconds: a side process that ran so long starts with the first pause again
+GRACE = 5.0  # seconds between SIGTERM and SIGKILL
+LARGEST_LOG = 1 << 20  # bytes, then it starts again; what was in it is kept once more, under ".1"
+LOG_CHECK = 10.0  # seconds
+
+log = logging.getLogger(__name__)
+
+
+async def keep_syncing(command: Sequence[str], directory: Path, record: Record) -> None:
+    """Run the side process as long as this is not cancelled; start it again, after a growing pause."""
+    pause = FIRST_PAUSE
+    while True:
+        began = trio.current_time()
+        ended = await _run(command, directory, record)
+        if trio.current_time() - began >= GOOD_WHILE:
+            pause = FIRST_PAUSE
+        now = datetime.now(UTC)
+        log.warning("The side process %s; it is started again in %g s.", ended, pause)
+        again = iso(now + timedelta(seconds=pause))
+        record.sync = Sync(0, record.sync.restarts + 1, f"{ended} at {iso(now)}", again)
+        _keep(record, directory)
+        await trio.sleep(pause)
+        pause = min(2 * pause, LONGEST_PAUSE)
+
+
+async def _run(command: Sequence[str], directory: Path, record: Record) -> str:
+    """Run the side process; how it ended. It does not outlive this process, whatever ends that."""
+    try:
+        with (directory / "log" / "sync.log").open("ab") as output:
+            process = subprocess.Popen(  # noqa: ASYNC220  # trio forks in a thread: its end would be the parent's
+                ["setpriv", "--pdeathsig", "TERM", "--", *command],
+                cwd="/",
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                process_group=0,  # a Ctrl-C is for the driver
+            )
+    except OSError as error:
+        return f"could not be started ({error.strerror})"
+    watched = os.pidfd_open(process.pid)
+    try:
+        record.sync.pid, record.sync.next = process.pid, ""
+        _keep(record, directory)
+        await trio.lowlevel.wait_readable(watched)
+    finally:
+        process.terminate()
+        with trio.move_on_after(GRACE, shield=True):
+            await trio.lowlevel.wait_readable(watched)
+        process.kill()
+        code = process.wait()
+        os.close(watched)
+    return f"ended with exit code {code}" if code >= 0 else f"was ended by signal {-code}"
+
+
+def _keep(record: Record, directory: Path) -> None:
+    try:
+        record.save(directory)
+    except (OfftracfsError, OSError) as error:
+        log.error("%s", error)  # the mount is worth more than its record
+
+
+async def keep_small(folder: Path) -> None:
+    """Start a log file in `folder` again when it has grown large; whoever writes it must append."""
+    while True:
+        _shorten(folder)
+        await trio.sleep(LOG_CHECK)
+
+
+def _shorten(folder: Path) -> None:
+    for file in folder.glob("*.log"):
+        try:
+            if file.stat().st_size > LARGEST_LOG:
+                shutil.copyfile(file, file.with_name(file.name + ".1"))
+                os.truncate(file, 0)
+        except OSError as error:
+            log.error("%s: %s", file, error.strerror)
