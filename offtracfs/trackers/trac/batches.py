@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -55,7 +54,7 @@ class _Fetch(Generic[K, V]):
     async def batch(self, keys: list[K]) -> list[V]:
         """What the keys' answers make, or [] where they are to be asked for in halves."""
         calls = [list(self.calls(key)) for key in keys]
-        started = time.monotonic()
+        started = trio.current_time()
         try:
             flat = [call for group in calls for call in group]
             results = iter(await self.rpc.many(flat, patient=len(keys) == 1))
@@ -66,7 +65,7 @@ class _Fetch(Generic[K, V]):
             self.again += [keys[: self.size], keys[self.size :]]
             return []
         self.failed_in_a_row = 0
-        self.adapt(len(keys), time.monotonic() - started)
+        self.adapt(len(keys), trio.current_time() - started)
         return [
             self.made(key, *[next(results) for _ in group]) for key, group in zip(keys, calls, strict=True)
         ]

@@ -168,11 +168,20 @@ def _xml_fault(value: Any) -> Fault:
     return Fault(0, "an error without a message")
 
 
+def _readable(body: bytes) -> str:
+    """An answer such that a parser takes it, and keeps carriage returns.
+
+    Plugins of the 1.1 line may send control characters raw, which no parser takes; all send carriage
+    returns raw, which every parser turns into line feeds (both seen).
+    """
+    text = _NOT_IN_XML.sub("\ufffd", body.decode("utf-8", "replace")).strip()
+    start = max(0, text.find("<methodResponse"))
+    return text[:start] + text[start:].replace("\r", "&#13;")
+
+
 def _xml_decode(body: bytes) -> Any:
-    # Plugins of the 1.1 line may send control characters raw, which no XML parser takes (seen).
-    text = _NOT_IN_XML.sub("\ufffd", body.decode("utf-8", "replace"))
     try:
-        root = fromstring(text, forbid_dtd=True)
+        root = fromstring(_readable(body), forbid_dtd=True)
         if root.tag != "methodResponse":
             raise Unusable("The answer is not XML-RPC.")
         if (fault := root.find("fault/value")) is not None:

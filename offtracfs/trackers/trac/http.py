@@ -65,7 +65,8 @@ class Answer:
 class Http:
     """Requests to one tracker at `url`.
 
-    `requests` counts them; `date` is the server's clock when it last answered.
+    `requests` counts them; `date` is the server's clock when it last answered; `by_form` says that the
+    site logged us in by a form.
     """
 
     def __init__(
@@ -78,6 +79,7 @@ class Http:
         self.credentials = credentials
         self.requests = 0
         self.date: datetime | None = None
+        self.by_form = False
         self._signed_in = credentials is None
         self._client = httpx.AsyncClient(
             transport=transport,
@@ -190,6 +192,7 @@ class Http:
     async def _submit(self, form: Form) -> None:
         assert self.credentials
         target = urljoin(f"{self.url}/login", form.action)
+        # Trac's forms name no other site; one that does is not Trac's.
         if not target.startswith(self.url + "/"):
             raise LoginRefused(f"The login form of {self.url} would send the password elsewhere: not done.")
         data = form.values | {
@@ -199,6 +202,7 @@ class Http:
         answer = await self.ask("POST", target.removeprefix(self.url + "/"), data=data)
         if answer.status in (401, 403) or (answer.status == HTTPStatus.OK and login_form(answer.text)):
             raise refused(self.url, self.credentials)
+        self.by_form = True
 
     async def aclose(self) -> None:
         """Closes the connections."""

@@ -24,11 +24,16 @@ class NoPlugin(NotATracker):
 
 @dataclass(slots=True)
 class Rpc:
-    """The methods at one address."""
+    """The methods at one address.
+
+    A plugin that sees no user answers without having read the call, which tracd then takes for the next
+    request (seen): while that can happen, `wary`, each call has a connection of its own.
+    """
 
     http: Http
     path: str
     codec: Codec
+    wary: bool = True
 
     async def call(self, method: str, *params: Any) -> Any:
         """What one method returns. Raises TrackerError: a Fault where the method failed."""
@@ -48,6 +53,8 @@ class Rpc:
         self, content: bytes, decode: Callable[[bytes], T], *, patient: bool = True, again: bool = False
     ) -> T:
         headers = {"Content-Type": self.codec.content_type}
+        if self.wary:
+            headers["Connection"] = "close"
         http = self.http
         answer = await http.ask("POST", self.path, patient=patient, content=content, headers=headers)
         self._check(answer)
@@ -61,6 +68,7 @@ class Rpc:
             if again:
                 raise refused(http.url, http.credentials) from None
         # The site logs in by a form, or our cookie is too old.
+        self.wary = True
         await http.sign_in(again=True)
         return await self._ask(content, decode, patient=patient, again=True)
 
@@ -104,6 +112,7 @@ async def find(http: Http) -> tuple[Rpc, frozenset[str]]:
         else:
             if not isinstance(methods, list):
                 raise TrackerError(f"{http.url} does not say which RPC methods it has.")
+            rpc.wary = http.by_form
             return rpc, frozenset(str(method) for method in methods)
     assert nothing
     raise nothing

@@ -74,7 +74,7 @@ async def _rows(
 
 def _told(value: str, exact_text: bool) -> bool:
     """Whether the value came through as it is in a record."""
-    return "\ufffd" not in value and (exact_text or value.isprintable())
+    return "\ufffd" not in value and (exact_text or not _CONTROL.search(value))
 
 
 async def _lines(chunks: AsyncIterator[bytes]) -> AsyncGenerator[list[str], None]:

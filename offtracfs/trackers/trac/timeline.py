@@ -13,6 +13,9 @@ from offtracfs.errors import TrackerError
 from offtracfs.trackers.trac.http import Http
 
 FARTHEST = 90  # days that Trac's timeline looks back, unless its max_daysback says otherwise
+DETAILS = {"attachment", "editedticket", "closedticket", "reopenedticket", "batchmodify"}
+"""The kinds of items among the details of tickets."""
+
 _ATTACHED = re.compile(r"/attachment/ticket/(\d+)/", re.ASCII)
 
 
@@ -40,8 +43,8 @@ async def attached_since(http: Http, moment: datetime) -> set[int]:
 
 def _tickets(feed: bytes, moment: datetime) -> set[int]:
     try:
-        items = fromstring(feed, forbid_dtd=True).iter("item")
-        return {
+        items = list(fromstring(feed, forbid_dtd=True).iter("item"))
+        found = {
             int(match[1])
             for item in items
             if (match := _ATTACHED.search(item.findtext("link", "")))
@@ -49,3 +52,10 @@ def _tickets(feed: bytes, moment: datetime) -> set[int]:
         }
     except (SyntaxError, ValueError, TypeError):
         raise TrackerError("New attachments stay unnoticed: the timeline's feed cannot be read.") from None
+    # A Trac that has no details to show (the default before 1.4) shows everything else instead.
+    if not {item.findtext("category", "attachment").strip() for item in items} <= DETAILS:
+        raise TrackerError(
+            "New attachments stay unnoticed until their tickets change:"
+            " the Trac needs ticket_show_details = true in its [timeline] section."
+        )
+    return found

@@ -1,0 +1,315 @@
+"""Real Tracs for the tests: installed once into a cache, served on loopback, driven over RPC.
+
+Two generations, because sites run both and they answer differently:
+
+* modern: Trac 1.6 and its RPC plugin 1.2.0, which only Debian ships (package trac-xmlrpc), on our Python;
+* legacy: Trac 1.2.6 and plugin 1.1.9 on Python 2.7, which last stood in Debian bullseye.
+
+Packages come from where this machine's pip and apt get theirs.
+"""
+
+from __future__ import annotations
+
+import base64
+import configparser
+import fcntl
+import hashlib
+import os
+import shutil
+import socket
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+import platformdirs
+
+from offtracfs.trackers.trac import Credentials
+from offtracfs.trackers.trac.codec import JSON
+
+PASSWORD = "secret"
+RIGHTS = {
+    "admin": ["TRAC_ADMIN"],
+    "reader": ["XML_RPC", "TICKET_VIEW", "REPORT_VIEW", "REPORT_SQL_VIEW", "TIMELINE_VIEW"],
+    "narrow": ["XML_RPC", "TICKET_VIEW"],
+    "guest": ["TICKET_VIEW"],
+}
+"""Who may log in with PASSWORD, and what they may do; nobody else may do anything."""
+
+VERSION = 2  # of what is installed and of the template: a higher one installs anew
+MODERN = ["Trac==1.6", "TracAccountManager==0.6.0", "setuptools<81"]  # the plugin imports pkg_resources
+LEGACY = ["Trac==1.2.6", "TracXMLRPC==1.1.9"]
+LEGACY_ANY = ["Genshi==0.7.5", "six==1.16.0", "setuptools==44.1.1"]  # the last to run on Python 2.7
+PYTHON2 = ["python2.7", "python2.7-minimal", "libpython2.7-stdlib", "libpython2.7-minimal", "libffi7", "libssl1.1"]
+
+
+class CannotInstall(Exception):
+    """Why there is no such Trac on this machine."""
+
+
+@dataclass(frozen=True)
+class Installation:
+    """An installed Trac: how to run its Python, and an environment to copy."""
+
+    python: tuple[str, ...]
+    environ: dict[str, str]
+    template: Path
+
+    def run(self, *arguments: str, text: str | None = None) -> None:
+        """Runs a Python module with arguments. Raises CannotInstall."""
+        _run([*self.python, "-m", *arguments], env=self.environ, input=text)
+
+
+def _run(command: list[str], **options: Any) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, check=False, **options)
+    if done.returncode:
+        raise CannotInstall(f"{' '.join(command[:4])} …: {(done.stderr or done.stdout)[-600:]}")
+    return done.stdout
+
+
+def installed(kind: str) -> Installation:
+    """The Trac of that kind ("modern", "legacy"), installed if it was not. Raises CannotInstall."""
+    cache = Path(os.environ.get("OFFTRACFS_TEST_CACHE") or platformdirs.user_cache_path("offtracfs-tests"))
+    cache.mkdir(parents=True, exist_ok=True)
+    recipe = repr((VERSION, sys.version))
+    prefix = cache / f"{kind}-{hashlib.sha256(recipe.encode()).hexdigest()[:12]}"
+    with (cache / f"{kind}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not prefix.exists():
+            unfinished = cache / f"unfinished-{kind}"
+            shutil.rmtree(unfinished, ignore_errors=True)
+            unfinished.mkdir()
+            _INSTALL[kind](unfinished)
+            _make_template(_installation(kind, unfinished))
+            unfinished.rename(prefix)
+    return _installation(kind, prefix)
+
+
+def _installation(kind: str, prefix: Path) -> Installation:
+    environ = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "HOME": str(prefix)}
+    template = prefix / "template"
+    if kind == "modern":
+        return Installation((str(prefix / "bin/python"),), environ, template)
+    libraries = [str(path) for path in (prefix / "root/usr/lib").glob("*-linux-*")]
+    environ |= {
+        "LD_LIBRARY_PATH": ":".join(libraries),
+        "PYTHONHOME": str(prefix / "root/usr"),
+        "PYTHONPATH": str(prefix / "site"),
+    }
+    return Installation((str(prefix / "root/usr/bin/python2.7"),), environ, template)
+
+
+def _install_modern(prefix: Path) -> None:
+    _run([sys.executable, "-m", "venv", str(prefix)])
+    _run([str(prefix / "bin/python"), "-m", "pip", "install", "--quiet", *MODERN])
+    _unpack(["trac-xmlrpc"], "trixie", prefix / "plugin")
+    site = next((prefix / "lib").glob("python3*/site-packages"))
+    shutil.copytree(prefix / "plugin/usr/lib/python3/dist-packages", site, dirs_exist_ok=True)
+
+
+def _install_legacy(prefix: Path) -> None:
+    _unpack(PYTHON2, "bullseye", prefix / "root")
+    wheels = prefix / "wheels"
+    download = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary", ":all:"]
+    download += ["--dest", str(wheels)]
+    _run([*download, "--python-version", "27", "--implementation", "py", "--platform", "any", *LEGACY])
+    _run([*download, *LEGACY_ANY])
+    for wheel in wheels.iterdir():
+        shutil.unpack_archive(wheel, prefix / "site", "zip")
+
+
+_INSTALL = {"modern": _install_modern, "legacy": _install_legacy}
+
+
+def _unpack(packages: list[str], suite: str, target: Path) -> None:
+    """Unpacks packages of a Debian suite from this machine's own mirror; nothing is installed."""
+    listing = ["apt-get", "indextargets", "--format", "$(REPO_URI) $(ORIGIN)", "Created-By: Packages"]
+    if not shutil.which("apt-get") or not shutil.which("dpkg"):
+        raise CannotInstall("this machine has no apt")
+    lines = [line.split(" ", 1) for line in _run(listing).splitlines()]
+    mirrors = [uri for uri, origin in lines if origin == "Debian" and "security" not in uri]
+    if not mirrors:
+        raise CannotInstall("apt knows no Debian mirror")
+    with tempfile.TemporaryDirectory() as work:
+        for directory in ("lists/partial", "cache/archives/partial"):
+            Path(work, directory).mkdir(parents=True)
+        source = f"deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] {mirrors[0]} {suite} main\n"
+        Path(work, "sources.list").write_text(source)
+        settings = {
+            "Dir::Etc::SourceList": f"{work}/sources.list",
+            "Dir::Etc::SourceParts": "/dev/null",
+            "Dir::State::Lists": f"{work}/lists",
+            "Dir::State::status": "/dev/null",
+            "Dir::Cache": f"{work}/cache",
+            "APT::Sandbox::User": "",
+            "Acquire::Check-Valid-Until": "false",
+            "Acquire::Retries": "3",
+        }
+        apt = ["apt-get", "-qq", *(f"-o{name}={value}" for name, value in settings.items())]
+        _run([*apt, "update"])
+        _run([*apt, "download", *packages], cwd=work)
+        for package in Path(work).glob("*.deb"):
+            _run(["dpkg", "-x", str(package), str(target)])
+
+
+def _make_template(installation: Installation) -> None:
+    env = installation.template
+    installation.run("trac.admin.console", str(env), "initenv", "template", "sqlite:db/trac.db")
+    commands = ["config set components tracrpc.* enabled", "config set timeline ticket_show_details true"]
+    commands += ["permission remove anonymous *", "permission remove authenticated *"]
+    commands += [f"permission add {user} {' '.join(rights)}" for user, rights in RIGHTS.items()]
+    for command in commands:
+        installation.run("trac.admin.console", str(env), *command.split())
+    with closing(sqlite3.connect(env / "db/trac.db")) as database, database:
+        database.execute("DELETE FROM report")
+    digest = base64.b64encode(hashlib.sha1(PASSWORD.encode()).digest()).decode()
+    (env / "htpasswd").write_text("".join(f"{user}:{{SHA}}{digest}\n" for user in RIGHTS))
+
+
+@dataclass
+class RealTrac:
+    """One environment of a served Trac, acted on as its administrator; no reports yet."""
+
+    url: str
+    environment: Path
+    installation: Installation
+    client: httpx.Client
+    transport: httpx.AsyncBaseTransport | None = None
+
+    def login(self, user: str = "admin", password: str = PASSWORD) -> Credentials:
+        """Credentials for one of RIGHTS."""
+        return Credentials(user, password)
+
+    def call(self, method: str, *params: Any) -> Any:
+        """What an RPC method returns, as JSON-RPC gives it. Raises Fault."""
+        return JSON.decode(self._post(JSON.encode(method, params)))
+
+    def _post(self, content: bytes) -> bytes:
+        headers = {"Content-Type": JSON.content_type}
+        answer = self.client.post(f"{self.url}/login/rpc", content=content, headers=headers)
+        return answer.raise_for_status().content
+
+    def create(self, summary: str, when: datetime, *, author: str = "admin", **fields: str) -> int:
+        """A new ticket's id."""
+        description = fields.pop("description", "")
+        attributes = {"reporter": author, **fields}
+        number = self.call("ticket.create", summary, description, attributes, False, when)
+        assert isinstance(number, int)
+        return number
+
+    def fill(self, count: int, when: datetime) -> list[int]:
+        """The ids of many new tickets, made in one call."""
+        calls = [("ticket.create", [f"ticket {n}", "", {}, False, when]) for n in range(count)]
+        return JSON.decode_many(self._post(JSON.encode_many(calls)))
+
+    def change(self, number: int, when: datetime, author: str = "admin", comment: str = "", **fields: str) -> None:
+        """A change to a ticket, without its workflow."""
+        self.call("ticket.update", number, comment, fields, False, author, when)
+
+    def delete(self, number: int) -> None:
+        """Deletes a ticket with its past."""
+        self.call("ticket.delete", number)
+
+    def attach(self, number: int, name: str, description: str = "") -> None:
+        """Attaches a small file, now."""
+        self.call("ticket.putAttachment", number, name, description, b"content", True)
+
+    def rename_component(self, old: str, new: str) -> None:
+        """Renames a component, which changes tickets without a trace."""
+        self.call("ticket.component.update", old, {"name": new})
+
+    def set_report(self, number: int, title: str, sql: str, description: str = "") -> None:
+        """Makes or replaces a report."""
+        with closing(sqlite3.connect(self.environment / "db/trac.db", timeout=30)) as database, database:
+            database.execute(
+                "INSERT OR REPLACE INTO report (id, author, title, query, description) VALUES (?,'admin',?,?,?)",
+                (number, title, sql, description),
+            )
+
+    def configure(self, section: str, **options: str) -> None:
+        """Sets options in trac.ini, before the environment is first served."""
+        path = self.environment / "conf/trac.ini"
+        ini = configparser.RawConfigParser()
+        ini.read(path)
+        ini.read_dict({section: options})
+        with path.open("w") as file:
+            ini.write(file)
+
+
+class TracServer:
+    """A running tracd that serves every environment below one directory."""
+
+    def __init__(self, installation: Installation, directory: Path, port: int, client: httpx.Client) -> None:
+        self.installation = installation
+        self.directory = directory
+        self.port = port
+        self.client = client
+
+    def new(self) -> RealTrac:
+        """A fresh environment with Trac's default fields and values, no tickets and no reports."""
+        environment = Path(tempfile.mkdtemp(prefix="t", dir=self.directory))
+        shutil.copytree(self.installation.template, environment, dirs_exist_ok=True)
+        url = f"http://127.0.0.1:{self.port}/{environment.name}"
+        return RealTrac(url, environment, self.installation, self.client)
+
+
+@contextmanager
+def served(kind: str, *, basic: bool = True) -> Iterator[TracServer]:
+    """A server of that kind for as long as the context lasts. Raises CannotInstall.
+
+    `basic=False` leaves logging in to Trac's plugins.
+    """
+    installation = installed(kind)
+    with tempfile.TemporaryDirectory(prefix=f"offtracfs-{kind}-") as directory:
+        accounts = f"*,{installation.template / 'htpasswd'},trac"
+        command = [*installation.python, "-m", "trac.web.standalone", "--hostname=127.0.0.1"]
+        command += [f"--env-parent-dir={directory}"] + [f"--basic-auth={accounts}"] * basic
+        with (
+            _running(command, installation.environ, Path(directory, ".log")) as port,
+            httpx.Client(auth=("admin", PASSWORD), timeout=60) as client,
+        ):
+            yield TracServer(installation, Path(directory), port, client)
+
+
+@contextmanager
+def _running(command: list[str], environ: dict[str, str], log: Path) -> Iterator[int]:
+    """Runs tracd; gives its port once it answers. Another process may take a free port first: then again."""
+    for _ in range(5):
+        port = _free_port()
+        with log.open("w") as output:
+            process = subprocess.Popen([*command, f"--port={port}"], env=environ, stdout=output, stderr=output)
+        try:
+            if _answers(process, port):
+                yield port
+                return
+        finally:
+            process.terminate()
+            process.wait()
+    raise CannotInstall(f"tracd did not start: {log.read_text()[-600:]}")
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def _answers(process: subprocess.Popen[bytes], port: int) -> bool:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=5).close()
+        except OSError:
+            time.sleep(0.05)
+        else:
+            return process.poll() is None
+    return False
