@@ -21,20 +21,21 @@ help:
 	@echo 'make clean     remove what the others left in this folder'
 
 # pyproject.toml says what the environment holds; pip understands --group from 25.1 on.
+# PYTHONWARNINGS: setuptools warns of every editable installation.
 $(VENV)/ready: pyproject.toml
 	packaging/system-dependencies run build
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --upgrade 'pip>=25.1'
-	$(BIN)/pip install --quiet --editable . --group dev
+	PYTHONWARNINGS=ignore $(BIN)/pip install --quiet --editable . --group dev
 	touch $@
 
 .PHONY: demo
 demo: $(VENV)/ready
 	packaging/system-dependencies run
-	$(BIN)/offtracfs demo $(DEMO)
+	mountpoint -q $(DEMO) || $(BIN)/offtracfs demo $(DEMO)
 	ls $(DEMO)
 	grep -rl crash $(DEMO)/ticket | head -n 5
-	ls $(DEMO)/@$$(ls $(DEMO)/@ | head -n 20 | tail -n 1)/ticket
+	ls $(DEMO)/@2015-06-01/ticket | head -n 5
 	@echo
 	@echo 'The tracker stays mounted at $(DEMO): look around. To end it: $(BIN)/offtracfs umount $(DEMO)'
 
