@@ -28,7 +28,9 @@ def progress() -> Iterator[Progress]:
 
     said = TextColumn("{task.description}", markup=False)
     columns = (said, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Bars(*columns, console=Console(stderr=True), transient=True) as bars:
+    # Rich would write what others print to its own console: right only if that is where they print.
+    seen = sys.stdout.isatty()
+    with Bars(*columns, console=Console(stderr=True), transient=True, redirect_stdout=seen) as bars:
         tasks: dict[str, TaskID] = {}
 
         def show(what: str, done: int, total: int | None) -> None:
