@@ -20,6 +20,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from math import isfinite
 from typing import Any
 
 import simplejson
@@ -28,14 +29,17 @@ from offtracfs.errors import DatabaseDamaged, TrackerError
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _ISO = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{6})?", re.ASCII)
-_LOST_IN_XML = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffd\ufffe\uffff]")
+_LINE_END = re.compile(r"\r\n?")  # to every XML parser just \n
+_NONCHARACTERS = "".join(chr(plane << 16 | 0xFFFE) + chr(plane << 16 | 0xFFFF) for plane in range(17))
+_LOST_IN_XML = re.compile(f"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ufdd0-\ufddf{_NONCHARACTERS}]")
 
 
 def dump(value: Any) -> bytes:
     r"""Canonical bytes of a record: sorted keys, one space of indent, UTF-8, one newline at the end.
 
     A lone surrogate, which UTF-8 cannot hold, is written as its JSON escape ``\udXXX``; two that make
-    a pair are one character. ``dump(load(dump(x))) == dump(x)`` for everything that JSON can say.
+    a pair are one character. ``dump(load(dump(x))) == dump(x)`` for everything that JSON can say, which
+    is neither infinite nor not a number: ValueError.
     """
     text = simplejson.dumps(
         value, ensure_ascii=False, sort_keys=True, indent=1, separators=(",", ":"), allow_nan=False
@@ -44,7 +48,9 @@ def dump(value: Any) -> bytes:
         return text.encode() + b"\n"
     except UnicodeEncodeError:
         paired = text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
-        return paired.encode("utf-8", "backslashreplace") + b"\n"
+        if paired != text:
+            return dump(simplejson.loads(paired))  # keys with a pair in them have another place in the order
+        return text.encode("utf-8", "backslashreplace") + b"\n"
 
 
 def load(data: bytes) -> Any:
@@ -62,6 +68,8 @@ def iso(moment: datetime) -> str:
 
 def microseconds(text: str) -> int:
     """Microseconds since 1970 of an ISO text as records hold them. Raises ValueError."""
+    if not _ISO.fullmatch(text):
+        raise ValueError(f"{text!r} is no time")
     return (datetime.fromisoformat(text).replace(tzinfo=UTC) - EPOCH) // timedelta(microseconds=1)
 
 
@@ -89,11 +97,7 @@ def merge(old: Any, new: Any, *, exact_text: bool = True) -> Any:
 def _says_less(new: str, old: str, exact_text: bool) -> bool:
     if _ISO.fullmatch(old) and _ISO.fullmatch(new):
         return len(new) < len(old) and old.startswith(new)
-    return not exact_text and _as_in_xml(old) == _as_in_xml(new) and old.count("\r") >= new.count("\r")
-
-
-def _as_in_xml(text: str) -> str:
-    return _LOST_IN_XML.sub("\ufffd", text.replace("\r", ""))
+    return not exact_text and new == _LOST_IN_XML.sub("\ufffd", _LINE_END.sub("\n", old))
 
 
 def check_ticket(number: int, value: Any) -> list[Any]:
@@ -106,9 +110,11 @@ def check_ticket(number: int, value: Any) -> list[Any]:
     if found != number:
         raise TrackerError(f"Asked for ticket {number}, the tracker answered with ticket {found}.")
     _check_times(f"Ticket {number}", [created, changed])
-    wrong = [name for name, item in props.items() if not isinstance(item, str | int | float | None)]
+    wrong = [
+        name for name, item in props.items() if not isinstance(item, str | int | None) and not _finite(item)
+    ]
     if wrong:
-        raise TrackerError(f"Ticket {number} has a value that is not text in its field {wrong[0]!r}.")
+        raise TrackerError(f"Ticket {number} has a value that is no text in its field {wrong[0]!r}.")
     return value  # type: ignore[no-any-return]  # the match has shown that it is a list
 
 
@@ -125,6 +131,10 @@ def check_changelog(number: int, value: Any) -> list[list[Any]]:
                 raise TrackerError(f"The change log of ticket {number} has a row that is not {shape}.")
     _check_times(f"The change log of ticket {number}", (row[0] for row in value))
     return value
+
+
+def _finite(item: Any) -> bool:
+    return isinstance(item, float) and isfinite(item)
 
 
 def _check_times(what: str, times: Iterable[str]) -> None:
