@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import calendar
 import re
+from bisect import bisect_right
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from hashlib import sha256
@@ -141,7 +142,7 @@ def _period(parts: dict[str, str], zone: tzinfo) -> Period | None:
             zone = datetime.strptime(offset, "%z").tzinfo or UTC
         first = datetime(**{"month": 1, "day": 1} | numbers)  # type: ignore[arg-type]  # noqa: DTZ001
         last = first + _length(first, next(reversed(numbers))) - timedelta(seconds=1)
-        return Period(min(_readings(first, zone)), max(_readings(last, zone)) + 1)
+        return Period(min(_readings(first, zone)), _last_reading(last, zone) + 1)
     except (ValueError, OverflowError):
         return None
 
@@ -157,3 +158,15 @@ def _length(first: datetime, unit: str) -> timedelta:
 def _readings(wall: datetime, zone: tzinfo) -> list[int]:
     """A wall clock shows some times twice in autumn, and skips some in spring: both ways to read one."""
     return [int(wall.replace(tzinfo=zone, fold=fold).timestamp()) for fold in (0, 1)]
+
+
+def _last_reading(wall: datetime, zone: tzinfo) -> int:
+    """The last second at which a clock shows no later time than this one."""
+    early, late = _readings(wall, zone)
+    if early <= late:
+        return late
+    # A skipped time reads as what an hour later or earlier was shown: the clock jumped over it in between.
+    skipped = bisect_right(
+        range(late, early), wall, key=lambda at: datetime.fromtimestamp(at, zone).replace(tzinfo=None)
+    )
+    return late + skipped - 1
