@@ -122,12 +122,14 @@ class Fetch:
 
     async def _fetch(self, numbers: Collection[int]) -> None:
         done = 0
-        async with self.tracker.tickets(numbers) as stream:
-            async for found in stream:
-                self._take(found)
-                done += 1
-                self._progress("tickets", done, len(numbers))
-        self._keep()
+        try:
+            async with self.tracker.tickets(numbers) as stream:
+                async for found in stream:
+                    self._take(found)
+                    done += 1
+                    self._progress("tickets", done, len(numbers))
+        finally:
+            self._keep()
 
     def _take(self, found: Ticket | Missing) -> None:
         paths = ticket_path(found.number), changelog_path(found.number)

@@ -20,7 +20,7 @@ import trio
 from offtracfs import index, records
 from offtracfs.database import Database, State
 from offtracfs.errors import DatabaseBusy, OfftracfsError, Suspicious
-from offtracfs.fetch import Fetch, Progress, moment
+from offtracfs.fetch import Action, Fetch, Progress, decide, moment
 from offtracfs.revisions import SECOND, Plan, append
 from offtracfs.spool import Spool
 from offtracfs.trackers import Tracker

@@ -1,0 +1,357 @@
+"""A tracker's news come into the database, once, in order, and nothing else does."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from offtracfs import check, sync
+from offtracfs.database import Database
+from offtracfs.errors import DatabaseBusy, Suspicious, TrackerError
+from offtracfs.trackers import Missing
+from tests import faults
+from tests.standin import StandInTrac
+from tests.syncing import expected, git, log, mirrored, new_database, synced
+
+DAY = datetime(2020, 1, 1, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+
+
+@pytest.fixture
+def trac() -> StandInTrac:
+    """A small tracker with some past."""
+    trac = StandInTrac()
+    for day in range(5):
+        number = trac.create(f"ticket {day}", DAY + timedelta(days=day), component="component1")
+        trac.change(number, DAY + timedelta(days=day, hours=1), "bob", "taken", status="assigned")
+    trac.set_report(1, "Active", "SELECT 1")
+    trac.clock = DAY + timedelta(days=30)
+    return trac
+
+
+@pytest.fixture
+def database(tmp_path: Path, trac: StandInTrac) -> Database:
+    """An empty database for it."""
+    return new_database(tmp_path / "db", trac)
+
+
+def calls(trac: StandInTrac, method: str) -> list[list[object]]:
+    """The parameters of every call of a method, those inside multicalls too."""
+    bodies = (json.loads(request.content) for request in trac.requests if request.method == "POST")
+    inner = (one for body in bodies for one in (body["params"] if "multicall" in body["method"] else [body]))
+    return [one["params"] for one in inner if one["method"] == method]
+
+
+@pytest.mark.parametrize(
+    ("stored", "found", "action"),
+    [
+        (None, (b"r", b"l"), sync.Action.ADD),
+        ((b"r", b"l"), (b"r", b"l"), sync.Action.NOTHING),
+        ((b"r", b"l"), (b"r", b"m"), sync.Action.CHANGE),
+        ((b"r", b"l"), Missing(1, "gone", gone=True), sync.Action.DELETE),
+        (None, Missing(1, "gone", gone=True), sync.Action.NOTHING),
+        ((b"r", b"l"), Missing(1, "broken"), sync.Action.REPORT),
+        (None, Missing(1, "broken"), sync.Action.REPORT),
+    ],
+)
+def test_decide(
+    stored: tuple[bytes, bytes] | None, found: tuple[bytes, bytes] | Missing, action: sync.Action
+) -> None:
+    """What is done about a ticket depends on what is stored and what was found, and on nothing else."""
+    assert sync.decide(stored, found) is action
+
+
+async def test_first_sync(trac: StandInTrac, database: Database) -> None:
+    """The first sync brings everything: fields and reports dated at the first record, then the tickets."""
+    outcome = await synced(database, trac)
+    assert mirrored(database) == expected(trac)
+    assert (outcome.new, outcome.changed, outcome.commits, outcome.problems) == (5, 0, 2, [])
+    assert log(database, "%cI %s") == [
+        "2020-01-01T00:00:00+00:00 Fields and reports as first seen",
+        "2020-01-31T00:00:00+00:00 5 tickets as first seen",
+    ]
+    with database.snapshot() as snapshot:
+        assert snapshot.load("report/1.json")["title"] == "Active"
+        assert snapshot.load("field/type/defect.json") == "1"
+        assert snapshot.load("db.json") == {"recent": "2020-01-05T01:00:00"}
+    assert list(check.check(database)) == []
+
+
+async def test_nothing_new(trac: StandInTrac, database: Database) -> None:
+    """A sync with nothing new makes at most five requests and no commit, and does not touch the index."""
+    await synced(database, trac)
+    head, index = database.store.head(), (database.path / "index.db").read_bytes()
+    outcome = await synced(database, trac)
+    assert outcome.requests <= 5
+    assert (outcome.new, outcome.changed, outcome.commits) == (0, 0, 0)
+    assert database.store.head() == head
+    assert (database.path / "index.db").read_bytes() == index
+
+
+async def test_empty_tracker(tmp_path: Path) -> None:
+    """A tracker without tickets is mirrored too, and its first ticket comes as any other."""
+    trac = StandInTrac()
+    database = new_database(tmp_path / "db", trac)
+    await synced(database, trac)
+    assert mirrored(database) == {}
+    trac.clock += HOUR
+    trac.create("first", trac.clock)
+    await synced(database, trac)
+    assert mirrored(database) == expected(trac)
+
+
+async def test_one_commit_a_change(trac: StandInTrac, database: Database) -> None:
+    """Each change is a commit by its author at its time, oldest first; the comment is its body."""
+    await synced(database, trac)
+    begin = trac.clock
+    trac.change(1, begin + 1 * HOUR, "alice", "Works\nfor me.", status="closed", resolution="fixed")
+    trac.change(2, begin + 2 * HOUR, "bob", "", priority="minor")
+    trac.change(1, begin + 3 * HOUR, "carol", "no", status="reopened", resolution="")
+    new = trac.create("sixth", begin + 4 * HOUR, author="dave")
+    trac.clock += 10 * HOUR
+    outcome = await synced(database, trac)
+    assert mirrored(database) == expected(trac)
+    assert (outcome.new, outcome.changed, outcome.commits) == (1, 2, 4)
+    assert log(database, "%an %aI %cI %s")[2:] == [
+        "alice 2020-01-31T01:00:00+00:00 2020-01-31T01:00:00+00:00"
+        " #1 status: assigned → closed, resolution: fixed",
+        "bob 2020-01-31T02:00:00+00:00 2020-01-31T02:00:00+00:00 #2 priority: major → minor",
+        "carol 2020-01-31T03:00:00+00:00 2020-01-31T03:00:00+00:00"
+        " #1 status: closed → reopened, resolution cleared",
+        f"dave 2020-01-31T04:00:00+00:00 2020-01-31T04:00:00+00:00 #{new} created: sixth",
+    ]
+    assert git(database, "log", "-1", "--format=%b", "main~3").strip() == "Works\nfor me."
+    changed = git(database, "log", "--format=", "--name-only", "main", "--", "db.json").split()
+    assert changed == ["db.json"] * 2  # once a sync
+
+
+async def test_late_change(trac: StandInTrac, database: Database) -> None:
+    """A change that arrives late keeps its author date, and takes the first moment that is not settled."""
+    await synced(database, trac)
+    late = trac.clock - timedelta(minutes=4)
+    trac.change(1, late, "alice", "late")
+    trac.clock += HOUR
+    await synced(database, trac)
+    assert log(database, "%aI %cI")[-1] == "2020-01-30T23:56:00+00:00 2020-01-31T00:00:00+00:00"
+    assert database.state().settled == int(trac.clock.timestamp()) - 60
+
+
+async def test_impossible_dates(trac: StandInTrac, database: Database) -> None:
+    """Tickets dated 1901 and 2099 arrive, and spoil neither the clock of the branch nor later syncs."""
+    await synced(database, trac)
+    old = trac.create("old", datetime(1901, 1, 1, tzinfo=UTC))
+    trac.tickets[old].changed = trac.clock
+    trac.create("far", datetime(2099, 1, 1, tzinfo=UTC))
+    trac.clock += HOUR
+    await synced(database, trac)
+    assert mirrored(database) == expected(trac)
+    trac.change(1, trac.clock, "bob", "after")
+    trac.clock += HOUR
+    await synced(database, trac)
+    assert mirrored(database) == expected(trac)
+    stamps = [int(line) for line in log(database, "%ct")]
+    assert stamps == sorted(stamps)
+    assert stamps[-1] <= trac.clock.timestamp()
+    assert "4070908800" in log(database, "%at")
+    assert list(check.check(database)) == []
+
+
+async def test_clock_runs_backwards(trac: StandInTrac, database: Database) -> None:
+    """Where the tracker's clock is put back, changes still arrive, and the branch's dates do not fall."""
+    await synced(database, trac)
+    trac.clock -= timedelta(days=3)
+    trac.change(1, trac.clock, "bob", "in the past", status="closed")
+    await synced(database, trac, full=True)
+    assert mirrored(database) == expected(trac)
+    stamps = [int(line) for line in log(database, "%ct")]
+    assert stamps == sorted(stamps)
+
+
+async def test_deleted_ticket(trac: StandInTrac, database: Database) -> None:
+    """A deleted ticket is noticed by a sweep, goes in a commit by offtracfs, and can still be seen before."""
+    await synced(database, trac)
+    trac.delete(3)
+    trac.clock += HOUR
+    assert (await synced(database, trac)).deleted == 0
+    outcome = await synced(database, trac, full=True)
+    assert (outcome.deleted, outcome.commits) == (1, 1)
+    assert mirrored(database) == expected(trac)
+    assert log(database, "%an %s")[-1] == "offtracfs Noticed: 2 records that changed unlogged"
+    assert "ticket/3.json is gone" in git(database, "log", "-1", "--format=%b", "main")
+    assert "ticket/0/0/3.json" in git(database, "ls-tree", "-r", "--name-only", "main~1")
+
+
+async def test_deleted_while_it_is_fetched(trac: StandInTrac, database: Database) -> None:
+    """A ticket that the tracker lists as changed, and then does not know, is deleted at once."""
+    await synced(database, trac)
+    trac.change(2, trac.clock + HOUR)
+    trac.clock += 2 * HOUR
+    listed = trac.tickets.pop(2)
+    trac._recent = lambda _: [2]  # type: ignore[method-assign]
+    assert listed
+    outcome = await synced(database, trac)
+    assert outcome.deleted == 1
+    assert mirrored(database) == expected(trac)
+
+
+@pytest.mark.parametrize("tickets", [10, 200])
+async def test_sweep_is_cheap(tmp_path: Path, tickets: int) -> None:
+    """A silent rename is found in a number of requests that does not grow with the tickets."""
+    trac = StandInTrac()
+    for number in range(tickets):
+        component = "component1" if number == 3 else "component2"
+        trac.create("x", DAY + number * HOUR, component=component)
+    trac.clock += 300 * HOUR
+    database = new_database(tmp_path / "db", trac)
+    await synced(database, trac)
+    trac.rename_component("component1", "kernel")
+    trac.clock += HOUR
+    outcome = await synced(database, trac, full=True)
+    assert mirrored(database) == expected(trac)
+    assert outcome.requests <= 14
+    assert (outcome.changed, outcome.commits) == (1, 1)
+    with database.snapshot() as snapshot:
+        assert not snapshot.has("field/component/component1.json")
+        assert snapshot.has("field/component/kernel.json")
+
+
+async def test_daily_sweep(trac: StandInTrac, database: Database) -> None:
+    """Once a day a sync looks at everything by itself."""
+    await synced(database, trac)
+    trac.delete(3)
+    state = database.state()
+    state.swept = "2020-01-01T00:00:00"
+    database.save(state)
+    outcome = await synced(database, trac)
+    assert (outcome.swept, outcome.deleted) == (True, 1)
+    assert not (await synced(database, trac)).swept
+
+
+async def test_attachments(trac: StandInTrac, database: Database) -> None:
+    """A new attachment comes with the next sync, though no time moves; a deleted one by a sweep."""
+    await synced(database, trac)
+    trac.clock += HOUR
+    trac.attach(4, "a.png", "what it looks like")
+    trac.clock += HOUR
+    outcome = await synced(database, trac)
+    assert outcome.changed == 1
+    assert mirrored(database) == expected(trac)
+    assert log(database, "%s")[-1] == "#4 attachment: a.png"
+    trac.tickets[4].log = [row for row in trac.tickets[4].log if row[5]]
+    await synced(database, trac, full=True)
+    assert mirrored(database) == expected(trac)
+
+
+async def test_reports(trac: StandInTrac, database: Database) -> None:
+    """A changed report is found by a sweep; where the permission for reports is lost, all are kept."""
+    await synced(database, trac)
+    trac.set_report(1, "Active", "SELECT 2")
+    trac.set_report(2, "Mine", "query:?owner=$USER")
+    await synced(database, trac, full=True)
+    with database.snapshot() as snapshot:
+        assert snapshot.load("report/1.json")["sql"].endswith("SELECT 2")
+        assert "query:" in snapshot.load("report/2.json")["sql"]
+    trac.lacks = {"REPORT_VIEW"}
+    outcome = await synced(database, trac, full=True)
+    assert any("report" in problem.lower() for problem in outcome.problems)
+    with database.snapshot() as snapshot:
+        assert snapshot.has("report/1.json")
+        assert snapshot.has("report/2.json")
+
+
+async def test_new_value_brings_fields(trac: StandInTrac, database: Database) -> None:
+    """A ticket with a component not seen before brings the fields, without waiting for the sweep."""
+    await synced(database, trac)
+    trac.components["network"] = "bob"
+    trac.clock += HOUR
+    trac.change(1, trac.clock, "bob", component="network")
+    outcome = await synced(database, trac)
+    assert not outcome.swept
+    with database.snapshot() as snapshot:
+        assert snapshot.load("field/component/network.json")["owner"] == "bob"
+
+
+async def test_sudden_emptiness(tmp_path: Path) -> None:
+    """Where many tickets are suddenly gone they are kept, the rest arrives; --accept-deletions is believed."""
+    trac = StandInTrac()
+    for _ in range(60):
+        trac.create("x", DAY)
+    trac.clock += HOUR
+    database = new_database(tmp_path / "db", trac)
+    await synced(database, trac)
+    for number in range(1, 31):
+        trac.delete(number)
+    trac.change(40, trac.clock, "bob", "still here")
+    trac.clock += HOUR
+    with pytest.raises(Suspicious, match=r"30 of 60 tickets .* --accept-deletions"):
+        await synced(database, trac, full=True)
+    found = mirrored(database)
+    assert "ticket/1.json" in found
+    assert b"still here" in found["changelog/40.json"]
+    assert "30 of 60" in database.state().error
+    outcome = await synced(database, trac, full=True, accept_deletions=True)
+    assert outcome.deleted == 30
+    assert mirrored(database) == expected(trac)
+    assert database.state().error == ""
+
+
+async def test_one_broken_ticket(trac: StandInTrac, database: Database) -> None:
+    """A ticket that cannot be had, or is misshapen, is named and left out; it comes when it is mended."""
+    trac.broken, trac.misshapen = {2}, {4}
+    outcome = await synced(database, trac)
+    assert len(outcome.problems) == 2
+    assert all(any(f"icket {n}" in problem for problem in outcome.problems) for n in (2, 4))
+    assert set(mirrored(database)) == {
+        f"{top}/{n}.json" for top in ("ticket", "changelog") for n in (1, 3, 5)
+    }
+    trac.broken, trac.misshapen = set(), set()
+    await synced(database, trac, full=True)
+    assert mirrored(database) == expected(trac)
+
+
+async def test_interrupted_first_sync(tmp_path: Path) -> None:
+    """A first sync that breaks off goes on where it was: what has arrived is not fetched again."""
+    trac = StandInTrac()
+    for _ in range(400):
+        trac.create("x" * 50, DAY)
+    trac.clock += HOUR
+    database = new_database(tmp_path / "db", trac)
+    for honest in (4, 2):
+        trac.faults.extend([trac.honest] * honest)
+        trac.always = faults.status(404)
+        with pytest.raises(TrackerError):
+            await synced(database, trac)
+        trac.always = None
+        assert mirrored(database) == {}
+    had = len(calls(trac, "ticket.get"))
+    trac.requests.clear()
+    trac.change(7, trac.clock + HOUR, "bob", "meanwhile")
+    trac.clock += 2 * HOUR
+    outcome = await synced(database, trac)
+    assert outcome.new == 400
+    assert mirrored(database) == expected(trac)
+    again = len(calls(trac, "ticket.get"))
+    assert 0 < again < 400
+    assert had + again <= 400 + 100  # what was in flight when it broke off
+
+
+async def test_failure_is_kept(trac: StandInTrac, database: Database) -> None:
+    """How a sync failed stands in the state until one succeeds."""
+    trac.always = faults.status(404)
+    with pytest.raises(TrackerError) as failure:
+        await synced(database, trac)
+    assert database.state().error == str(failure.value)
+    assert database.state().succeeded == ""
+    trac.always = None
+    await synced(database, trac)
+    assert database.state().error == ""
+
+
+async def test_one_writer(trac: StandInTrac, database: Database) -> None:
+    """While another writes, a sync says who, does nothing, and leaves that one's state alone."""
+    with database.writing("a test"), pytest.raises(DatabaseBusy, match="a test"):
+        await synced(database, trac)
+    assert database.state().error == ""
