@@ -8,7 +8,7 @@ are streams, memory. Records are read as of the newest revision.
 from __future__ import annotations
 
 import re
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterator
 from contextlib import closing
 from itertools import chain, islice
 from typing import Any, NamedTuple
@@ -27,9 +27,9 @@ from offtracfs.status import writer
 from offtracfs.store import Commit, Store
 from offtracfs.tree import ALWAYS
 
-MOST_LISTED = 20  # lines about the same kind of damage
+MOST_LISTED = 100  # findings of a kind
 REBUILD = "the next sync builds it anew after `rm {}`"
-_ID = re.compile(r"\b[0-9a-f]{40}\b")
+_ID = re.compile(r"(?<!pack-)\b[0-9a-f]{40}\b")
 
 
 def check(
@@ -38,22 +38,22 @@ def check(
     """Everything that is wrong, a sentence each, as it is found. Writes nothing and waits for nobody."""
     progress("git objects", 0, None)
     said = database.store.check()
-    yield from _some((f"git fsck: {line}" for line in said), len(said))
+    yield from _some(f"git fsck: {line}" for line in said)
     if database.store.head() is None:
         return
     try:
         with closing(index.Reader(database.path)) as reader:
-            yield from _guarded(_damage(database, said))
+            yield from _some(_guarded(_damage(database, said)))
             yield from _guarded(_index(database, reader, progress))
-            yield from _guarded(_records(Snapshot(database.store, reader), progress))
+            yield from _some(_guarded(_records(Snapshot(database.store, reader), progress)))
     except DatabaseDamaged as error:
         yield str(error)
 
 
-def _some(findings: Iterable[str], count: int) -> Iterator[str]:
+def _some(findings: Iterator[str]) -> Iterator[str]:
     yield from islice(findings, MOST_LISTED)
-    if count > MOST_LISTED:
-        yield f"And {count - MOST_LISTED:,} more like these."
+    if more := sum(1 for _ in findings):
+        yield f"And {more:,} more like these."
 
 
 def _guarded(findings: Iterator[str]) -> Iterator[str]:
@@ -81,7 +81,7 @@ def _damage(database: Database, said: list[str]) -> Iterator[str]:
         .order_by(version.c.inode)
     )
     with _connection(database) as connection:
-        for oid in damaged[:MOST_LISTED]:
+        for oid in damaged:
             files = connection.execute(statement.where(version.c.blob == oid)).all()
             what = f"The git object {oid.hex()} is damaged"
             if not files:
@@ -117,9 +117,10 @@ def _index(database: Database, reader: index.Reader, progress: Progress) -> Iter
     head, store = reader.head(), database.store
     rebuild = REBUILD.format(database.path / LINK)
     with _connection(database) as connection, closing(_expected(store)) as expected:
-        for (said,) in connection.exec_driver_sql(f"PRAGMA integrity_check({MOST_LISTED})"):
-            if said != "ok":
-                yield f"The index is damaged ({said}): {rebuild}."
+        said = connection.exec_driver_sql("PRAGMA integrity_check(1)").scalar_one()
+        if said != "ok":
+            yield f"The index is damaged ({' '.join(said.split())}): {rebuild}."
+            return
         for found in _found(connection, head.number if head else 0):
             wanted = next(expected, None)
             if wanted != found and not _same_but_unreadable(wanted, found):
