@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import os
 import re
+import select
 import shutil
 import subprocess
 import sys
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib.metadata import entry_points
 from pathlib import Path
 
 import click
 import pytest
+
+from offtracfs.database import Database
+from offtracfs.mounts import mounted_at
+from tests.conftest import needs
+from tests.mounting import append, missing, new_database, unmounted_after
 
 ROOT = Path(__file__).resolve().parent.parent
 PROGRAM = Path(sys.executable).parent / "offtracfs"
@@ -138,6 +144,55 @@ def test_mount_helper_pretends(helper: Path) -> None:
 def test_mount_helper_becomes_the_owner(helper: Path) -> None:
     """With setuid=USER, root mounts as that user."""
     assert run(helper, "/db", "/mnt", "-o", "setuid=nobody").stdout == "nobody: --db /db mount -- /mnt\n"
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Database:
+    """A database with one ticket, which can be mounted."""
+    if reason := missing():
+        needs(reason)
+    made = new_database(tmp_path / "database")
+    append(made, (1_300_000_000, {"ticket/1.json": b"[]\n"}))
+    return made
+
+
+@pytest.fixture
+def mountpoint(tmp_path: Path) -> Iterator[Path]:
+    """Where to mount; nothing stays mounted there."""
+    path = tmp_path / "trac"
+    path.mkdir()
+    with unmounted_after(path):
+        yield path
+
+
+def test_mount_helper_mounts(prefix: Path, database: Database, mountpoint: Path) -> None:
+    """The helper mounts, under the name by which `mount -a` knows that it has done so."""
+    done = run(prefix / "sbin/mount.offtracfs", database.path, mountpoint, "-o", "rw,nosuid,noauto,no_sync")
+    assert done.returncode == 0, done.stderr
+    assert (mountpoint / "ticket" / "1.json").read_bytes() == b"[]\n"
+    assert mounted_at(mountpoint) == ("fuse.offtracfs", str(database.path))
+
+
+def test_unit_mounts_and_unmounts(prefix: Path, database: Database, mountpoint: Path) -> None:
+    """What the unit starts stays in the foreground until what it stops with has unmounted it."""
+    unit = (prefix / "share/systemd/user/offtracfs@.service").read_text()
+    meanings = {"%h": str(mountpoint.parent), "%i": mountpoint.name, "$OFFTRACFS_OPTIONS": "--no-sync"}
+    for word, meaning in meanings.items():
+        unit = unit.replace(word, meaning)
+    commands = {name: line.split() for name, line in re.findall(r"^(Exec\w+)=(.*)$", unit, re.MULTILINE)}
+    environment = os.environ | {"OFFTRACFS_DB": str(database.path)}
+    with (
+        Path("/proc/self/mountinfo").open() as table,
+        subprocess.Popen(commands["ExecStart"], env=environment) as driver,
+        unmounted_after(mountpoint),
+    ):
+        changes = select.poll()
+        changes.register(table, select.POLLERR)
+        while not mounted_at(mountpoint):
+            assert changes.poll(10_000), "nothing was mounted"
+        assert (mountpoint / "ticket" / "1.json").exists()
+        assert run(*commands["ExecStop"]).returncode == 0
+        assert driver.wait(10) == 0
 
 
 def test_wheel_holds_both_packages(tmp_path: Path) -> None:
