@@ -1,0 +1,146 @@
+"""Databases made of plain files, and real mounts of them."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from functools import partial
+from hashlib import sha1
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pyfuse3
+import trio
+
+from offtracfs import driver, index, mounts
+from offtracfs.database import Database, Settings
+from offtracfs.fuse import Operations
+from offtracfs.tree import Tree
+
+T = TypeVar("T")
+Files = Mapping[str, bytes | None]
+
+
+def new_database(path: Path, **settings: Any) -> Database:
+    """An empty database of a tracker that nobody answers for."""
+    return Database.create(path, Settings("http://127.0.0.1:9/", **settings))
+
+
+def append(database: Database, *revisions: tuple[int, Files]) -> None:
+    """Commit files (None deletes one) at moments, in seconds since 1970 UTC, and publish that."""
+    with database.writing("a test"):
+        with database.store.writer() as writer:
+            for when, files in revisions:
+                changed = [
+                    (path, None if data is None else writer.blob(data)) for path, data in files.items()
+                ]
+                writer.commit(author="ann", authored=when - 5, committed=when, message="", files=changed)
+        index.catch_up(database.path, database.store)
+
+
+def tree_of(database: Database, **options: Any) -> Tree:
+    """The tree of a database, as the mount has it."""
+    return Tree(database.reader(), database.store.blob, zone=database.settings.zone, **options)
+
+
+def damage(database: Database, contents: bytes) -> None:
+    """Damage the one git object that has these contents; the others are moved out of their pack."""
+    objects = database.path / "git" / "objects"
+    git = ["git", f"--git-dir={database.path / 'git'}"]
+    for pack in (objects / "pack").glob("*.pack"):
+        aside = pack.rename(database.path / "aside")
+        pack.with_suffix(".idx").unlink()
+        with aside.open("rb") as stream:
+            subprocess.run([*git, "unpack-objects", "-q"], stdin=stream, check=True)
+    name = sha1(b"blob %d\0%b" % (len(contents), contents)).hexdigest()
+    broken = objects / name[:2] / name[2:]
+    broken.chmod(0o600)
+    broken.write_bytes(b"not an object")
+
+
+class Counting(Operations):
+    """Operations that count the requests by name."""
+
+    def __init__(self, tree: Tree) -> None:
+        super().__init__(tree)
+        self.requests: Counter[str] = Counter()
+
+    def __getattribute__(self, name: str) -> Any:
+        found = super().__getattribute__(name)
+        if name in REQUESTS:
+            self.requests[name] += 1
+        return found
+
+
+REQUESTS = [name for name in vars(pyfuse3.Operations) if name.islower() and name[0] != "_"]
+
+
+@asynccontextmanager
+async def mounted(
+    database: Database, mountpoint: Path, kind: type[Operations] = Counting
+) -> AsyncIterator[Any]:
+    """A mount that this process itself serves: only other threads and processes may look at it."""
+    await trio.Path(mountpoint).mkdir(exist_ok=True)
+    operations = kind(tree_of(database))
+    async with trio.open_nursery() as nursery:
+        with driver.mounted(operations, mountpoint, mounts.options(database.path, allow_other=False)):
+            nursery.start_soon(driver.serve, operations, lambda: database.state().settled)
+            try:
+                yield operations
+            finally:
+                pyfuse3.terminate()
+
+
+async def run(*command: str | Path, code: int = 0, **options: Any) -> str:
+    """What a command prints on both streams; it must end with that code, and soon."""
+    with trio.fail_after(60):
+        done = await trio.run_process(
+            [str(part) for part in command],
+            stdin=b"",
+            capture_stdout=True,
+            stderr=subprocess.STDOUT,
+            check=False,
+            **options,
+        )
+    text = done.stdout.decode(errors="replace")
+    assert done.returncode == code, text
+    return text
+
+
+async def away(function: Any, *arguments: Any) -> Any:
+    """Call something that looks at a mount, in another thread."""
+    return await trio.to_thread.run_sync(partial(function, *arguments))
+
+
+async def until(condition: Any, seconds: float = 10) -> None:
+    """Wait until something that is called in another thread is true."""
+    with trio.fail_after(seconds):
+        while not await trio.to_thread.run_sync(condition):  # noqa: ASYNC110  # other processes bring it about
+            await trio.sleep(0.02)
+
+
+@contextmanager
+def unmounted_after(mountpoint: Path) -> Iterator[None]:
+    """Whatever a test leaves mounted there is taken away."""
+    try:
+        yield
+    finally:
+        while mounts.mounted_at(mountpoint):
+            subprocess.run(["fusermount3", "-uz", mountpoint], check=True)
+
+
+def missing() -> str:
+    """Why nothing can be mounted on this machine, "" where it can."""
+    if not Path("/dev/fuse").exists():
+        return "there is no /dev/fuse"
+    return "" if shutil.which("fusermount3") else "there is no fusermount3"
+
+
+def program(name: str) -> str:
+    """The path of a program whose behaviour on the mount is tested."""
+    found = shutil.which(name)
+    assert found, f"{name} is missing: packaging/system-dependencies test"
+    return found
