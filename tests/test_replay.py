@@ -115,7 +115,7 @@ def test_a_comment_edit_is_a_version_of_its_own() -> None:
     assert [v.changelog for v in versions] == [[], [one], [two, log[2]], [two, log[2], log[3]], log]
 
 
-@pytest.mark.parametrize("when", ["", None, "soon", "-5", "9" * 400, "9" * 18, "٣"])
+@pytest.mark.parametrize("when", ["", None, "soon", "-5", "9" * 5000, "9" * 18, "٣"])
 def test_an_edit_without_a_moment_follows_its_comment(when: str | None) -> None:
     """Where the new value of a ``_commentN`` row is no moment, the edit still comes after the comment."""
     log = [row(T1, "bob", "_comment0", "one", when), row(T1, "bob", "comment", "1", "two")]
@@ -252,6 +252,23 @@ def test_one_second_is_ordered_by_what_connects(steps: list[tuple[str, str, str]
         before = new
 
 
+def test_a_time_cut_to_its_second_may_be_a_later_one() -> None:
+    """Of two rows of one second, one of them cut, what connects is what came first."""
+    exact = SECOND + ".500000"
+    log = [row(SECOND, "bob", "status", "open", "closed"), row(exact, "ann", "status", "new", "open")]
+    versions = played(ticket(exact, status="closed"), log)
+    assert values(versions, "status") == ["new", "open", "closed"]
+
+
+def test_one_second_without_fields_keeps_the_order_of_the_log() -> None:
+    """Changes of one second that no value orders come as the log has them."""
+    log = [
+        row(SECOND, author, "comment", str(n), str(n))
+        for n, author in enumerate(["bob", "ann", "bob", "ann"], start=1)
+    ]
+    assert [v.body for v in played(ticket(SECOND), log)] == ["", "1", "2", "3", "4"]
+
+
 def test_two_changes_by_one_author_in_one_second() -> None:
     """A field that comes twice belongs to two changes, told apart where the fields' names begin anew."""
     log = [
@@ -276,6 +293,17 @@ def test_an_edit_among_two_comments_of_one_second() -> None:
     assert [v.body for v in played(ticket(T2), log)] == ["", "first", "secnod", "second"]
 
 
+def test_an_edit_is_never_one_of_an_attachment() -> None:
+    """An attachment's description at the same time is not what an edit replaced."""
+    log = [
+        row(T1, "bob", "_comment0", "one", str(microseconds(T2))),
+        row(T1, "bob", "attachment", "", "x.png", 0),
+        row(T1, "bob", "comment", "", "A picture", 0),
+        row(T1, "bob", "comment", "1", "two"),
+    ]
+    assert [v.body for v in played(ticket(T2), log)] == ["", "A picture", "one", "two"]
+
+
 def test_a_chain_that_does_not_connect() -> None:
     """The past is what the log says; what the tracker says now comes last, without moment and author."""
     log = [row(T1, "bob", "milestone", "m1", "m2"), row(T2, "bob", "milestone", "M2", "m3")]
@@ -292,6 +320,12 @@ def test_a_changetime_that_moved_alone() -> None:
     assert versions[1].record == ticket(T1, status="open")
     assert told(versions)[2:] == [("", "#42 changed, the log does not say how")]
     assert versions[2].moment == microseconds(T3)
+
+
+def test_a_changetime_that_moved_before_an_attachment() -> None:
+    """A changetime that nothing explains comes last, and no earlier than what came before."""
+    log = [row(T3, "bob", "attachment", "", "x.png", 0), row(T3, "bob", "comment", "", "", 0)]
+    assert [v.moment for v in played(ticket(T2), log)] == [microseconds(t) for t in (T0, T3, T3)]
 
 
 def test_a_changetime_before_the_log() -> None:
@@ -327,10 +361,12 @@ def test_ts_where_times_are_whole_seconds() -> None:
     assert values(versions, "_ts")[0] == str(microseconds(record[1]))
 
 
-def test_records_without_ts() -> None:
-    """A tracker that gives no ``_ts`` gets none."""
-    versions = played(ticket(T1, ts=None), [row(T1, "bob", "comment", "1", "x")])
-    assert versions[0].record == ticket(T0, ts=None)
+def test_records_without_times_among_their_fields() -> None:
+    """A tracker that gives no ``_ts`` and no changetime among the fields gets none."""
+    record = ticket(T1, ts=None)
+    del record[3]["changetime"]
+    versions = played(record, [row(T1, "bob", "comment", "1", "x")])
+    assert versions[0].record == [42, T0, T0, record[3]]
 
 
 @pytest.mark.parametrize(
@@ -407,13 +443,49 @@ def test_since_a_row_that_arrives_late() -> None:
 
 def test_since_rows_that_are_gone() -> None:
     """A deleted attachment is noticed last; until then its row stands where it stood."""
-    gone = row(T0, "bob", "attachment", "", "x.png", 0)
+    gone = row(T1, "bob", "attachment", "", "x.png", 0)
     new = row(T2, "cay", "comment", "2", "y")
     record, log = ticket(T2, status="open"), [*STORED[1], new]
-    versions = list(since(record, log, STORED[0], [gone, *STORED[1]]))
+    versions = list(since(record, log, STORED[0], [STORED[1][0], gone, STORED[1][1]]))
     hold(versions, record, log)
-    assert [v.changelog for v in versions] == [[gone, *STORED[1], new], log]
+    assert [v.changelog for v in versions] == [[STORED[1][0], gone, STORED[1][1], new], log]
     assert [v.moment for v in versions] == [microseconds(T2), None]
+
+
+def test_since_another_attachment_of_the_same_second() -> None:
+    """Another name is another attachment, and its author's."""
+    old, new = (row(T1, "bob", "attachment", "", name, 0) for name in ("x.png", "y.png"))
+    versions = list(since(STORED[0], [new], STORED[0], [old]))
+    assert told(versions) == [("bob", "#42 attachment: y.png"), ("", "#42 as the tracker says now")]
+    assert versions[0].changelog == [old, new]
+
+
+def test_since_a_row_beside_one_like_it() -> None:
+    """Of two rows with one time and field, the one that is stored is known, wherever it stands."""
+    stored = [row(SECOND, "bob", "comment", "1", "x")]
+    log = [row(SECOND, "ann", "comment", "2", "y"), *stored]
+    [only] = since(ticket(T2), log, ticket(T2), stored)
+    assert (only.author, only.body) == ("ann", "y")
+
+
+def test_since_a_log_in_another_order() -> None:
+    """Stored rows take the order of the new log."""
+    log = [*STORED[1], row(T2, "cay", "comment", "2", "y")]
+    [only] = since(ticket(T2, status="open"), log, STORED[0], STORED[1][::-1])
+    assert only.changelog == log
+
+
+def test_since_a_field_that_had_no_value_before() -> None:
+    """A field that the stored record lacks appears with the row that set it."""
+    log = [*STORED[1], row(T2, "cay", "note", "", "n"), row(T3, "cay", "status", "open", "closed")]
+    versions = list(since(ticket(T3, status="closed", note="n"), log, *STORED))
+    assert values(versions, "note") == ["n", "n"]
+
+
+def test_since_a_record_without_a_log() -> None:
+    """A stored record whose log is missing has stored no row."""
+    [only] = since(*STORED, STORED[0], None)
+    assert (only.record, only.changelog) == STORED
 
 
 def test_since_a_text_changed_in_place() -> None:
