@@ -1,0 +1,98 @@
+"""The program as its users start it, and a stand-in Trac behind a real socket for it to talk to."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from tests.standin import StandInTrac
+
+PROGRAM = [sys.executable, "-m", "offtracfs_cli"]
+Done = subprocess.CompletedProcess[str]
+
+
+def surroundings(home: Path, **more: str) -> dict[str, str]:
+    """An environment in which nothing of this machine's user is found."""
+    kept = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
+    return {**kept, "HOME": str(home), "PYTHON_KEYRING_BACKEND": "keyring.backends.null.Keyring", **more}
+
+
+def offtracfs(home: Path, *arguments: str | Path, **environment: str) -> Done:
+    """What the program says, and how it ends."""
+    command = [*PROGRAM, *(str(argument) for argument in arguments)]
+    env = surroundings(home, **environment)
+    return subprocess.run(command, env=env, cwd=home, capture_output=True, text=True, check=False, timeout=60)
+
+
+def started(home: Path, *arguments: str | Path, **options: Any) -> subprocess.Popen[str]:
+    """The program, running."""
+    command = [*PROGRAM, *(str(argument) for argument in arguments)]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, **options}
+    return subprocess.Popen(command, env=surroundings(home), cwd=home, **pipes)
+
+
+class ServedTrac(StandInTrac):
+    """A stand-in that answers on loopback, with every request `gate` lets through."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate = threading.Event()
+        self.gate.set()
+        self.asked = threading.Event()
+
+    def answer(self, request: httpx.Request) -> httpx.Response:
+        """The answer to one request, when the gate is open."""
+        self.asked.set()
+        self.gate.wait(60)
+        return super().answer(request)
+
+
+@contextmanager
+def serving() -> Iterator[ServedTrac]:
+    """A Trac whose `url` any process can reach."""
+    trac = ServedTrac()
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:  # as the base class wants it
+            content = self.rfile.read(int(self.headers.get("content-length", 0)))
+            url = f"http://{self.headers['host']}{self.path}"
+            request = httpx.Request(self.command, url, headers=list(self.headers.items()), content=content)
+            answer = trac.answer(request)
+            self.send_response_only(answer.status_code)
+            for name, value in answer.headers.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(answer.content)
+
+        do_POST = do_GET  # noqa: N815
+
+        def log_message(self, *_: Any) -> None:
+            """Keeps the tests' output for the tests."""
+
+        def handle(self) -> None:
+            try:
+                super().handle()
+            except ConnectionError:  # a client that was killed
+                self.close_connection = True
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        trac.url = f"http://127.0.0.1:{server.server_port}/project"
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield trac
+        finally:
+            trac.gate.set()
+            server.shutdown()
+            thread.join()
