@@ -66,6 +66,7 @@ def huge(size: int) -> Answerer:
     async def chunks() -> AsyncIterator[bytes]:
         for _ in range(size // 2**20):
             yield b" " * 2**20
+            await trio.lowlevel.checkpoint()
 
     return lambda _: httpx.Response(200, stream=_Stream(chunks), headers=JSON)
 
@@ -95,3 +96,19 @@ async def _forever() -> AsyncIterator[bytes]:
 def endless(_: httpx.Request) -> httpx.Response:
     """A byte every ten seconds, for ever."""
     return httpx.Response(200, stream=_Stream(_forever), headers=JSON)
+
+
+def in_bytes(answer: Answerer) -> Answerer:
+    """Another answer, a byte at a time."""
+
+    def answer_slowly(request: httpx.Request) -> httpx.Response:
+        whole = answer(request)
+
+        async def chunks() -> AsyncIterator[bytes]:
+            for value in whole.content:
+                yield bytes([value])
+
+        headers = {"Content-Type": whole.headers["content-type"]}
+        return httpx.Response(whole.status_code, stream=_Stream(chunks), headers=headers)
+
+    return answer_slowly

@@ -109,7 +109,9 @@ class StandInTrac:
         changed = {name: value for name, value in fields.items() if ticket.values.get(name, "") != value}
         count = sum(row[2] == "comment" and row[5] for row in ticket.log) + 1
         ticket.log.append([when, author, "comment", str(count), comment, 1])
-        ticket.log += [[when, author, name, ticket.values.get(name, ""), new, 1] for name, new in changed.items()]
+        ticket.log += [
+            [when, author, name, ticket.values.get(name, ""), new, 1] for name, new in changed.items()
+        ]
         ticket.values |= changed
         ticket.changed = when
 
@@ -162,7 +164,9 @@ class StandInTrac:
     def reply(self, status: int, content: str = "", kind: str = "text/plain", **more: Any) -> httpx.Response:
         """An answer with the server's clock."""
         headers = {"Date": format_datetime(self.clock, usegmt=True), "Content-Type": f"{kind};charset=utf-8"}
-        return httpx.Response(status, content=content.encode("utf-8", "replace"), headers=headers | more.get("headers", {}))
+        return httpx.Response(
+            status, content=content.encode("utf-8", "replace"), headers=headers | more.get("headers", {})
+        )
 
     def error_page(self, status: int) -> httpx.Response:
         """A page for people."""
@@ -205,11 +209,7 @@ class StandInTrac:
             "ticket.changeLog": lambda number: sorted(self._stored(number).log, key=lambda row: row[0]),
             "ticket.getTicketFields": self._fields,
             "ticket.component.getAll": lambda: [*self.components],
-            "ticket.component.get": lambda name: {
-                "name": name,
-                "owner": self.components[name],
-                "description": "",
-            },
+            "ticket.component.get": self._component,
         }
         for enum, values in ENUMS.items():
             methods[f"ticket.{enum}.getAll"] = values.copy
@@ -219,6 +219,11 @@ class StandInTrac:
                 else (lambda _: "0")
             )
         return methods
+
+    def _component(self, name: str) -> dict[str, str]:
+        if name not in self.components:
+            raise RpcError(404, f"Component {name} does not exist.")
+        return {"name": name, "owner": self.components[name], "description": ""}
 
     def _stored(self, number: int) -> StoredTicket:
         if number in self.broken:
@@ -276,7 +281,7 @@ class StandInTrac:
 
     def _report(self, request: httpx.Request) -> httpx.Response:
         number = int(request.url.path.rpartition("/")[2])
-        title, sql, description = self.reports[number]
+        _, sql, description = self.reports[number]
         if sql.startswith("query:?"):
             return self.reply(302, headers={"Location": f"{URL}/query?{sql[7:]}&report={number}"})
         if "format" in request.url.params:

@@ -297,7 +297,9 @@ async def test_columns(trac: Trac) -> None:
     for number, item in tickets.items():
         assert isinstance(item, Ticket)
         props: dict[str, Any] = item.record[3]
-        assert {"summary", "component", "status", "resolution", "keywords"} & props.keys() <= rows[number].keys()
+        assert {"summary", "component", "status", "resolution", "keywords"} & props.keys() <= rows[
+            number
+        ].keys()
         assert {name: props[name] for name in rows[number]} == rows[number]
 
 

@@ -48,7 +48,14 @@ VERSION = 2  # of what is installed and of the template: a higher one installs a
 MODERN = ["Trac==1.6", "TracAccountManager==0.6.0", "setuptools<81"]  # the plugin imports pkg_resources
 LEGACY = ["Trac==1.2.6", "TracXMLRPC==1.1.9"]
 LEGACY_ANY = ["Genshi==0.7.5", "six==1.16.0", "setuptools==44.1.1"]  # the last to run on Python 2.7
-PYTHON2 = ["python2.7", "python2.7-minimal", "libpython2.7-stdlib", "libpython2.7-minimal", "libffi7", "libssl1.1"]
+PYTHON2 = [
+    "python2.7",
+    "python2.7-minimal",
+    "libpython2.7-stdlib",
+    "libpython2.7-minimal",
+    "libffi7",
+    "libssl1.1",
+]
 
 
 class CannotInstall(Exception):
@@ -69,7 +76,9 @@ class Installation:
 
 
 def _run(command: list[str], **options: Any) -> str:
-    done = subprocess.run(command, capture_output=True, text=True, check=False, **options)
+    done: subprocess.CompletedProcess[str] = subprocess.run(
+        command, capture_output=True, text=True, check=False, **options
+    )
     if done.returncode:
         raise CannotInstall(f"{' '.join(command[:4])} …: {(done.stderr or done.stdout)[-600:]}")
     return done.stdout
@@ -210,7 +219,9 @@ class RealTrac:
         calls = [("ticket.create", [f"ticket {n}", "", {}, False, when]) for n in range(count)]
         return JSON.decode_many(self._post(JSON.encode_many(calls)))
 
-    def change(self, number: int, when: datetime, author: str = "admin", comment: str = "", **fields: str) -> None:
+    def change(
+        self, number: int, when: datetime, author: str = "admin", comment: str = "", **fields: str
+    ) -> None:
         """A change to a ticket, without its workflow."""
         self.call("ticket.update", number, comment, fields, False, author, when)
 
@@ -230,7 +241,7 @@ class RealTrac:
         """Makes or replaces a report."""
         with closing(sqlite3.connect(self.environment / "db/trac.db", timeout=30)) as database, database:
             database.execute(
-                "INSERT OR REPLACE INTO report (id, author, title, query, description) VALUES (?,'admin',?,?,?)",
+                "INSERT OR REPLACE INTO report (id, title, query, description) VALUES (?, ?, ?, ?)",
                 (number, title, sql, description),
             )
 
@@ -285,7 +296,9 @@ def _running(command: list[str], environ: dict[str, str], log: Path) -> Iterator
     for _ in range(5):
         port = _free_port()
         with log.open("w") as output:
-            process = subprocess.Popen([*command, f"--port={port}"], env=environ, stdout=output, stderr=output)
+            process = subprocess.Popen(
+                [*command, f"--port={port}"], env=environ, stdout=output, stderr=output
+            )
         try:
             if _answers(process, port):
                 yield port

@@ -58,8 +58,10 @@ class Tracker(Protocol):
     problems: list[str]
     """What went wrong without stopping anything, a sentence each; grows while the tracker is used."""
 
-    requests: int
-    """How many HTTP requests were made; grows while the tracker is used."""
+    @property
+    def requests(self) -> int:
+        """How many HTTP requests were made; grows while the tracker is used."""
+        ...
 
     def now(self) -> datetime:
         """The tracker's own clock (UTC), as of its last answer; this machine's before any answer."""

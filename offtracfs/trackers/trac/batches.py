@@ -15,6 +15,7 @@ from offtracfs.trackers import Missing, Ticket
 from offtracfs.trackers.trac.codec import Call
 from offtracfs.trackers.trac.faults import Fault, Unusable
 from offtracfs.trackers.trac.rpc import Rpc
+from offtracfs.trackers.trac.tasks import background
 
 IN_FLIGHT = 3  # multicalls at once: one is computed, one travels, one is decoded
 FIRST = 10  # keys in the first multicalls
@@ -46,10 +47,10 @@ class _Fetch(Generic[K, V]):
         return [key for _, key in zip(range(self.size), self.waiting, strict=False)]
 
     async def run(self, send: trio.MemorySendChannel[V]) -> None:
-        async with send:
-            while keys := self.take():
-                for value in await self.batch(keys):
-                    await send.send(value)
+        while keys := self.take():
+            for value in await self.batch(keys):
+                await send.send(value)
+        await send.aclose()  # not after an error: the reader must not take that for the end
 
     async def batch(self, keys: list[K]) -> list[V]:
         """What the keys' answers make, or [] where they are to be asked for in halves."""
@@ -95,22 +96,11 @@ async def answers(
     """
     fetch = _Fetch(rpc, keys, calls, made)
     send, receive = trio.open_memory_channel[V](0)
-    try:
-        async with trio.open_nursery() as nursery, receive:
-            async with send:
-                for _ in range(IN_FLIGHT):
-                    nursery.start_soon(fetch.run, send.clone())
-            yield receive
-            nursery.cancel_scope.cancel()
-    except BaseExceptionGroup as group:
-        raise _first(group) from None
-
-
-def _first(error: BaseException) -> BaseException:
-    """The error within the groups that a nursery wraps around it: callers expect it bare."""
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error
+    async with receive, background() as nursery:
+        async with send:
+            for _ in range(IN_FLIGHT):
+                nursery.start_soon(fetch.run, send.clone())
+        yield receive
 
 
 def tickets(

@@ -23,13 +23,13 @@ import trio
 from offtracfs.errors import LoginRefused, NotATracker, TrackerError, Unreachable, UsageError
 from offtracfs.trackers.trac.faults import Busy, CutShort, Unusable, quoted
 from offtracfs.trackers.trac.pages import Form, login_form
+from offtracfs.trackers.trac.tasks import background
 
 PAUSES = (0.5, 1.0, 2.0)  # seconds between two tries
 LONGEST_PAUSE = 60.0  # seconds that a Retry-After may ask for
 DEADLINE = 300.0  # seconds for one question, tries and pauses included
 STREAM_DEADLINE = 1800.0  # seconds for one streamed answer
 LIMIT = 32 * 2**20  # bytes of an answer that is held in memory
-STREAM_LIMIT = 2**31  # bytes of a streamed answer
 TIMEOUT = httpx.Timeout(120, connect=20)  # seconds without a byte
 BUSY = (429, 502, 503, 504)
 _ENDPOINT = re.compile(r"(/login)?/(rpc|xmlrpc|jsonrpc)$|/login$")
@@ -109,7 +109,7 @@ class Http:
 
     async def _once(self, method: str, path: str, request: dict[str, Any]) -> Answer:
         async with self._open(method, path, request) as response:
-            body = b"".join([chunk async for chunk in self._chunks(response, LIMIT)])
+            body = await self._body(response)
         answer = Answer(response.status_code, response.headers, body)
         if answer.status in BUSY:
             raise Busy(f"{self.url} is too busy to answer ({answer.status}).", _retry_after(answer.headers))
@@ -121,9 +121,26 @@ class Http:
     async def stream(self, path: str, **request: Any) -> AsyncIterator[tuple[int, AsyncIterator[bytes]]]:
         """The status and the bytes of a GET as they come, for answers as long as the tracker is large."""
         await self.sign_in()
+        send, receive = trio.open_memory_channel[bytes](0)
+        async with background() as nursery, receive:
+            yield await nursery.start(self._pump, path, request, send), receive
+
+    async def _pump(
+        self,
+        path: str,
+        request: dict[str, Any],
+        send: trio.MemorySendChannel[bytes],
+        *,
+        task_status: trio.TaskStatus[int],
+    ) -> None:
         with self._within(STREAM_DEADLINE):
             async with self._open("GET", path, request) as response:
-                yield response.status_code, self._chunks(response, STREAM_LIMIT)
+                task_status.started(response.status_code)
+                async for chunk in response.aiter_bytes():
+                    # Whoever leaves closes the channel: as in _body, only httpx itself is to be cancelled.
+                    with trio.CancelScope(shield=True), suppress(trio.BrokenResourceError):
+                        await send.send(chunk)
+        await send.aclose()
 
     async def page(self, path: str, *, patient: bool = True, **request: Any) -> Answer:
         """GET of what Trac shows in a browser, as the user."""
@@ -138,13 +155,17 @@ class Http:
                 self._set_clock(response)
                 yield response
 
-    async def _chunks(self, response: httpx.Response, limit: int) -> AsyncIterator[bytes]:
-        size = 0
-        async for chunk in response.aiter_bytes():
-            size += len(chunk)
-            if size > limit:
-                raise Unusable(f"{self.url} sent an answer of over {limit // 2**20} MB.")
-            yield chunk
+    async def _body(self, response: httpx.Response) -> bytes:
+        body = bytearray()
+        # Cancelling leaves httpx's nested generators in good order, which breaking out of a loop does not.
+        with trio.CancelScope() as scope:
+            async for chunk in response.aiter_bytes():
+                body += chunk
+                if len(body) > LIMIT:
+                    scope.cancel()
+        if len(body) > LIMIT:
+            raise Unusable(f"{self.url} sent an answer of over {LIMIT // 2**20} MB.")
+        return bytes(body)
 
     def _set_clock(self, response: httpx.Response) -> None:
         with suppress(KeyError, ValueError, OverflowError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from codecs import getincrementaldecoder
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping
 from contextlib import aclosing, asynccontextmanager
@@ -16,6 +17,8 @@ HIGHEST = 2**31 - 1  # the largest id that every database below a Trac can hold
 KINDS = ("text", "select", "radio")
 REWRITTEN = ("cc", "owner", "reporter")
 """Columns in which Trac hides addresses, fills in "anonymous" or changes separators."""
+
+_LOST_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufdd0-\ufddf\ufffe\uffff]")
 
 Row = tuple[int, Mapping[str, str]]
 
@@ -74,7 +77,7 @@ async def _rows(
 
 def _told(value: str, exact_text: bool) -> bool:
     """Whether the value came through as it is in a record."""
-    return "\ufffd" not in value and (exact_text or not _CONTROL.search(value))
+    return "\ufffd" not in value and (exact_text or not _LOST_IN_XML.search(value))
 
 
 async def _lines(chunks: AsyncIterator[bytes]) -> AsyncGenerator[list[str], None]:
