@@ -134,13 +134,13 @@ def _apart(places: list[int], rows: list[Row]) -> list[dict[str, int]]:
 
 def in_order(
     found: list[Change], rows: list[Row], values: Mapping[str, Any]
-) -> tuple[list[Change], dict[str, str]]:
+) -> tuple[list[Change], dict[str, Any]]:
     """The changes as they followed each other, and the values before the first of them.
 
     `values` are those in the end, of the fields to follow. The way goes backwards because only the end
     is known: last in a second is the change that leaves the values with which the next begins.
     """
-    state = {name: value or "" for name, value in values.items()}
+    state = dict(values)
     ordered: list[Change] = []
     seconds = groupby(found, key=lambda change: change.moment // _SECOND)
     for run in reversed([list(run) for _, run in seconds]):
@@ -159,7 +159,7 @@ def _last(run: list[Change], rows: list[Row], state: Mapping[str, Any]) -> int:
         return [(name, rows[at][4] or "") for name, at in change.places.items() if name in state]
 
     def connects(change: Change) -> bool:
-        return all(state[name] == value for name, value in leaves(change))
+        return all((state[name] or "") == value for name, value in leaves(change))
 
     if len(run) == 1 or connects(run[-1]):
         return len(run) - 1

@@ -101,12 +101,12 @@ class _State:
     rows: list[Row] = field(default_factory=list)
     moment: int = microseconds("0001-01-01T00:00:00")
 
-    def create(self, values: dict[str, str], final: list[Any]) -> Version:
+    def create(self, values: dict[str, Any], final: list[Any]) -> Version:
         """The first version; `final` is the record in the end."""
         self.record[3].update((name, _value(text, final[3][name])) for name, text in values.items())
         self._touch(final[1], final)
-        what = f"created: {values.get('summary', '')}"
-        return self._version(microseconds(final[1]), values.get("reporter", ""), what, "")
+        what = f"created: {values.get('summary') or ''}"
+        return self._version(microseconds(final[1]), values.get("reporter") or "", what, "")
 
     def apply(self, change: Change, log: Log, final: list[Any]) -> Version:
         """The version that a change makes; `final` is the record in the end."""
@@ -122,7 +122,7 @@ class _State:
             if row[2] == "comment":
                 body = row[4] or ""
             elif name not in untold and (name in props or name in final[3]):
-                props[name] = _value(row[4], final[3].get(name))
+                props[name] = _value(row[4], final[3].get(name, ""))
         if change.changed and change.changed > self.record[2]:
             self._touch(change.changed, final)
         return self._version(change.moment, change.author, _what(change, log), body)
@@ -153,10 +153,11 @@ class _State:
         return Version(self.moment, author, subject, body, record, list(self.rows))
 
 
-def _value(text: str | None, now: Any) -> str | None:
+def _value(value: Any, now: Any) -> Any:
     """A log's value as props have it: '' where unset, None if the type is time (Trac's RPC, seen)."""
-    is_time = now is None or (isinstance(now, str) and _ISO.fullmatch(now))
-    return text or (None if is_time else "")
+    if value not in ("", None):
+        return value
+    return None if now is None or (isinstance(now, str) and _ISO.fullmatch(now)) else ""
 
 
 def _what(change: Change, log: Log) -> str:

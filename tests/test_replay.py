@@ -1,62 +1,12 @@
-"""replay and since: from a ticket and its change log to every version it had."""
+"""replay: from a ticket and its change log to every version it had."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from itertools import pairwise
-from typing import Any
-
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from offtracfs.changelog import Row
-from offtracfs.records import dump, from_microseconds, iso, microseconds
-from offtracfs.replay import Version, replay, since
-
-DAY = "2011-04-09T"
-T0, T1, T2, T3, T4 = (f"{DAY}10:0{n}:00.{n}00001" for n in range(5))
-
-
-def ticket(changed: str, *, created: str = T0, ts: str | None = "", **fields: Any) -> list[Any]:
-    """A record as ticket.get gives it; `ts` None leaves out ``_ts``."""
-    props = {"summary": "A", "reporter": "ann", "status": "new", "time": created, "changetime": changed}
-    if ts is not None:
-        props["_ts"] = ts or str(microseconds(changed))
-    return [42, created, changed, props | fields]
-
-
-def row(
-    time: str, author: str | None, name: str, old: str | None, new: str | None, permanent: int = 1
-) -> Row:
-    return [time, author, name, old, new, permanent]
-
-
-def played(record: list[Any], log: list[Row]) -> list[Version]:
-    """What replay gives, after what must hold of it always."""
-    before = dump([record, log])
-    versions = list(replay(record, log))
-    hold(versions, record, log)
-    assert dump([record, log]) == before
-    return versions
-
-
-def hold(versions: list[Version], record: list[Any], log: list[Row]) -> None:
-    """The last version is the arguments; none is like the one before; moments do not descend."""
-    assert (versions[-1].record, versions[-1].changelog) == (record, log)
-    states = [(v.record, v.changelog) for v in versions]
-    assert all(a != b for a, b in pairwise(states))
-    assert all(v.moment is not None for v in versions[:-1])
-    moments = [v.moment for v in versions if v.moment is not None]
-    assert moments == sorted(moments)
-
-
-def told(versions: list[Version]) -> list[tuple[str, str]]:
-    return [(v.author, v.subject) for v in versions]
-
-
-def values(versions: list[Version], name: str) -> list[Any]:
-    return [v.record[3].get(name) for v in versions]
+from offtracfs.records import microseconds
+from offtracfs.replay import Version
+from tests.ticketlogs import DAY, SECOND, T0, T1, T2, T3, T4, played, row, ticket, told, values
 
 
 def test_a_ticket_without_changes_has_one_version() -> None:
@@ -186,6 +136,15 @@ def test_null_and_empty_are_the_same() -> None:
     assert versions[1].body == ""
 
 
+def test_values_that_are_no_text() -> None:
+    """A number that no row tells of stays as it is; a ticket may lack summary and reporter."""
+    [first, _] = played(
+        ticket(T1, weight=0, summary=None, reporter=None), [row(T1, "bob", "comment", "1", "")]
+    )
+    assert (first.author, first.subject) == ("", "#42 created:")
+    assert first.record == ticket(T0, weight=0, summary=None, reporter=None)
+
+
 def test_an_unset_time_is_null() -> None:
     """A custom field of type time that the log has as '' is null in the record."""
     due = "2012-01-01T00:00:00"
@@ -223,9 +182,6 @@ def test_rows_out_of_order() -> None:
     versions = played(ticket(T2, status="closed"), log)
     assert values(versions, "status") == ["new", "open", "closed"]
     assert versions[1].changelog == [log[1], log[3]]
-
-
-SECOND = f"{DAY}10:00:01"
 
 
 @pytest.mark.parametrize(
@@ -384,260 +340,3 @@ def test_subjects_are_one_short_printable_line(summary: str, subject: str) -> No
     [only] = played(ticket(T0, summary=summary), [])
     assert only.subject == subject
     assert len(subject) <= 72
-
-
-STORED = (
-    ticket(T1, status="open"),
-    [row(T1, "bob", "comment", "1", "x"), row(T1, "bob", "status", "new", "open")],
-)
-
-
-def test_since_the_same_state_is_nothing() -> None:
-    """What is stored already has no new versions."""
-    assert list(since(*STORED, *STORED)) == []
-
-
-def test_since_gives_only_what_is_new() -> None:
-    """A new row leads on from what is stored."""
-    log = [*STORED[1], row(T2, "cay", "status", "open", "closed")]
-    record = ticket(T2, status="closed")
-    [only] = since(record, log, *STORED)
-    assert only == Version(microseconds(T2), "cay", "#42 status: open → closed", "", record, log)
-
-
-def test_since_keeps_silent_differences_for_the_end() -> None:
-    """What changed without a row is in the last version only, also where a change came after it."""
-    log = [*STORED[1], row(T2, "cay", "status", "open", "closed")]
-    old = ticket(T1, status="open", component="ui"), STORED[1]
-    record = ticket(T2, status="closed", component="ui.core")
-    versions = list(since(record, log, *old))
-    hold(versions, record, log)
-    assert values(versions, "component") == ["ui", "ui.core"]
-    assert [v.moment for v in versions] == [microseconds(T2), None]
-
-
-def test_since_an_edit_of_a_stored_comment() -> None:
-    """An edit finds the comment's text as it was stored, and replaces it."""
-    log = [
-        row(T1, "bob", "_comment0", "x", str(microseconds(T2))),
-        row(T1, "bob", "_comment1", "y", str(microseconds(T3))),
-        row(T1, "bob", "comment", "1", "z"),
-        STORED[1][1],
-    ]
-    versions = list(since(ticket(T3, status="open"), log, *STORED))
-    hold(versions, ticket(T3, status="open"), log)
-    assert [v.body for v in versions] == ["y", "z"]
-    assert versions[0].changelog == [log[0], row(T1, "bob", "comment", "1", "y"), log[3]]
-
-
-def test_since_a_row_that_arrives_late() -> None:
-    """A change dated before what is stored does not undo it, and keeps its date."""
-    late = row(f"{DAY}10:00:30", "cay", "status", "fresh", "new")
-    other = row(f"{DAY}10:00:30", "cay", "keywords", "", "k")
-    log = [late, other, *STORED[1]]
-    record = ticket(T1, status="open", keywords="k")
-    [only] = since(record, log, ticket(T1, status="open", keywords=""), STORED[1])
-    assert (only.moment, only.author) == (microseconds(late[0]), "cay")
-    assert (only.record, only.changelog) == (record, log)
-
-
-def test_since_rows_that_are_gone() -> None:
-    """A deleted attachment is noticed last; until then its row stands where it stood."""
-    gone = row(T1, "bob", "attachment", "", "x.png", 0)
-    new = row(T2, "cay", "comment", "2", "y")
-    record, log = ticket(T2, status="open"), [*STORED[1], new]
-    versions = list(since(record, log, STORED[0], [STORED[1][0], gone, STORED[1][1]]))
-    hold(versions, record, log)
-    assert [v.changelog for v in versions] == [[STORED[1][0], gone, STORED[1][1], new], log]
-    assert [v.moment for v in versions] == [microseconds(T2), None]
-
-
-def test_since_another_attachment_of_the_same_second() -> None:
-    """Another name is another attachment, and its author's."""
-    old, new = (row(T1, "bob", "attachment", "", name, 0) for name in ("x.png", "y.png"))
-    versions = list(since(STORED[0], [new], STORED[0], [old]))
-    assert told(versions) == [("bob", "#42 attachment: y.png"), ("", "#42 as the tracker says now")]
-    assert versions[0].changelog == [old, new]
-
-
-def test_since_a_row_beside_one_like_it() -> None:
-    """Of two rows with one time and field, the one that is stored is known, wherever it stands."""
-    stored = [row(SECOND, "bob", "comment", "1", "x")]
-    log = [row(SECOND, "ann", "comment", "2", "y"), *stored]
-    [only] = since(ticket(T2), log, ticket(T2), stored)
-    assert (only.author, only.body) == ("ann", "y")
-
-
-def test_since_a_log_in_another_order() -> None:
-    """Stored rows take the order of the new log."""
-    log = [*STORED[1], row(T2, "cay", "comment", "2", "y")]
-    [only] = since(ticket(T2, status="open"), log, STORED[0], STORED[1][::-1])
-    assert only.changelog == log
-
-
-def test_since_a_field_that_had_no_value_before() -> None:
-    """A field that the stored record lacks appears with the row that set it."""
-    log = [*STORED[1], row(T2, "cay", "note", "", "n"), row(T3, "cay", "status", "open", "closed")]
-    versions = list(since(ticket(T3, status="closed", note="n"), log, *STORED))
-    assert values(versions, "note") == ["n", "n"]
-
-
-def test_since_a_record_without_a_log() -> None:
-    """A stored record whose log is missing has stored no row."""
-    [only] = since(*STORED, STORED[0], None)
-    assert (only.record, only.changelog) == STORED
-
-
-def test_since_a_text_changed_in_place() -> None:
-    """A row that was rewritten without a trace is noticed, not taken for a new one."""
-    log = [row(T1, "bob", "comment", "1", "rewritten"), STORED[1][1]]
-    [only] = since(STORED[0], log, *STORED)
-    assert (only.moment, only.changelog) == (None, log)
-
-
-@dataclass
-class Model:
-    """A ticket that changes as Trac's do, with each true state it was in."""
-
-    now: int = microseconds("2011-04-09T10:00:00")
-    rows: list[Row] = field(default_factory=list)
-    states: list[tuple[list[Any], list[Row]]] = field(default_factory=list)
-    made: list[tuple[int, str]] = field(default_factory=list)  # when and by whom each state was made
-
-    def __post_init__(self) -> None:
-        self.record = ticket(self.time(), created=self.time(), owner="", keywords="")
-        self.keep("ann")
-
-    def time(self) -> str:
-        return iso(from_microseconds(self.now))
-
-    def keep(self, author: str) -> None:
-        """Remember the present state, the log sorted as Trac does."""
-        self.made.append((self.now, author))
-        log = sorted(([*row] for row in self.rows), key=lambda row: (row[0], row[5], row[1], row[2]))
-        self.states.append(([*self.record[:3], dict(self.record[3])], log))
-
-    def touch(self) -> None:
-        self.record[2] = self.record[3]["changetime"] = self.time()
-        self.record[3]["_ts"] = str(self.now)
-
-    def change(self, author: str, fields: dict[str, str], comment: str) -> None:
-        """Set fields and say something, as Trac's save_changes does."""
-        props = self.record[3]
-        changed = {name: new for name, new in fields.items() if props[name] != new}
-        if not changed and not comment:
-            return
-        for name, new in changed.items():
-            self.rows.append(row(self.time(), author, name, props[name], new))
-            props[name] = new
-        count = sum(row[2] == "comment" and row[5] for row in self.rows)
-        self.rows.append(row(self.time(), author, "comment", str(count + 1), comment))
-        self.touch()
-        self.keep(author)
-
-    def edit(self, author: str, which: int, text: str) -> None:
-        """Edit a comment, as Trac's modify_comment does."""
-        comments = [row for row in self.rows if row[2] == "comment" and row[5]]
-        comment = comments[which % len(comments)] if comments else None
-        if comment is None or comment[4] == text:
-            return
-        edits = sum(row[0] == comment[0] and row[2].startswith("_comment") for row in self.rows)
-        self.rows.append(row(comment[0], author, f"_comment{edits}", comment[4], str(self.now)))
-        comment[4] = text
-        self.touch()
-        self.keep(author)
-
-    def attach(self, author: str, name: str, description: str) -> None:
-        """Attach a file: two rows that are not permanent, and no new changetime."""
-        self.rows.append(row(self.time(), author, "attachment", "", name, 0))
-        self.rows.append(row(self.time(), author, "comment", "", description, 0))
-        self.keep(author)
-
-    def rename(self, name: str, new: str) -> None:
-        """Change a value without a trace."""
-        if self.record[3][name] != new:
-            self.record[3][name] = new
-            self.keep("")
-
-
-AUTHORS = st.sampled_from(["ann", "bob", "Zed", ""])
-TEXTS = st.sampled_from(["", "a", "b", "c\r\nd", "é\x00"])
-FIELDS = st.dictionaries(st.sampled_from(["status", "owner", "keywords", "reporter"]), TEXTS)
-LOGGED = st.one_of(
-    st.tuples(st.just(Model.change), AUTHORS, FIELDS, TEXTS),
-    st.tuples(st.just(Model.edit), AUTHORS, st.integers(0, 9), TEXTS),
-    st.tuples(st.just(Model.attach), AUTHORS, TEXTS, TEXTS),
-)
-SILENT = st.tuples(st.just(Model.rename), st.sampled_from(["status", "owner"]), TEXTS)
-STEPS = st.sampled_from([1, 1_000_000])
-
-
-def lived(step: int, actions: list[tuple[int, tuple[Any, ...]]]) -> Model:
-    """A model after these actions, each some steps of time after the one before."""
-    model = Model()
-    for pause, (act, *arguments) in actions:
-        model.now += pause * step
-        act(model, *arguments)
-    return model
-
-
-def actions(of: st.SearchStrategy[tuple[Any, ...]]) -> st.SearchStrategy[list[tuple[int, tuple[Any, ...]]]]:
-    return st.lists(st.tuples(st.integers(1, 400_000), of), max_size=12)
-
-
-@settings(deadline=None)  # a busy machine is no failure
-@given(STEPS, actions(LOGGED))
-def test_replay_finds_every_true_state(step: int, acts: list[tuple[int, tuple[Any, ...]]]) -> None:
-    """Of a ticket that the log tells all about, the versions are its true states, to the byte."""
-    model = lived(step, acts)
-    versions = played(*model.states[-1])
-    assert [(v.record, v.changelog) for v in versions] == model.states
-    assert [(v.moment, v.author) for v in versions] == model.made
-
-
-def cut(record: list[Any], log: list[Row]) -> tuple[list[Any], list[Row]]:
-    """What a source that cuts times to seconds says of a state."""
-    props = {n: value[:19] if n in ("time", "changetime") else value for n, value in record[3].items()}
-    return [record[0], record[1][:19], record[2][:19], props], [[row[0][:19], *row[1:]] for row in log]
-
-
-@settings(deadline=None)  # a busy machine is no failure
-@given(actions(LOGGED))
-def test_replay_finds_every_state_where_times_are_cut(acts: list[tuple[int, tuple[Any, ...]]]) -> None:
-    """Where the source cuts times, the versions are the true states as that source would have given them."""
-    model = lived(1_100_001, acts)
-    versions = played(*cut(*model.states[-1]))
-    stamps = [v.record[3].pop("_ts", None) for v in versions]
-    for stamp, (record, _) in zip(stamps, model.states, strict=True):
-        assert record[3].pop("_ts") == stamp or stamp is None
-    assert [cut(v.record, v.changelog) for v in versions] == [cut(*state) for state in model.states]
-
-
-@settings(deadline=None)  # a busy machine is no failure
-@given(STEPS, actions(LOGGED), st.data())
-def test_since_finds_every_later_state(
-    step: int, acts: list[tuple[int, tuple[Any, ...]]], data: st.DataObject
-) -> None:
-    """From any state to any later one, the versions are the true states in between."""
-    states = lived(step, acts).states
-    end = data.draw(st.integers(0, len(states) - 1))
-    start = data.draw(st.integers(0, end))
-    versions = list(since(*states[end], *states[start]))
-    assert [(v.record, v.changelog) for v in versions] == states[start + 1 : end + 1]
-
-
-@settings(deadline=None)  # a busy machine is no failure
-@given(STEPS, actions(st.one_of(LOGGED, SILENT)), st.data())
-def test_what_is_not_logged_comes_last(
-    step: int, acts: list[tuple[int, tuple[Any, ...]]], data: st.DataObject
-) -> None:
-    """Whatever the log leaves out, and whatever was stored, the last version is what the tracker says."""
-    states = lived(step, acts).states
-    start, end = (data.draw(st.sampled_from(states)) for _ in range(2))
-    played(*end)
-    versions = list(since(*end, *start))
-    if start == end:
-        assert versions == []
-    else:
-        hold(versions, *end)
-        assert (versions[0].record, versions[0].changelog) != start
