@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import shutil
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import NoReturn
 
 import pytest
 
+from offtracfs import driver
+from offtracfs.database import Database
+from tests.mounting import Counting, grow, missing, mounted, new_database
 from tests.tracservers import CannotInstall, TracServer, served
 
 
@@ -36,3 +41,39 @@ def modern_trac() -> Iterator[TracServer]:
 def legacy_trac() -> Iterator[TracServer]:
     """A running Trac 1.2.6 with RPC plugin 1.1.9; `new()` gives an environment of one's own."""
     yield from _served("legacy")
+
+
+@pytest.fixture
+def fuse() -> None:
+    """A machine on which something can be mounted."""
+    if why := missing():
+        needs(why)
+
+
+@pytest.fixture(scope="session")
+def _grown(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    database = new_database(tmp_path_factory.mktemp("grown") / "db")
+    grow(database)
+    return database.path
+
+
+@pytest.fixture
+def database(_grown: Path, tmp_path: Path) -> Database:
+    """A database with three revisions (see `tests.mounting.grow`), at tmp_path / "db"."""
+    return Database(shutil.copytree(_grown, tmp_path / "db", symlinks=True))
+
+
+@pytest.fixture
+async def mount(
+    fuse: None, database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Counting]:
+    """The operations behind a mount of it that this process serves."""
+    monkeypatch.setattr(driver, "POLL", 0.05)
+    async with mounted(database, tmp_path / "mnt") as operations:
+        yield operations
+
+
+@pytest.fixture
+def mnt(mount: Counting, tmp_path: Path) -> Path:
+    """Where that is mounted."""
+    return tmp_path / "mnt"

@@ -7,8 +7,10 @@ import subprocess
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
+from datetime import UTC, datetime
 from functools import partial
 from hashlib import sha1
+from inspect import iscoroutinefunction
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,7 +20,13 @@ import trio
 from offtracfs import driver, index, mounts
 from offtracfs.database import Database, Settings
 from offtracfs.fuse import Operations
+from offtracfs.names import file_name
 from offtracfs.tree import Tree
+
+SPRING = int(datetime(2011, 4, 9, 12, tzinfo=UTC).timestamp())
+SUMMER = SPRING + 90 * 86_400
+AUTUMN = SPRING + 180 * 86_400
+TICKETS = 1_300  # more than a page of the index, and than the kernel asks for at once
 
 T = TypeVar("T")
 Files = Mapping[str, bytes | None]
@@ -39,6 +47,25 @@ def append(database: Database, *revisions: tuple[int, Files]) -> None:
                 ]
                 writer.commit(author="ann", authored=when - 5, committed=when, message="", files=changed)
         index.catch_up(database.path, database.store)
+
+
+def grow(database: Database) -> None:
+    """Three revisions with a bit of everything: the first made, changed and deleted in."""
+    first: dict[str, bytes | None] = {f"ticket/{n}.json": b'[%d,"needle"]\n' % n for n in range(1, TICKETS)}
+    first |= {f"changelog/{n}.json": b"[%d]\n" % n for n in range(1, 40)}
+    first |= {"db.json": b"{}\n", "fields.json": b"[]\n", "report/1.json": b"{}\n"}
+    values = ("ui", "é/ü", "..", "", "%", "a b", "😀" * 300)
+    first |= {f"field/component/{file_name(value)}": value.encode() for value in values}
+    first |= {"field/type/bug.json": b"", "ticket/20000.json": b"large " * 100_000}
+    append(
+        database,
+        (SPRING, first),
+        (SUMMER, {"ticket/1.json": b"[1, 2]\n", "ticket/2.json": None, "field/type/bug.json": None}),
+        (
+            AUTUMN,
+            {"ticket/2.json": b"again\n", "db.json": b'{"recent":""}\n', "ticket/1000000.json": b"new\n"},
+        ),
+    )
 
 
 def tree_of(database: Database, **options: Any) -> Tree:
@@ -75,7 +102,7 @@ class Counting(Operations):
         return found
 
 
-REQUESTS = [name for name in vars(pyfuse3.Operations) if name.islower() and name[0] != "_"]
+REQUESTS = [name for name, found in vars(pyfuse3.Operations).items() if iscoroutinefunction(found)]
 
 
 @asynccontextmanager
@@ -85,8 +112,8 @@ async def mounted(
     """A mount that this process itself serves: only other threads and processes may look at it."""
     await trio.Path(mountpoint).mkdir(exist_ok=True)
     operations = kind(tree_of(database))
-    async with trio.open_nursery() as nursery:
-        with driver.mounted(operations, mountpoint, mounts.options(database.path, allow_other=False)):
+    with driver.mounted(operations, mountpoint, mounts.options(database.path, allow_other=False)):
+        async with trio.open_nursery() as nursery:
             nursery.start_soon(driver.serve, operations, lambda: database.state().settled)
             try:
                 yield operations

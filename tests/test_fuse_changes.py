@@ -1,0 +1,243 @@
+"""What a real mount shows while its database changes, breaks and comes back."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+from collections import Counter
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pyfuse3
+import pytest
+import trio
+
+from offtracfs import index
+from offtracfs.database import Database
+from offtracfs.tree import Tree
+from tests.mounting import (
+    AUTUMN,
+    TICKETS,
+    Counting,
+    append,
+    away,
+    damage,
+    mounted,
+    run,
+    until,
+)
+
+pytestmark = pytest.mark.usefixtures("fuse")
+
+
+def shows(path: Path, contents: bytes | None) -> bool:
+    try:
+        return path.read_bytes() == contents
+    except FileNotFoundError:
+        return contents is None
+
+
+async def test_new_state_appears(database: Database, mount: Counting, mnt: Path) -> None:
+    """What another process publishes is seen: what changed, came and went, and the folders' times."""
+    changes: dict[str, bytes | None] = {
+        "ticket/1.json": b"newest\n",
+        "ticket/3.json": None,
+        "ticket/50.json": b"[]\n",
+        "changelog/50.json": b"born\n",
+        "field/resolution/fixed.json": b"1\n",
+        "field/component/ui.json": None,
+    }
+    await run("ls", "-lR", mnt)
+    for path, contents in changes.items():
+        assert not await away(shows, mnt / path, contents), path
+    opened = await away((mnt / "ticket/1.json").open)
+    append(database, (AUTUMN + 100, changes))
+    for path, contents in changes.items():
+        await until(partial(shows, mnt / path, contents))
+        await until(partial(shows, mnt / "@HEAD" / path, contents))
+    assert (await away(os.stat, mnt / "ticket")).st_mtime == AUTUMN + 100
+    assert "resolution" in await run("ls", mnt / "field")
+    assert (await away(os.stat, mnt / "field")).st_nlink == 4
+    assert await away(opened.read) == "[1, 2]\n"
+    opened.close()
+    assert await run("cat", mnt / "@2011-07/ticket/1.json") == "[1, 2]\n"
+
+
+async def test_moving_periods_follow_and_settled_ones_stay(database: Database, mnt: Path) -> None:
+    """A period that still may change follows a sync, though the kernel has kept what it showed."""
+    late = int(datetime.now(UTC).timestamp())
+    year = f"@{datetime.now(UTC):%Y}"
+    assert await run("cat", mnt / year / "ticket/2.json", mnt / "@2011/ticket/2.json") == "again\nagain\n"
+    append(database, (late, {"ticket/2.json": b"late\n"}))
+    await until(partial(shows, mnt / year / "ticket/2.json", b"late\n"))
+    assert await run("cat", mnt / "@2011/ticket/2.json") == "again\n"
+    assert f"{datetime.now(UTC):%Y-}" in await run("ls", mnt / "@")
+
+
+async def test_listing_is_stable_while_a_sync_lands(database: Database, mnt: Path) -> None:
+    """A folder that is being read shows the state it was opened at; whoever looks next sees the new one."""
+    expected = {f"{number}.json" for number in (*range(1, TICKETS), 20_000, 1_000_000)}
+
+    def begin() -> tuple[Any, set[str]]:
+        entries = os.scandir(mnt / "ticket")
+        return entries, {next(entries).name for _ in range(10)}
+
+    entries, seen = await away(begin)
+    changes: dict[str, bytes | None] = {f"ticket/{number}.json": b"new\n" for number in range(5, 1_200)}
+    append(database, (AUTUMN + 9, changes | {"ticket/1299.json": None, "ticket/7777.json": b"7\n"}))
+    await until(partial(shows, mnt / "ticket/7777.json", b"7\n"))
+    seen |= {entry.name for entry in await away(list, entries)}
+    assert seen == expected
+    for number in (5, 600, 1_199):
+        assert await run("cat", mnt / f"ticket/{number}.json") == "new\n"
+    assert await run("cat", mnt / "ticket/1299.json", code=1)
+    assert await away(os.path.exists, mnt / "ticket/7777.json")
+
+
+async def test_large_sync_leaves_the_mount_responsive(database: Database, mnt: Path) -> None:
+    """While the kernel is told of many thousand names, questions are still answered at once."""
+    await run("ls", "-lR", mnt)
+    many: dict[str, bytes | None] = {f"ticket/{number}.json": b"many\n" for number in range(1, 20_000)}
+    append(database, (AUTUMN + 9, many))
+    slowest = 0.0
+    with trio.fail_after(30):
+        while not await away(shows, mnt / "ticket/19999.json", b"many\n"):
+            began = trio.current_time()
+            await away(os.stat, mnt / f"@HEAD~{int(began * 1e6) % 3}")
+            slowest = max(slowest, trio.current_time() - began)
+    assert slowest < 1
+    await until(partial(shows, mnt / "ticket/1.json", b"many\n"))
+
+
+async def test_damaged_object_is_an_error_of_its_files(
+    database: Database, mnt: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A file whose git object is damaged gives EIO, the same each time; all others can be read."""
+    damage(database, b"again\n")
+    for _ in range(2):
+        with pytest.raises(OSError) as caught:  # noqa: PT011
+            await away((mnt / "ticket/2.json").read_bytes)
+        assert caught.value.errno == errno.EIO
+    assert "cannot be read" in caplog.text
+    assert await run("cat", mnt / "ticket/1.json") == "[1, 2]\n"
+    assert (await away(os.stat, mnt / "ticket/2.json")).st_size == 6
+
+
+class Failing(Counting):
+    """Operations whose tree has a bug."""
+
+    def __init__(self, tree: Tree) -> None:
+        super().__init__(tree)
+        tree.file = tree.read = tree.entries = self.fail  # type: ignore[method-assign,assignment]
+        lookup = tree.lookup
+        tree.lookup = lambda at, name: self.fail() if name == "3.json" else lookup(at, name)  # type: ignore[assignment,method-assign]
+
+    def fail(self, *_: Any) -> Any:
+        raise ZeroDivisionError("a bug")
+
+
+async def test_bug_costs_one_call(
+    database: Database, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A handler that fails unexpectedly costs that call, which gives EIO, and a traceback in the log."""
+    mnt = tmp_path / "mnt"
+    async with mounted(database, mnt, Failing):
+        for call in (
+            partial(os.stat, mnt / "ticket/3.json"),
+            (mnt / "db.json").read_bytes,
+            partial(os.listdir, mnt),
+        ):
+            caplog.clear()
+            with pytest.raises(OSError) as caught:  # noqa: PT011
+                await away(call)
+            assert caught.value.errno == errno.EIO
+            assert "ZeroDivisionError: a bug" in caplog.text
+            assert {record.levelno for record in caplog.records} == {logging.ERROR}
+        assert (await away(os.stat, mnt / "ticket/4.json")).st_size == 13
+
+
+async def test_rebuilt_index_is_gone_over_to(database: Database, mnt: Path) -> None:
+    """When the index is built anew and swapped in, the mount goes on and sees what comes after."""
+    before = await away(os.stat, mnt / "ticket/1.json")
+    index.rebuild(database.path, database.store)
+    append(database, (AUTUMN + 9, {"ticket/2.json": b"after\n"}))
+    await until(partial(shows, mnt / "ticket/2.json", b"after\n"))
+    assert (await away(os.stat, mnt / "ticket/1.json")).st_ino == before.st_ino
+    assert await run("cat", mnt / "@2011-05/ticket/1.json") == '[1,"needle"]\n'
+
+
+async def test_damaged_index_is_got_over(database: Database, mount: Counting, mnt: Path) -> None:
+    """With a damaged index calls fail with EIO, and once it has been built anew they do not."""
+    file = (database.path / index.build.LINK).resolve()
+    intact = file.stat().st_size
+    with file.open("r+b") as stream:
+        stream.write(b"garbage " * (intact // 8))
+    file.with_name(file.name + "-wal").write_bytes(b"")
+
+    def fails() -> bool:
+        try:
+            list((mnt / "report").iterdir())
+        except OSError as error:
+            return error.errno == errno.EIO
+        return False
+
+    await until(fails)
+    with database.writing("a test"):
+        index.catch_up(database.path, database.store)
+    await until(lambda: not fails())
+    assert await run("cat", mnt / "ticket/2.json") == "again\n"
+
+
+async def test_vanished_database_does_not_end_the_mount(
+    database: Database, mount: Counting, mnt: Path
+) -> None:
+    """While the database's directory is away the mount answers, if only with EIO; then all is as before."""
+    away_path = database.path.with_name("elsewhere")
+    database.path.rename(away_path)
+    await run("ls", mnt)
+    with trio.move_on_after(0.3):
+        await trio.sleep_forever()
+    away_path.rename(database.path)
+    append(database, (AUTUMN + 9, {"ticket/2.json": b"back\n"}))
+    await until(partial(shows, mnt / "ticket/2.json", b"back\n"))
+
+
+async def test_forgotten_trees_cost_nothing(database: Database, mount: Counting, mnt: Path) -> None:
+    """What is known of thousands of visited trees is let go of when the kernel forgets them."""
+    few = len(mount.numbers)
+    names = [
+        f"@2011-04-{day:02}T{minute // 60:02}:{minute % 60:02}" for day in (10, 11) for minute in range(1_440)
+    ]
+
+    def visit() -> None:
+        for name in names:
+            (mnt / name / "ticket").stat()
+
+    def drop() -> None:
+        for name in names:
+            pyfuse3.invalidate_entry(pyfuse3.ROOT_INODE, name.encode())
+
+    await away(visit)
+    assert len(mount.numbers) >= few + 2 * len(names)
+    await away(drop)
+    await until(lambda: len(mount.numbers) <= few + 10)
+
+
+async def test_many_readers_at_once(mnt: Path) -> None:
+    """Hundreds of readers at once each get what they asked for."""
+    numbers = range(3, 403)
+    got: Counter[bytes] = Counter()
+    limiter = trio.CapacityLimiter(len(numbers))
+
+    async def read(number: int) -> None:
+        path = mnt / ("" if number % 2 else "@2011-05") / f"ticket/{number}.json"
+        got[await trio.to_thread.run_sync(path.read_bytes, limiter=limiter)] += 1
+
+    with trio.fail_after(30):
+        async with trio.open_nursery() as nursery:
+            for number in numbers:
+                nursery.start_soon(read, number)
+    assert got == Counter(b'[%d,"needle"]\n' % number for number in numbers)
