@@ -28,10 +28,12 @@ IMPORT = "refs/offtracfs/import"  # where a sync's commits stand until all of th
 NOBODY = "offtracfs"  # the author of what the tracker does not log
 COMMITS_AN_IMPORT = 50_000  # fast-import's memory grows with what it has written (1 KB a commit, measured)
 PACKS = 20  # more than these are repacked
+LITTER = ("*.lock", "tmp_*", ".tmp-*", "fast_import_crash_*")  # what git leaves behind when it is killed
 _MARK = "\x02"  # begins a commit in the output of git log; no path or number holds one
 _ENVIRONMENT = {
     "GIT_CONFIG_NOSYSTEM": "1",
     "GIT_CONFIG_GLOBAL": os.devnull,
+    "GIT_DEFAULT_REF_FORMAT": "files",  # which is what libgit2 reads
     "GIT_TERMINAL_PROMPT": "0",
     "LC_ALL": "C",
     "TZ": "UTC",
@@ -101,11 +103,13 @@ class Store:
             raise NotADatabase(f"There is no usable git repository in {self.path}: {error}.") from error
 
     def head(self) -> bytes | None:
-        """Id of the newest commit, None while there is none."""
+        """Id of the newest commit, None while there is none. Raises DatabaseDamaged."""
         try:
             target = self._repository.references[BRANCH].target
         except KeyError:
             return None
+        except pygit2.GitError as error:
+            raise DatabaseDamaged(f"The branch in {self.path} cannot be read: {error}.") from error
         assert isinstance(target, pygit2.Oid)
         return target.raw
 
@@ -163,7 +167,11 @@ class Store:
 
     @contextmanager
     def writer(self) -> Iterator[Writer]:
-        """Append commits: all that the block wrote is on the branch after it, or, if it raised, nothing."""
+        """Append commits: all that the block wrote is on the branch after it, or, if it raised, nothing.
+
+        Only under the writer's lock: what another git process of this repository is at would be swept away.
+        """
+        self._sweep()
         before = self.head()
         writer = Writer(self.path, before)
         try:
@@ -171,11 +179,17 @@ class Store:
             writer.finish()
         except BaseException:
             writer.abandon()
+            self._sweep()
             raise
         if writer.head is not None and writer.head != before:
             old = before.hex() if before else "0" * 40
             moves = f"update {BRANCH} {writer.head.hex()} {old}\ndelete {IMPORT}\n"
             _git(self.path, "update-ref", "--stdin", stdin=moves.encode())
+
+    def _sweep(self) -> None:
+        for pattern in LITTER:
+            for file in self.path.rglob(pattern):
+                file.unlink(missing_ok=True)
 
     def maintain(self, *, packs: int = PACKS) -> bool:
         """Repack where there are more than `packs` packs; only under the writer's lock. True if it did."""
@@ -235,6 +249,7 @@ class Writer:
         self._write(b"\n".join(head) + b"\n")
         for path, blob in files:
             name = git_path(path).encode()
+            assert b"\n" not in name, "fast-import would take the rest for a command"
             self._write(b"M 100644 %b %b\n" % (blob.hex().encode(), name) if blob else b"D %b\n" % name)
         self._write(b"\n")
         self._commits += 1
@@ -339,6 +354,6 @@ def _git(path: Path, *arguments: str, stdin: bytes = b"") -> bytes:
 
 def _failed(what: str, said: bytes) -> DatabaseError:
     text = " ".join(said.decode(errors="replace").split())[:300]
-    if "No space left" in text or "Disk quota exceeded" in text:
+    if any(words in text for words in ("No space left", "Out of diskspace", "Disk quota exceeded")):
         return DiskFull(f"The disk is full: {what} could not write.")
     return DatabaseError(f"{what} failed: {text or 'it said nothing'}.")

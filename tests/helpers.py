@@ -1,0 +1,138 @@
+"""What the tests of the store, the index and the database share."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+
+from offtracfs.names import path_in_git
+from offtracfs.store import Change, Commit, Store
+from tests.conftest import needs
+
+Files = Mapping[str, bytes | None]
+"""What a commit sets: path in the mount → contents, None to delete."""
+
+PATHS = [
+    "db.json",
+    "ticket/1.json",
+    "ticket/2.json",
+    "ticket/13842.json",
+    "changelog/1.json",
+    "report/1.json",
+]
+PATHS += ["field/component/ui.json", "field/component/a+b.json", "field/version/1.0.json"]
+paths = st.sampled_from(PATHS)
+commits = st.lists(
+    st.dictionaries(paths, st.none() | st.binary(max_size=3), max_size=4), min_size=1, max_size=8
+)
+few = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+def git(store: Store, *arguments: str) -> str:
+    """What git says about a store, asked as a user would ask."""
+    command = ["git", f"--git-dir={store.path}", *arguments]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+def append(store: Store, *revisions: Files, start: int = 1_300_000_000) -> None:
+    """Append a commit for each of these, a minute apart, the author's date some seconds earlier."""
+    with store.writer() as writer:
+        for number, files in enumerate(revisions):
+            changes = [
+                (path, None if data is None else writer.blob(data)) for path, data in sorted(files.items())
+            ]
+            moment = start + 60 * number
+            writer.commit(author="ann", authored=moment - 7, committed=moment, message="x", files=changes)
+
+
+def listed(store: Store, commit: str = "main") -> dict[str, bytes]:
+    """Path in the mount → blob of all files in a commit, as ``git ls-tree`` has them."""
+    lines = git(store, "ls-tree", "-r", "-z", commit).split("\0")[:-1]
+    entries = (line.split("\t", 1) for line in lines)
+    return {path_in_git(path): bytes.fromhex(what.split()[2]) for what, path in entries}
+
+
+def log_of(store: Store, after: bytes | None = None) -> list[tuple[Commit, list[Change]]]:
+    """The store's log, each commit with its changes."""
+    found: list[tuple[Commit, list[Change]]] = []
+    for item in store.log(after):
+        if isinstance(item, Commit):
+            found.append((item, []))
+        else:
+            found[-1][1].append(item)
+    return found
+
+
+def loosen(store: Store) -> None:
+    """Take all objects out of their packs, so that single ones can be damaged."""
+    for pack in store.path.glob("objects/pack/*.pack"):
+        aside = pack.rename(store.path / "aside")
+        pack.with_suffix(".idx").unlink()
+        with aside.open("rb") as stream:
+            command = ["git", f"--git-dir={store.path}", "unpack-objects", "-q"]
+            subprocess.run(command, stdin=stream, check=True)
+        aside.unlink()
+
+
+@contextmanager
+def small_disk(place: Path, size: str = "1m") -> Iterator[Path]:
+    """A file system that is soon full."""
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(place)]
+    done = subprocess.run(mount, capture_output=True, text=True, check=False)
+    if done.returncode:
+        needs(f"a small tmpfs cannot be mounted ({done.stderr.strip()})")
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", "--lazy", str(place)], check=True)
+
+
+def fill(disk: Path) -> Path:
+    """Use up all the room on a disk; the file that takes it."""
+    hog = disk / "hog"
+    with hog.open("wb", buffering=0) as file:
+        for size in (1 << 16, 1 << 10, 1):
+            try:
+                while True:
+                    file.write(b"x" * size)
+            except OSError:
+                continue
+    return hog
+
+
+@contextmanager
+def process(code: str, *arguments: str | Path) -> Iterator[subprocess.Popen[str]]:
+    """Another Python that runs some code up to its first line of output, and is killed after the block."""
+    command = [sys.executable, "-c", code, *map(str, arguments)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child:
+        try:
+            assert child.stdout is not None
+            assert child.stdout.readline() == "ready\n"
+            yield child
+        finally:
+            child.kill()
+
+
+READY = "print('ready', flush=True); input()\n"
+"""Code in which a child says that it has come so far, and waits to be killed."""
+
+
+def killed(code: str, *arguments: str | Path) -> None:
+    """Run some code in another process up to `READY`, and kill it there with SIGKILL."""
+    with process(code, *arguments):
+        pass
+
+
+def replace(file: Path, data: bytes) -> None:
+    """Other contents for a file; whoever has it open keeps the old ones."""
+    fresh = file.with_name("fresh")
+    fresh.write_bytes(data)
+    os.replace(fresh, file)  # noqa: PTH105

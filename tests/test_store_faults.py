@@ -1,0 +1,261 @@
+"""The store when things go wrong: killed, full, damaged, missing; and while it is maintained."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+
+from offtracfs import store as module
+from offtracfs.errors import DatabaseDamaged, DatabaseError, DiskFull, NotADatabase
+from offtracfs.store import Store
+from tests.helpers import append, fill, git, killed, listed, log_of, loosen, replace, small_disk
+
+ONE, TWO = {"ticket/1.json": b"one"}, {"ticket/1.json": b"two", "db.json": b"{}"}
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    """An empty store."""
+    return Store.create(tmp_path / "git")
+
+
+def test_a_writer_that_fails_writes_nothing(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the block raises, the branch stays as it was, no file is left over, and the next one works."""
+    monkeypatch.setattr(module, "COMMITS_AN_IMPORT", 2)
+    append(store, ONE)
+    before = store.head()
+
+    def half() -> None:
+        with store.writer() as writer:
+            for number in range(3):
+                files = [("ticket/1.json", writer.blob(b"%d" % number * 10_000))]
+                writer.commit(author="", authored=1, committed=1, message="", files=files)
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        half()
+    assert store.head() == before
+    assert [path for pattern in module.LITTER for path in store.path.rglob(pattern)] == []
+    append(store, TWO)
+    assert log_of(store)[0][0].id == before
+    assert git(store, "for-each-ref", "--format=%(refname)") == "refs/heads/main\n"
+
+
+def test_a_writer_without_commits(store: Store) -> None:
+    """Nothing appended, nothing moved: a sync that finds nothing new makes no commit."""
+    with store.writer() as writer:
+        writer.blob(b"for nothing")
+    assert store.head() is None
+    append(store, ONE)
+    before = store.head()
+    with store.writer():
+        pass
+    assert store.head() == before
+
+
+WRITE = """if True:
+    import sys
+    from pathlib import Path
+    from offtracfs.store import Store
+    with Store(Path(sys.argv[1])).writer() as writer:
+        for number in range(100):
+            files = [("ticket/1.json", writer.blob(b"%d" % number * 10_000))]
+            writer.commit(author="", authored=1, committed=1, message="", files=files)
+        print("ready", flush=True)
+        input()
+"""
+
+
+def test_a_killed_writer_writes_nothing(store: Store) -> None:
+    """A writer that is killed leaves the branch as it was, and the next one sweeps up and works."""
+    append(store, ONE)
+    before = store.head()
+    killed(WRITE, store.path)
+    assert store.head() == before
+    for name in (
+        "refs/heads/main.lock",
+        "packed-refs.lock",
+        "objects/pack/tmp_pack_x",
+        "objects/pack/.tmp-1-pack",
+    ):
+        (store.path / name).touch()
+    append(store, TWO)
+    assert len(log_of(store)) == 2
+    assert [path for pattern in module.LITTER for path in store.path.rglob(pattern)] == []
+    assert store.check() == []
+
+
+def test_a_full_disk(tmp_path: Path) -> None:
+    """Where there is no room the error says so, nothing is lost, and with room again it works."""
+    with small_disk(tmp_path / "disk") as disk:
+        store = Store.create(disk / "git")
+        append(store, ONE)
+        before = store.head()
+        hog = fill(disk)
+        for revision in (TWO, {"ticket/2.json": bytes(range(256)) * 4096}):
+            with pytest.raises(DiskFull, match=r"^The disk is full: .*\.$"):
+                append(store, revision)
+        assert store.head() == before
+        assert store.blob(listed(store)["ticket/1.json"]) == b"one"
+        hog.unlink()
+        append(store, TWO)
+        assert store.blob(listed(store)["ticket/1.json"]) == b"two"
+        assert store.check() == []
+
+
+def test_a_damaged_object(store: Store) -> None:
+    """A damaged or missing object is named, by its reader and by check; all others can still be read."""
+    append(store, *({f"ticket/{number}.json": b"%d" % number * 1000} for number in range(4)))
+    blobs = listed(store)
+    loosen(store)
+    objects = store.path / "objects"
+    damaged, missing = (blobs[f"ticket/{number}.json"] for number in (1, 2))
+    replace(objects / damaged.hex()[:2] / damaged.hex()[2:], b"no object")
+    (objects / missing.hex()[:2] / missing.hex()[2:]).unlink()
+    for opened in (store, Store(store.path)):
+        for blob in (damaged, missing):
+            with pytest.raises(DatabaseDamaged, match=blob.hex()):
+                opened.blob(blob)
+            with pytest.raises(DatabaseDamaged, match=blob.hex()):
+                opened.size(blob)
+        assert opened.blob(blobs["ticket/3.json"]) == b"3" * 1000
+    said = "\n".join(store.check())
+    assert damaged.hex() in said
+    assert missing.hex() in said
+
+
+def test_a_blob_that_holds_something_else(store: Store) -> None:
+    """An object whose contents are not what its name says is damage, not an answer."""
+    append(store, {"ticket/1.json": b"one", "ticket/2.json": b"two"})
+    one, two = (listed(store)[f"ticket/{number}.json"].hex() for number in (1, 2))
+    loosen(store)
+    objects = store.path / "objects"
+    replace(objects / one[:2] / one[2:], (objects / two[:2] / two[2:]).read_bytes())
+    with pytest.raises(DatabaseDamaged, match=one):
+        Store(store.path).blob(bytes.fromhex(one))
+
+
+@pytest.mark.parametrize("kind", ["commit", "tree"])
+def test_a_damaged_history(store: Store, kind: str) -> None:
+    """Where a commit or a tree cannot be read the log says so instead of ending early."""
+    append(store, ONE, TWO, ONE)
+    name = git(store, "rev-parse", f"main~1^{{{kind}}}").strip()
+    loosen(store)
+    replace(store.path / "objects" / name[:2] / name[2:], b"no object")
+    with pytest.raises(DatabaseDamaged, match=name):
+        log_of(store)
+
+
+def test_no_repository(tmp_path: Path) -> None:
+    """A directory that holds no repository is no database, whatever stands there."""
+    (tmp_path / "file").touch()
+    for place in (tmp_path, tmp_path / "none", tmp_path / "file", tmp_path / "file/git"):
+        with pytest.raises(NotADatabase, match="no usable git repository"):
+            Store(place)
+    (tmp_path / "git").touch()
+    with pytest.raises(DatabaseError, match="git init failed"):
+        Store.create(tmp_path / "git")
+
+
+def test_no_objects(store: Store) -> None:
+    """Where git's objects are out of reach, reading and writing say so and change nothing."""
+    append(store, ONE)
+    blob = listed(store)["ticket/1.json"]
+    objects = store.path / "objects"
+    objects.rename(store.path / "aside")
+    with pytest.raises(NotADatabase):
+        Store(store.path)
+    with pytest.raises(DatabaseDamaged):
+        log_of(store)
+    with pytest.raises(DatabaseError):
+        append(store, TWO)
+    (store.path / "aside").rename(objects)
+    assert store.blob(blob) == b"one"
+    assert len(log_of(store)) == 1
+
+
+def test_a_branch_that_is_no_branch(store: Store) -> None:
+    """A branch that names no commit is damage; a branch that is not there is an empty store."""
+    append(store, ONE)
+    branch = store.path / "refs/heads/main"
+    branch.write_text("garbage\n")
+    for call in (store.head, lambda: log_of(store), lambda: append(store, TWO)):
+        with pytest.raises(DatabaseDamaged):
+            call()
+    branch.write_text("1" * 40 + "\n")
+    with pytest.raises(DatabaseDamaged):
+        log_of(store)
+    with pytest.raises(DatabaseError):
+        append(store, TWO)
+    branch.unlink()
+    assert store.head() is None
+    assert log_of(store) == []
+
+
+def test_the_branch_moved_meanwhile(store: Store) -> None:
+    """A branch that someone else has moved while a writer wrote is left as they made it."""
+    append(store, ONE)
+
+    def race() -> None:
+        with store.writer() as writer:
+            writer.commit(author="", authored=1, committed=1, message="", files=[])
+            append(Store(store.path), TWO)
+
+    with pytest.raises(DatabaseError):
+        race()
+    assert len(log_of(store)) == 2
+
+
+def test_follows(store: Store) -> None:
+    """A commit follows where it is on the branch, and not where it is elsewhere or nowhere."""
+    append(store, ONE, TWO)
+    first, second = (commit.id for commit, _ in log_of(store))
+    assert store.follows(first)
+    assert store.follows(second)
+    git(store, "update-ref", "refs/heads/main", first.hex())
+    assert not store.follows(second)
+    assert not store.follows(b"1" * 20)
+
+
+def test_few_packs_stay(store: Store) -> None:
+    """However often a sync appends, packs stay few, and nothing in them is lost."""
+    most = 0
+    for number in range(30):
+        append(store, {"ticket/1.json": b"%d" % number, f"ticket/{number}.json": b"new"})
+        store.maintain(packs=5)
+        most = max(most, len(list(store.path.glob("objects/pack/*.pack"))))
+    assert most <= 5
+    assert not store.maintain(packs=5)
+    assert len(log_of(store)) == 30
+    assert len(listed(store)) == 30
+    assert all(store.blob(blob) for blob in listed(store).values())
+    assert store.check() == []
+
+
+def test_reading_goes_on_while_packs_move(store: Store) -> None:
+    """A reader that opened the store before finds everything while another process repacks."""
+    found: list[dict[str, bytes]] = []
+    done = threading.Event()
+    append(store, *({f"ticket/{number}.json": b"%d" % number} for number in range(50)))
+    expected, opened = listed(store), Store(store.path)
+
+    def read() -> None:
+        while not done.is_set():
+            found.append({path: opened.blob(blob) for path, blob in expected.items()})
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    try:
+        for number in range(5):
+            append(store, {"db.json": b"%d" % number})
+            assert store.maintain(packs=0)
+            git(store, "repack", "-a", "-d", "-f", "-q")
+    finally:
+        done.set()
+        reader.join()
+    contents = {f"ticket/{number}.json": b"%d" % number for number in range(50)}
+    assert len(found) > 5
+    assert all(state == contents for state in found)
+    assert store.check() == []
