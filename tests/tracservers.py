@@ -193,6 +193,11 @@ class RealTrac:
     client: httpx.Client
     transport: httpx.AsyncBaseTransport | None = None
 
+    @property
+    def modern(self) -> bool:
+        """Whether this is the modern Trac."""
+        return "PYTHONHOME" not in self.installation.environ
+
     def login(self, user: str = "admin", password: str = PASSWORD) -> Credentials:
         """Credentials for one of RIGHTS."""
         return Credentials(user, password)
