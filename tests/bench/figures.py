@@ -1,0 +1,108 @@
+"""What was measured, beside what it is measured by; and the table of it."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+
+MB = 1e6
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One measurement. With a `reference`, `most` is how many times that it may be; else what it may be.
+
+    `growth` in place of both: how many times the same figure at the smallest size it may be.
+    """
+
+    tickets: int
+    what: str
+    value: float
+    unit: str  # "s", "ms", "MB", or what is counted
+    against: str = ""  # what the reference is
+    reference: float | None = None
+    most: float | None = None
+    growth: float | None = None
+
+    @property
+    def ratio(self) -> float | None:
+        """How many times the reference it is."""
+        return self.value / self.reference if self.reference else None
+
+    @property
+    def met(self) -> bool | None:
+        """Whether it is what it should be; None where nothing is asked of it."""
+        compared = self.value if self.reference is None else self.ratio
+        return None if self.most is None or compared is None else compared <= self.most
+
+
+def against_smallest(figures: Iterable[Figure]) -> Iterator[Figure]:
+    """The figures, those with a `growth` beside the same at the smallest number of tickets."""
+    smallest: dict[str, Figure] = {}
+    for figure in figures:
+        first = smallest.setdefault(figure.what, figure)
+        if figure.growth and first is not figure:
+            figure = replace(
+                figure,
+                against=f"the same at {first.tickets:,} tickets",
+                reference=first.value,
+                most=figure.growth,
+            )
+        yield figure
+
+
+def table(figures: Iterable[Figure]) -> str:
+    """A Markdown table, what was measured of one thing together."""
+    ordered = sorted(enumerate(figures), key=lambda pair: pair[0])
+    order: dict[str, list[Figure]] = {}
+    for _, figure in ordered:
+        order.setdefault(figure.what, []).append(figure)
+    lines = ["| What | Tickets | Measured | Reference | Ratio | At most | |", "|---|--:|--:|---|--:|--:|---|"]
+    lines += [line(figure) for group in order.values() for figure in group]
+    return "\n".join(lines) + "\n"
+
+
+def line(figure: Figure) -> str:
+    """A row of the table."""
+    relative = figure.reference is not None
+    reference = f"{_number(figure.reference, figure.unit)} {figure.against}" if relative else ""
+    ratio = f"{figure.ratio:.2f}" if figure.ratio is not None else ""
+    most = (
+        "" if figure.most is None else f"× {figure.most:g}" if relative else _number(figure.most, figure.unit)
+    )
+    verdict = {True: "met", False: "**missed**", None: ""}[figure.met]
+    measured = _number(figure.value, figure.unit)
+    cells = (figure.what, f"{figure.tickets:,}", measured, reference, ratio, most, verdict)
+    return f"| {' | '.join(cells)} |"
+
+
+def _number(value: float | None, unit: str) -> str:
+    digits = {"s": 2, "ms": 1, "MB": 0}.get(unit, 0)
+    return "" if value is None else f"{value:,.{digits}f} {unit}"
+
+
+def machine() -> str:
+    """What the figures come from: a line of Markdown each."""
+    model = next(
+        (
+            line.split(":")[1].strip()
+            for line in Path("/proc/cpuinfo").read_text().splitlines()
+            if "model name" in line
+        ),
+        platform.machine(),
+    )
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    git = subprocess.run(["git", "--version"], capture_output=True, text=True, check=True).stdout.split()[2]
+    fuse = subprocess.run(["fusermount3", "--version"], capture_output=True, text=True, check=True)
+    lines = [
+        f"{model}, {len(os.sched_getaffinity(0))} cores, {memory:.0f} GB",
+        f"{platform.freedesktop_os_release().get('PRETTY_NAME', 'Linux')}, kernel {platform.release()}",
+        f"Python {platform.python_version()}, git {git}, libfuse {fuse.stdout.split()[-1]},"
+        f" pyfuse3 {version('pyfuse3')}, pygit2 {version('pygit2')}",
+    ]
+    return "".join(f"- {line}\n" for line in lines)

@@ -1,0 +1,116 @@
+"""The mount under real programs, beside the same files on disk."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import median
+
+from offtracfs.mounts import records
+from tests.bench.counting import Counted, counted
+from tests.bench.figures import MB, Figure
+from tests.bench.processes import drop_caches, offtracfs, status, timed
+
+TIMES = 3  # repetitions of what is warm
+COMMANDS = {
+    "ls -l ticket": ("ls", "-l", "ticket"),
+    "find": ("find", "."),
+    "grep -r": ("grep", "-r", "occurs nowhere", "."),
+    "tar": ("tar", "-cf", "-", "."),
+}
+EXPECTED = ("open", "release", "opendir", "readdir", "releasedir", "forget")
+
+
+@contextmanager
+def mounted(database: Path) -> Iterator[Path]:
+    """A database mounted by the program, for as long as the context lasts."""
+    with tempfile.TemporaryDirectory(prefix="offtracfs-bench-") as mountpoint:
+        try:
+            timed(*offtracfs(database, "mount", "--no-sync", mountpoint))
+            yield Path(mountpoint)
+        finally:
+            timed(*offtracfs(database, "umount", mountpoint))
+
+
+def first_listing(size: int, database: Path) -> Iterator[Figure]:
+    """From `mount` to the first `ls ticket` done."""
+    seconds = []
+    for _ in range(TIMES):
+        began = time.monotonic()
+        with mounted(database) as mountpoint:
+            timed("ls", mountpoint / "ticket")
+            seconds.append(time.monotonic() - began)
+    yield Figure(size, "`mount` and `ls ticket`", median(seconds), "s", most=1.5)
+
+
+def measure(size: int, database: Path, disk: Path) -> Iterator[Figure]:
+    """The mount beside a copy of it at `disk`, which is made anew and removed."""
+    shutil.rmtree(disk, ignore_errors=True)
+    try:
+        with mounted(database) as mountpoint:
+            timed("cp", "-r", mountpoint, disk)
+        yield from _cold(size, database, disk)
+        yield from _warm(size, database, disk)
+        yield from _requests(size, database)
+        yield from _memory(size, database)
+    finally:
+        shutil.rmtree(disk, ignore_errors=True)
+
+
+def _cold(size: int, database: Path, disk: Path) -> Iterator[Figure]:
+    for name, command in COMMANDS.items():
+        drop_caches()
+        reference = timed(*command, cwd=disk)
+        with mounted(database) as mountpoint:
+            drop_caches()
+            seconds = timed(*command, cwd=mountpoint)
+        yield Figure(size, f"`{name}`, cold", seconds, "s", "on disk", reference)
+
+
+def _warm(size: int, database: Path, disk: Path) -> Iterator[Figure]:
+    with mounted(database) as mountpoint:
+        for name, command in COMMANDS.items():
+            on_disk, here = (_repeated(command, directory) for directory in (disk, mountpoint))
+            most = 1.5 if name.startswith("ls") else None
+            yield Figure(size, f"`{name}`, warm", here, "s", "on disk", on_disk, most)
+
+
+def _repeated(command: Sequence[str], directory: Path) -> float:
+    """Seconds that a command takes that was run before."""
+    timed(*command, cwd=directory)
+    return median(timed(*command, cwd=directory) for _ in range(TIMES))
+
+
+def _requests(size: int, database: Path) -> Iterator[Figure]:
+    """What is asked by a `grep -r` whose files the kernel knows."""
+    with counted(database) as mount:
+        _asked(mount, mount.path)
+        again = _asked(mount, mount.path)
+        elsewhere = _asked(mount, mount.path / f"@{datetime.now(UTC):%Y}")
+    other = sum(again.values()) - sum(again[name] for name in EXPECTED)
+    yield Figure(size, "`grep -r`, warm: OPEN and RELEASE", again["open"] + again["release"], "requests")
+    yield Figure(size, "`grep -r`, warm: to list directories", again["readdir"], "requests")
+    yield Figure(size, "`grep -r`, warm: all others", other, "requests", most=0)
+    yield Figure(size, "`grep -r` in a second `@…`: OPEN", elsewhere["open"], "requests")
+    yield Figure(size, "`grep -r` in a second `@…`: READ", elsewhere["read"], "requests", most=0)
+
+
+def _asked(mount: Counted, directory: Path) -> Counter[str]:
+    """The requests that one `grep -r` makes."""
+    before = mount.requests()
+    timed(*COMMANDS["grep -r"], cwd=directory)
+    return mount.requests() - before
+
+
+def _memory(size: int, database: Path) -> Iterator[Figure]:
+    with mounted(database) as mountpoint:
+        timed("ls", "-lR", cwd=mountpoint)
+        (record,) = records(database)
+        memory = status(record.pid, "RssAnon") / MB
+    yield Figure(size, "Driver's own memory (RssAnon) after `ls -lR`", memory, "MB", most=150)

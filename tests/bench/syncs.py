@@ -1,0 +1,60 @@
+"""A full sync, a sync with nothing new, and one with ten changed tickets, from a real Trac."""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from tests.bench import generate
+from tests.bench.figures import MB, Figure
+from tests.bench.processes import Ran, offtracfs, run
+from tests.tracservers import RealTrac
+
+CHANGED = 10  # tickets
+TIMES = 5  # repetitions of a small sync
+LARGE = 20_000  # tickets from which on a full sync is done once
+
+
+def measure(size: int, trac: RealTrac, database: Path) -> Iterator[Figure]:
+    """The figures for a Trac of that size; the database is made anew, and left for others to use."""
+    yield from _full(size, trac, database)
+    done = [_sync(database) for _ in range(TIMES)]
+    yield Figure(size, "Sync, nothing new: requests", max(each["requests"] for each, _ in done), "", most=5)
+    yield Figure(size, "Sync, nothing new: commits", max(each["commits"] for each, _ in done), "", most=0)
+    yield Figure(size, "Sync, nothing new", median(each["seconds"] for each, _ in done), "s", growth=2)
+    dice, seconds = random.Random(size), []
+    for _ in range(TIMES):
+        generate.touch(trac.environment / "db/trac.db", dice.sample(range(1, size + 1), CHANGED))
+        seconds.append(_sync(database)[0]["seconds"])
+    yield Figure(size, f"Sync, {CHANGED} tickets changed", median(seconds), "s", growth=2)
+
+
+def _full(size: int, trac: RealTrac, database: Path) -> Iterator[Figure]:
+    references, syncs = [], []
+    for _ in range(1 if size > LARGE else 3):
+        bare = run(sys.executable, "-m", "tests.bench.bare", trac.url, "admin")
+        references.append(float(bare.output))
+        make(trac.url, database)
+        outcome, ran = _sync(database)
+        syncs.append(outcome["seconds"])
+    what = "the same requests, nothing kept"
+    yield Figure(size, "Full sync", median(syncs), "s", what, median(references), most=1.2)
+    for name, peak in ran.peaks.items():
+        yield Figure(size, f"Full sync, peak memory: {name}", peak / MB, "MB", growth=1.2)
+
+
+def make(url: str, database: Path) -> None:
+    """A new, empty database in place of any."""
+    shutil.rmtree(database, ignore_errors=True)
+    run(*offtracfs(database, "init", "--user", "admin", url))
+
+
+def _sync(database: Path) -> tuple[dict[str, Any], Ran]:
+    ran = run(*offtracfs(database, "sync", "--json"))
+    return json.loads(ran.output), ran
