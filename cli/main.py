@@ -24,7 +24,7 @@ from .text import shown
 
 COMMANDS = ("check", "demo", "init", "mount", "status", "sync", "umount")
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
-NOBODY_LISTENS = 141  # 128 + SIGPIPE
+NOBODY_LISTENS = 1  # as click has it
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 # What a machine may refuse to any program: no bug of ours.
 _REFUSED = (
@@ -62,10 +62,6 @@ class Program(click.Group):
         """Run, and end the process. Never returns."""
         try:
             code = super().main(*args, **extra | {"standalone_mode": False})
-            sys.stdout.flush()
-        except BrokenPipeError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left goes nowhere
-            code = NOBODY_LISTENS
         except (Exception, KeyboardInterrupt, BaseExceptionGroup) as error:
             code = explain(error)
         sys.exit(code)
@@ -76,6 +72,9 @@ def explain(error: BaseException) -> int:
     causes = list(_causes(error))
     if any(isinstance(cause, KeyboardInterrupt | click.Abort) for cause in causes):
         return INTERRUPTED
+    if any(isinstance(cause, BrokenPipeError) for cause in causes):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left goes nowhere
+        return NOBODY_LISTENS
     answers = [_answer(cause) for cause in causes]
     if None in answers:
         traceback.print_exception(error)

@@ -70,7 +70,7 @@ def serving() -> Iterator[ServedTrac]:
             request = httpx.Request(self.command, url, headers=list(self.headers.items()), content=content)
             answer = trac.answer(request)
             self.send_response_only(answer.status_code)
-            for name, value in answer.headers.items():
+            for name, value in {**answer.headers, "content-length": str(len(answer.content))}.items():
                 self.send_header(name, value)
             self.end_headers()
             self.wfile.write(answer.content)

@@ -1,0 +1,323 @@
+"""The program: how it ends, what it says when something is wrong, and what it loads."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from offtracfs_cli.main import COMMANDS, explain, main
+from offtracfs_cli.text import count, shown, size
+
+from offtracfs.database import Database, Settings
+from offtracfs.errors import TrackerError
+from tests.mounting import append
+from tests.program import ServedTrac, offtracfs, serving, started
+
+README = Path(__file__).resolve().parent.parent / "README.md"
+SPRING = datetime(2011, 4, 9, tzinfo=UTC)
+
+
+@pytest.fixture
+def trac() -> Iterator[ServedTrac]:
+    """A Trac on loopback, without tickets."""
+    with serving() as served:
+        yield served
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Database:
+    """An empty database of a tracker that nobody answers for."""
+    return Database.create(tmp_path / "db", Settings("http://127.0.0.1:9", user="admin"))
+
+
+def of(trac: ServedTrac, tmp_path: Path) -> Database:
+    """An empty database of a Trac that answers."""
+    return Database.create(tmp_path / "db", Settings(trac.url, user="admin"))
+
+
+def fails(home: Path, code: int, words: str, *arguments: str | Path, **environment: str) -> None:
+    """The program ends with that code and one sentence on stderr, in which the words are."""
+    done = offtracfs(home, *arguments, **environment)
+    assert done.returncode == code, done
+    assert done.stdout == ""
+    assert re.fullmatch(rf"offtracfs: .*{words}.*\n", done.stderr), done.stderr
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        ("init", "Missing argument 'URL'"),
+        ("init a b", "unexpected extra argument"),
+        ("init http://ann:secret@trac.example.org", "leave them out"),
+        ("init ftp://trac.example.org", "https://"),
+        ("init trac.example.org", "https://"),
+        ("sync --quiet --json", "cannot be had together"),
+        ("sync --interval 5", "--interval goes with --watch"),
+        ("sync --watch --interval 0", "0.0 is not in the range"),
+        ("sync now", "unexpected extra argument"),
+        ("status --all", "No such option"),
+        ("check --all", "No such option"),
+        ("mount", "Missing argument 'MOUNTPOINT'"),
+        ("umount", "Missing argument 'MOUNTPOINT'"),
+        ("demo", "Missing argument 'MOUNTPOINT'"),
+        ("explode", "No such command 'explode'"),
+        ("--nonsense", "No such option"),
+    ],
+)
+def test_wrong_usage(tmp_path: Path, command: str, words: str) -> None:
+    """Whatever is asked wrongly is answered in one sentence, with exit code 64, and nothing is made."""
+    fails(tmp_path, 64, words, *command.split())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_wrong_usage_never_repeats_a_password(tmp_path: Path) -> None:
+    """A password in a URL is not repeated in the refusal."""
+    done = offtracfs(tmp_path, "init", "http://ann:hunter2@trac.example.org")
+    assert "hunter2" not in done.stderr
+
+
+@pytest.mark.parametrize("command", ["sync", "status", "check", "mount mnt"])
+def test_no_database(tmp_path: Path, command: str) -> None:
+    """Where there is no database, each command says how to make one: 66."""
+    (tmp_path / "mnt").mkdir()
+    fails(tmp_path, 66, "no offtracfs database in .*`offtracfs init URL`", *command.split())
+
+
+def test_database_is_found(tmp_path: Path, database: Database) -> None:
+    """The database is --db, else $OFFTRACFS_DB, else offtracfs below the XDG data home."""
+    elsewhere = str(tmp_path / "elsewhere")
+    assert offtracfs(tmp_path, "--db", "db", "status", OFFTRACFS_DB=elsewhere).returncode == 0
+    assert offtracfs(tmp_path, "status", OFFTRACFS_DB=str(database.path)).returncode == 0
+    assert offtracfs(tmp_path, "status").returncode == 66
+    database.path.rename(tmp_path / "offtracfs")
+    assert offtracfs(tmp_path, "status", XDG_DATA_HOME=str(tmp_path)).returncode == 0
+
+
+def test_place_that_cannot_be_written(tmp_path: Path, trac: ServedTrac) -> None:
+    """A database that cannot be written is one sentence: 74."""
+    (tmp_path / "file").touch()
+    arguments = ("--db", "file/db", "init", trac.url, "--user", "admin")
+    fails(tmp_path, 74, "could not be written", *arguments, OFFTRACFS_PASSWORD="secret")
+
+
+def test_locked_database(tmp_path: Path, trac: ServedTrac) -> None:
+    """A second writer is sent away, and told who the first one is: 75."""
+    database = of(trac, tmp_path)
+    with database.writing("a test"):
+        words = rf"process {os.getpid()} \(a test"
+        fails(tmp_path, 75, words, "--db", "db", "sync", OFFTRACFS_PASSWORD="secret")
+
+
+def test_damaged_settings(tmp_path: Path, database: Database) -> None:
+    """Settings that are not TOML are named: 65."""
+    (database.path / "config.toml").write_text("url = ")
+    fails(tmp_path, 65, "config.toml cannot be read", "--db", "db", "status")
+
+
+def test_index_of_a_later_version(tmp_path: Path, trac: ServedTrac) -> None:
+    """A database that a later version has written is left alone: 78."""
+    database = of(trac, tmp_path)
+    append(database, (1_300_000_000, {"db.json": b"{}\n"}))
+    with sqlite3.connect(database.path / "index.db") as connection:
+        connection.execute("PRAGMA user_version=99")
+    fails(tmp_path, 78, "later version", "--db", "db", "sync", OFFTRACFS_PASSWORD="secret")
+
+
+def test_full_disk(tmp_path: Path, trac: ServedTrac) -> None:
+    """A full disk is called that: 73."""
+    database = of(trac, tmp_path)
+    (database.path / "state.json.new").symlink_to("/dev/full")
+    fails(tmp_path, 73, "disk is full", "--db", "db", "sync", OFFTRACFS_PASSWORD="secret")
+
+
+def page(_: httpx.Request) -> httpx.Response:
+    return httpx.Response(200, html="<title>Welcome</title>")
+
+
+def not_ids(request: httpx.Request) -> httpx.Response:
+    if b"listMethods" in request.content:
+        return httpx.Response(200, json={"result": ["system.multicall", "ticket.query"], "error": None})
+    return httpx.Response(200, json={"result": ["one"], "error": None})
+
+
+@pytest.mark.parametrize(("answer", "code"), [(page, 68), (not_ids, 76)])
+def test_tracker_that_is_none(tmp_path: Path, trac: ServedTrac, answer: object, code: int) -> None:
+    """A page for people is no tracker, 68; an answer of no use is 76; and init leaves nothing behind."""
+    trac.always = answer  # type: ignore[assignment]
+    fails(tmp_path, code, "", "--db", "db", "init", trac.url)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_nobody_answers(tmp_path: Path) -> None:
+    """A tracker that cannot be reached is 69, and init leaves nothing behind."""
+    fails(tmp_path, 69, "cannot be reached", "--db", "db", "init", "http://127.0.0.1:9")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_wrong_password(tmp_path: Path, trac: ServedTrac) -> None:
+    """A refused login is 77, and the password is not in the sentence."""
+    arguments = ("--db", "db", "init", trac.url, "--user", "admin")
+    fails(tmp_path, 77, "'admin'", *arguments, OFFTRACFS_PASSWORD="hunter2")
+    assert "hunter2" not in offtracfs(tmp_path, *arguments, OFFTRACFS_PASSWORD="hunter2").stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_missing_permission(tmp_path: Path, trac: ServedTrac) -> None:
+    """A missing permission is 77 and named."""
+    trac.lacks.add("XML_RPC")
+    arguments = ("--db", "db", "init", trac.url, "--user", "admin")
+    fails(tmp_path, 77, "XML_RPC", *arguments, OFFTRACFS_PASSWORD="secret")
+
+
+def test_much_is_gone(tmp_path: Path, trac: ServedTrac) -> None:
+    """A tracker that has suddenly lost most of its tickets is not believed, 65, unless we say so."""
+    database = of(trac, tmp_path)
+    numbers = trac.fill(60, SPRING)
+    sync = ("--db", "db", "sync", "--full")
+    assert offtracfs(tmp_path, *sync, OFFTRACFS_PASSWORD="secret").returncode == 0
+    for number in numbers[:50]:
+        trac.delete(number)
+    fails(tmp_path, 65, "--accept-deletions", *sync, OFFTRACFS_PASSWORD="secret")
+    done = offtracfs(tmp_path, *sync, "--accept-deletions", OFFTRACFS_PASSWORD="secret")
+    assert done.stdout.startswith("50 tickets deleted")
+    with database.snapshot() as snapshot:
+        assert list(snapshot.tickets()) == numbers[50:]
+
+
+def test_mount_point_that_is_missing(tmp_path: Path, database: Database) -> None:
+    """What cannot be mounted is 71."""
+    assert database.path.exists()
+    done = offtracfs(tmp_path, "--db", "db", "mount", "nowhere")
+    assert (done.returncode, done.stderr.count("\n")) == (71, 1)
+    fails(tmp_path, 71, "No offtracfs is mounted", "umount", "nowhere")
+
+
+def test_bug(capsys: pytest.CaptureFixture[str]) -> None:
+    """What nobody foresaw is called a bug, with its traceback: 70."""
+    assert explain(ZeroDivisionError("by zero")) == 70
+    said = capsys.readouterr().err
+    assert said.startswith("ZeroDivisionError: by zero\n")
+    assert said.endswith("please report it, with the lines above.\n")
+
+
+def test_groups_are_unwrapped(capsys: pytest.CaptureFixture[str]) -> None:
+    """An error that comes out of trio's nurseries is told as if it had come alone; a bug beside it wins."""
+    sentence = TrackerError("The tracker is odd.")
+    assert explain(ExceptionGroup("", [ExceptionGroup("", [sentence])])) == 76
+    assert capsys.readouterr().err == "offtracfs: The tracker is odd.\n"
+    assert explain(ExceptionGroup("", [sentence, KeyError("x")])) == 70
+    assert explain(BaseExceptionGroup("", [KeyboardInterrupt(), sentence])) == 130
+
+
+def test_errors_of_the_machine(capsys: pytest.CaptureFixture[str]) -> None:
+    """What the machine refuses is no bug of ours: a sentence with the file's name in it."""
+    assert explain(PermissionError(13, "Permission denied", "/etc/shadow")) == 74
+    assert explain(OSError(28, "No space left on device")) == 73
+    assert capsys.readouterr().err == (
+        "offtracfs: /etc/shadow: Permission denied.\nofftracfs: The system: No space left on device.\n"
+    )
+
+
+def test_errors_cannot_command_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    """What a tracker has put into an error is shown, not obeyed."""
+    explain(TrackerError("Odd: \x1b]0;title\x07\nsecond line \u202etxt."))
+    assert capsys.readouterr().err == ("offtracfs: Odd: \\x1b]0;title\\x07\\nsecond line \\u202etxt.\n")
+
+
+def test_nobody_listens(tmp_path: Path) -> None:
+    """Where the reader of a pipe has gone, as with `| head`, the program ends quietly."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    with started(tmp_path, "--help", stdout=writing) as process:
+        os.close(writing)
+        _, said = process.communicate(timeout=30)
+    assert (process.returncode, said) == (1, "")
+
+
+def test_interrupt(tmp_path: Path, trac: ServedTrac) -> None:
+    """Ctrl-C ends the program at once, with 130 and no traceback."""
+    trac.gate.clear()
+    with started(tmp_path, "init", trac.url) as process:
+        assert trac.asked.wait(30)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=30)
+    assert (process.returncode, said) == (130, "\n")
+
+
+def test_without_arguments(tmp_path: Path) -> None:
+    """The bare program explains itself, with every command."""
+    said = offtracfs(tmp_path).stdout
+    assert said == offtracfs(tmp_path, "--help").stdout
+    assert set(COMMANDS) <= set(re.findall(r"^  ([a-z]+)  ", said, re.MULTILINE))
+
+
+def test_version(tmp_path: Path) -> None:
+    """The version is said as other programs do."""
+    assert re.fullmatch(r"offtracfs \d+\.\d+\.\d+\n", offtracfs(tmp_path, "--version").stdout)
+
+
+def options(command: click.Command) -> set[str]:
+    return {name for item in command.params for name in item.opts if name.startswith("--")}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help(tmp_path: Path, name: str) -> None:
+    """Each command's help says in a sentence what it is for, and explains each of its options."""
+    said = offtracfs(tmp_path, name, "--help").stdout
+    assert said.startswith(f"Usage: offtracfs {name} ")
+    for option in options(main.commands[name]):
+        assert re.search(rf"^  {option}\b.*\s\s+\S", said, re.MULTILINE | re.DOTALL)
+    summary = main.commands[name].get_short_help_str(200)
+    assert summary in offtracfs(tmp_path, "--help").stdout.replace("\n" + " " * 10, " ") or len(summary) > 60
+
+
+def test_readme_names_every_command_and_option() -> None:
+    """The README's table has a line for each command, and names each of its options."""
+    text = README.read_text()
+    for name in COMMANDS:
+        lines = re.findall(rf"^\| `{name}\b.*$", text, re.MULTILINE)
+        assert lines, name
+        assert options(main.commands[name]) == set(re.findall(r"--[a-z-]+", " ".join(lines)))
+    assert options(main) <= set(re.findall(r"--[a-z-]+", text))
+
+
+@pytest.mark.parametrize("module", ["main", "mount"])
+def test_nothing_heavy_is_loaded(module: str) -> None:
+    """The program and `mount` start without what only a sync or a progress bar needs."""
+    code = f"import sys, offtracfs_cli.{module}; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.split())
+    assert not loaded & {"httpx", "rich", "keyring", "defusedxml"}
+    if module == "main":
+        assert not loaded & {"sqlalchemy", "pygit2", "pyfuse3", "trio", "offtracfs_cli.mount"}
+
+
+@given(st.text())
+def test_shown_text_commands_nothing(text: str) -> None:
+    """Nothing that a terminal obeys, or that turns text around, is left; other text is as it was."""
+    said = shown(text)
+    assert not re.search("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]", said)
+    said.encode()  # whatever it was, it can be printed
+    assert shown(said) == said
+    if text.isprintable():
+        assert said == text
+
+
+def test_figures() -> None:
+    """Numbers are written for people."""
+    assert [count(n, "ticket") for n in (0, 1, 7852)] == ["0 tickets", "1 ticket", "7,852 tickets"]
+    assert [size(n) for n in (0, 999, 1000, 123_456, 2_400_000, 5_000_000_000_000)] == [
+        *("0 B", "999 B", "1.0 kB", "123 kB", "2.4 MB", "5000 GB"),
+    ]
