@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
+from offtracfs import index
+from offtracfs.index.build import LINK
 from offtracfs.names import path_in_git
 from offtracfs.store import Change, Commit, Store
 from tests.conftest import needs
@@ -136,3 +140,33 @@ def replace(file: Path, data: bytes) -> None:
     fresh = file.with_name("fresh")
     fresh.write_bytes(data)
     os.replace(fresh, file)  # noqa: PTH105
+
+
+def tables(directory: Path) -> dict[str, list[tuple[object, ...]]]:
+    """All rows of an index, table by table."""
+    with closing(sqlite3.connect((directory / LINK).resolve())) as connection:
+        names = ("revision", "path", "version", "published")
+        return {name: connection.execute(f"SELECT * FROM {name} ORDER BY 1").fetchall() for name in names}
+
+
+def rebuilt(store: Store) -> dict[str, list[tuple[object, ...]]]:
+    """All rows that an index has which is built from git at once, in a place of its own."""
+    with TemporaryDirectory(dir=store.path.parent.parent) as place:
+        index.rebuild(Path(place), store)
+        return tables(Path(place))
+
+
+DIRECTORIES = ["", "changelog", "field/component", "field/version", "report", "ticket"]
+
+
+def view(reader: index.Reader, horizon: int) -> dict[str, tuple[int, bytes | None, int, int]]:
+    """What a reader shows at a horizon: path → inode, blob, size and mtime."""
+    found = {}
+    for directory in DIRECTORIES:
+        for entry in reader.entries(directory, horizon):
+            version = reader.version(entry.inode)
+            assert version is not None
+            assert version[1:] == (entry.size, entry.mtime)
+            assert reader.find(directory, entry.name, horizon) == entry
+            found[f"{directory}/{entry.name}".lstrip("/")] = (entry.inode, *version)
+    return found

@@ -12,7 +12,7 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, bindparam, create_engine, delete, event, func, insert, select
+from sqlalchemy import URL, Connection, Engine, bindparam, create_engine, delete, event, func, insert, select
 from sqlalchemy.dialects.sqlite import insert as insert_in_sqlite
 from sqlalchemy.exc import DatabaseError as SQLError
 from sqlalchemy.pool import NullPool
@@ -20,9 +20,10 @@ from sqlalchemy.pool import NullPool
 from offtracfs import names
 from offtracfs.errors import DatabaseBusy, DatabaseDamaged, DatabaseError, DatabaseTooNew, DiskFull
 from offtracfs.index.schema import FIRST_INODE, VERSION, metadata, path, published, revision, version
-from offtracfs.store import Change, Commit, Store
+from offtracfs.store import BRANCH, Change, Commit, Store
 
 LINK = "index.db"
+BUSY = 10_000  # milliseconds to wait for another process that writes
 COMMITS_A_TRANSACTION = 2_000
 ROWS_A_STATEMENT = 5_000
 
@@ -33,11 +34,11 @@ _ADD_VERSION = insert(version).values(path=select(path.c.id).where(_same_path).s
 
 def engine(file: Path) -> Engine:
     """An engine for one index file, in WAL mode: readers and the writer do not wait for each other."""
-    made = create_engine(f"sqlite:///{file}", poolclass=NullPool)
+    made = create_engine(URL.create("sqlite", database=str(file)), poolclass=NullPool)
 
     @event.listens_for(made, "connect")
     def prepare(connection: sqlite3.Connection, _record: Any) -> None:
-        connection.execute("PRAGMA busy_timeout=10000")
+        connection.execute(f"PRAGMA busy_timeout={BUSY}")
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=NORMAL")  # derived: a power failure may cost a rebuild
 
@@ -71,7 +72,10 @@ def rebuild(directory: Path, store: Store) -> int:
         fresh = directory / "index.link"
         fresh.unlink(missing_ok=True)
         fresh.symlink_to(new.name)
-        fresh.replace(directory / LINK)
+        link = directory / LINK
+        if link.is_dir() and not link.is_symlink():
+            link.rmdir()  # which no file can replace
+        fresh.replace(link)
     except SQLError as error:
         _remove(new)
         raise translate(error) from error
@@ -109,7 +113,11 @@ def _append(file: Path, store: Store) -> int:
         _prepare_schema(connection)
         newest = select(revision).order_by(revision.c.number.desc()).limit(1)
         last = connection.execute(newest).one_or_none()
-    if last and last.commit != store.head() and not store.follows(last.commit):
+    head = store.head()
+    if last and head is None:
+        remedy = f"`git --git-dir={store.path} update-ref {BRANCH} {last.commit.hex()}` brings it back"
+        raise DatabaseDamaged(f"Git's branch is gone: {remedy}.")
+    if last and last.commit != head and not store.follows(last.commit):
         raise _Stale
     with made.connect() as connection:
         rows = _Rows(connection, *((last.number, last.horizon) if last else (0, FIRST_INODE - 1)))

@@ -127,10 +127,8 @@ class Reader:
         file = self._link.resolve()
         if not file.exists():
             raise DatabaseDamaged("There is no index: `offtracfs sync` builds it.")
-        try:
+        with self._translated():
             connection = engine(file).raw_connection()
-        except SQLError as error:
-            raise translate(error) from error
         assert isinstance(connection.driver_connection, sqlite3.Connection)
         self._pooled = connection  # which would close the other when it is let go
         self._sqlite, self._file = connection.driver_connection, str(file)
@@ -153,7 +151,16 @@ class Reader:
     def _translated(self) -> Iterator[None]:
         try:
             yield
+        except SQLError as error:
+            raise translate(error) from error
         except sqlite3.Error as error:
+            if (
+                error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_CORRUPT
+                and str(self._link.resolve()) == self._file
+            ):
+                self._link.unlink(
+                    missing_ok=True
+                )  # the next sync, which may never meet this page, builds anew
             raise translate(SQLError(None, None, error)) from error
 
     def _rows(self, statement: str, most: int | None, **values: Any) -> list[Any]:
@@ -207,7 +214,10 @@ class Reader:
         """Names of the directories in a directory that have some file at a horizon, in order."""
         found = self._rows(DIRECTORIES, None, above=directory + "/", below=directory + "0")
         children = sorted(row[0] for row in found)
-        return [child.removeprefix(directory + "/") for child in children if self.page(child, horizon)]
+        return [child.removeprefix(directory + "/") for child in children if self._has_files(child, horizon)]
+
+    def _has_files(self, directory: str, horizon: int) -> bool:
+        return bool(self._rows(LIST, 1, directory=directory, horizon=horizon, after=0))
 
     def version(self, inode: int) -> Version | None:
         """What an inode holds, for ever."""
