@@ -11,7 +11,7 @@ from click.core import ParameterSource
 
 from offtracfs.database import Database, Settings
 from offtracfs.trackers import trac
-from offtracfs.trackers.trac.http import checked_url
+from offtracfs.trackers.trac import checked_url
 
 from .connect import login
 from .text import count, shown

@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 
 from offtracfs.database import Settings
 from offtracfs.errors import UsageError
-from offtracfs.trackers.trac.http import Credentials
+from offtracfs.trackers.trac import Credentials
 
 PATIENCE = 120.0  # seconds for a password command, which may have to ask its user
 

@@ -21,7 +21,7 @@ from offtracfs.errors import (
     UsageError,
 )
 from offtracfs.trackers import Missing, Ticket
-from offtracfs.trackers.trac import Credentials, TracTracker, batches, connect, http
+from offtracfs.trackers.trac import Credentials, TracTracker, batches, connect, http, site
 from tests import faults
 from tests.standin import Answerer, StandInTrac
 
@@ -146,17 +146,20 @@ async def test_no_address(url: str) -> None:
         await connect(url)
 
 
-async def test_password_in_address() -> None:
+@pytest.mark.parametrize(
+    "url", ["https://ann:hunter2@trac.example.org", "ann:hunter2@trac.example.org", "https://ann:hunter2/"]
+)
+async def test_password_in_address(url: str) -> None:
     """A password in an address is refused, and not repeated."""
     with pytest.raises(UsageError) as caught:
-        await connect("https://ann:hunter2@trac.example.org")
+        await connect(url)
     assert "hunter2" not in str(caught.value)
 
 
 @pytest.mark.parametrize("tail", ["", "/", "/login/rpc", "/rpc", "/login", "/xmlrpc", "?x=y", "#top"])
 def test_address_of_rpc(tail: str) -> None:
     """The address of a Trac's RPC or login page does for that of the Trac."""
-    assert http.checked_url(f"https://example.org/trac{tail}") == "https://example.org/trac"
+    assert site.checked_url(f"https://example.org/trac{tail}") == "https://example.org/trac"
 
 
 def test_password_stays_hidden() -> None:
@@ -254,7 +257,7 @@ async def test_broken_ticket(trac: StandInTrac) -> None:
     numbers = trac.fill(20, SPRING)
     trac.broken = {7}
     got = await fetch(await connected(trac), numbers)
-    assert got[7] == Missing(7, "Ticket 7: 'NoneType' object has no attribute 'x'", gone=False)
+    assert got[7] == Missing(7, "Ticket 7 cannot be had: 'NoneType' object has no attribute 'x'", gone=False)
     assert [number for number, item in got.items() if isinstance(item, Missing)] == [7]
 
 
@@ -486,6 +489,33 @@ async def test_table_of_no_shape(trac: StandInTrac, content: bytes) -> None:
     trac.faults += [trac.honest, trac.honest, faults.body(content, "text/csv")]
     with pytest.raises(TrackerError, match="The columns of all tickets"):
         await table(tracker)
+
+
+async def test_table_without_lines(trac: StandInTrac) -> None:
+    """A table that is one line of megabytes is given up early."""
+    tracker = await connected(trac)
+    trac.faults += [trac.honest, trac.honest, faults.huge(500 * 2**20)]
+    with pytest.raises(TrackerError, match="break off"):
+        await table(tracker)
+
+
+@pytest.mark.parametrize(
+    "listing",
+    [
+        b"",
+        b"number\ttitle\r\n1\tMine\r\n",
+        b"report\ttitle\r\nx\tMine\r\n",
+        b"report\ttitle\r\n1\t" + b"x" * 200_000,
+    ],
+    ids=["empty", "other columns", "no number", "200,000 characters"],
+)
+async def test_list_of_reports_of_no_shape(trac: StandInTrac, listing: bytes) -> None:
+    """A list of reports that is none is refused: it would look like deleted reports."""
+    tracker = await connected(trac)
+    broken = faults.body(listing, "text/plain")
+    trac.always = lambda request: (broken if "report" in request.url.path else trac.honest)(request)
+    with pytest.raises(TrackerError, match="The list of reports"):
+        await tracker.metadata()
 
 
 async def test_table_breaks_off(trac: StandInTrac) -> None:

@@ -85,7 +85,7 @@ async def test_narrow_user(trac: RealTrac) -> None:
 
 
 async def test_timeline_without_details(trac: RealTrac) -> None:
-    """A Trac that shows no details in its timeline, as older ones by default, hides attachments: it is said."""
+    """A timeline without details, the default of older Tracs, hides attachments: that is said."""
     trac.configure("timeline", ticket_show_details="false")
     trac.create("x", datetime.now(UTC))
     async with connected(trac) as tracker:
@@ -235,7 +235,7 @@ async def test_trusted_certificate(tls_url: str, certificate: Path, monkeypatch:
 
 
 async def test_no_tls_there(trac: RealTrac) -> None:
-    """https where the server speaks http is a failure of TLS."""
+    """Https where the server speaks http is a failure of TLS."""
     with pytest.raises(Unreachable, match="No trusted connection"):
         await connect(trac.url.replace("http:", "https:"))
 

@@ -6,6 +6,7 @@
     codec    calls and answers as bytes: JSON-RPC and XML-RPC
     tasks    what runs beside a block of code
     pages    what is read from HTML: forms and text areas
+    site     its address, our credentials, and what its answers say of either
     http     one origin: retries, time and size limits, logging in, the server's clock
     rpc      calls and multicalls over http and a codec; finding the plugin
     batches  many tickets, in multicalls that suit the server
@@ -14,6 +15,6 @@
 """
 
 from offtracfs.trackers.trac.client import TracTracker, connect
-from offtracfs.trackers.trac.http import Credentials
+from offtracfs.trackers.trac.site import Credentials, checked_url
 
-__all__ = ["Credentials", "TracTracker", "connect"]
+__all__ = ["Credentials", "TracTracker", "checked_url", "connect"]

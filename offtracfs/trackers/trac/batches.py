@@ -116,7 +116,7 @@ def _ticket(number: int, record: Any, changelog: Any) -> Ticket | Missing:
     for answer in (record, changelog):
         if isinstance(answer, TrackerError):
             gone = isinstance(answer, Fault) and answer.gone
-            return Missing(number, f"Ticket {number}: {answer}", gone=gone)
+            return Missing(number, f"Ticket {number} cannot be had: {answer}", gone=gone)
     try:
         return Ticket(number, check_ticket(number, record), check_changelog(number, changelog))
     except TrackerError as error:

@@ -12,8 +12,9 @@ import httpx
 from offtracfs.errors import TrackerError
 from offtracfs.trackers import Metadata, Missing, Ticket
 from offtracfs.trackers.trac import batches, fields, reports, sweep, timeline
-from offtracfs.trackers.trac.http import Credentials, Http
+from offtracfs.trackers.trac.http import Http
 from offtracfs.trackers.trac.rpc import Rpc, find
+from offtracfs.trackers.trac.site import Credentials
 
 
 class TracTracker:
@@ -87,7 +88,7 @@ class TracTracker:
 
 def _ids(value: Any) -> list[int]:
     """`value` as ascending ids. Raises TrackerError if it is no list of ids."""
-    if not isinstance(value, list) or not all(isinstance(item, int) for item in value):
+    if not isinstance(value, list) or not all(type(item) is int and 0 < item < 2**63 for item in value):
         raise TrackerError("The tracker's list of tickets is not a list of numbers.")
     return sorted(set(value))
 

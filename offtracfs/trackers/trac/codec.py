@@ -1,16 +1,18 @@
 """Calls and answers as bytes, in the two protocols of Trac's RPC plugin.
 
-Both decode to the same plain data: times are ISO text as in `offtracfs.records`, and null is "", as
-XML-RPC has no null and the plugin sends "" there.
+Both decode to the same plain data: times are ISO text as in `offtracfs.records`, bytes are their base64
+text, and null is "", as XML-RPC has no null and the plugin sends "" there.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import re
 import xmlrpc.client
-from base64 import b64decode, b64encode
-from collections.abc import Callable, Sequence
+from base64 import b64encode
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -40,6 +42,23 @@ class Codec:
     decode_many: Callable[[bytes], list[Any]]
 
 
+@contextmanager
+def _expecting(what: str) -> Iterator[None]:
+    """Makes one error of all by which an answer shows that it is something else."""
+    try:
+        yield
+    except (SyntaxError, ValueError, LookupError, RecursionError) as error:
+        raise Unusable(f"The answer is not {what}: {quoted(str(error))}.") from None
+
+
+def _finite(text: str) -> float:
+    """A number that records can hold."""
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text} is no number")
+    return number
+
+
 def _to_json(value: Any) -> Any:
     if isinstance(value, datetime):
         return {"__jsonclass__": ["datetime", iso(value)]}
@@ -54,10 +73,8 @@ def _from_json(value: Any) -> Any:
         return [_from_json(item) if item.__class__ in _DEEP else item for item in value]
     if isinstance(value, dict):
         match value.get("__jsonclass__"):
-            case ["datetime", str(text)]:
+            case ["datetime" | "binary", str(text)]:
                 return text
-            case ["binary", str(text)]:
-                return b64decode(text)
         return {key: _from_json(item) if item.__class__ in _DEEP else item for key, item in value.items()}
     return "" if value is None else value
 
@@ -80,36 +97,31 @@ def _json_result(answer: Any) -> Any:
             raise Fault(code if isinstance(code, int) else 0, quoted(str(message)))
         case {"result": result, "error": None}:
             return _from_json(result)
-    raise Unusable("The answer is not JSON-RPC.")
-
-
-def _no_number(text: str) -> Any:
-    raise ValueError(f"{text} is no number")
+    raise ValueError("result and error are missing")
 
 
 def _json_load(body: bytes) -> Any:
-    try:
-        return json.loads(body, parse_constant=_no_number)
-    except (ValueError, RecursionError) as error:
-        raise Unusable(f"The answer is not JSON: {quoted(str(error))}.") from None
+    return json.loads(body, parse_float=_finite, parse_constant=_finite)
 
 
 def _json_decode(body: bytes) -> Any:
-    return _json_result(_json_load(body))
+    with _expecting("JSON-RPC"):
+        return _json_result(_json_load(body))
 
 
 def _json_decode_many(body: bytes) -> list[Any]:
-    match _json_load(body):
-        case {"result": list(answers), "error": None}:
-            return [_or_fault(_json_result, answer) for answer in answers]
-        case answer:
-            _json_result(answer)
+    with _expecting("JSON-RPC"):
+        match _json_load(body):
+            case {"result": list(answers), "error": None}:
+                return [_json_result_or_fault(answer) for answer in answers]
+            case answer:
+                _json_result(answer)
     raise Unusable("The answer to a multicall is not a list.")
 
 
-def _or_fault(decode: Callable[[Any], Any], answer: Any) -> Any:
+def _json_result_or_fault(answer: Any) -> Any:
     try:
-        return decode(answer)
+        return _json_result(answer)
     except Fault as fault:
         return fault
 
@@ -137,8 +149,8 @@ _SCALARS: dict[str, Callable[[str], Any]] = {
     "i4": int,
     "i8": int,
     "boolean": lambda text: bool(int(text)),
-    "double": float,
-    "base64": b64decode,
+    "double": _finite,
+    "base64": str.strip,
     "nil": lambda _: "",
 }
 
@@ -180,15 +192,13 @@ def _readable(body: bytes) -> str:
 
 
 def _xml_decode(body: bytes) -> Any:
-    try:
+    with _expecting("XML-RPC"):
         root = fromstring(_readable(body), forbid_dtd=True)
-        if root.tag != "methodResponse":
-            raise Unusable("The answer is not XML-RPC.")
-        if (fault := root.find("fault/value")) is not None:
+        if root.tag == "methodResponse" and (fault := root.find("fault/value")) is not None:
             raise _xml_fault(_from_xml(fault))
-        return _from_xml(root.findall("params/param/value")[0])
-    except (SyntaxError, ValueError, LookupError, RecursionError) as error:
-        raise Unusable(f"The answer is not XML-RPC: {quoted(str(error))}.") from None
+        if root.tag != "methodResponse" or (value := root.find("params/param/value")) is None:
+            raise ValueError("there is no methodResponse")
+        return _from_xml(value)
 
 
 def _xml_decode_many(body: bytes) -> list[Any]:

@@ -6,11 +6,9 @@ go to no one else.
 
 from __future__ import annotations
 
-import re
 import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
@@ -20,46 +18,28 @@ from urllib.parse import urljoin
 import httpx
 import trio
 
-from offtracfs.errors import LoginRefused, NotATracker, TrackerError, Unreachable, UsageError
+from offtracfs.errors import LoginRefused, TrackerError, Unreachable
 from offtracfs.trackers.trac.faults import Busy, CutShort, Unusable, quoted
 from offtracfs.trackers.trac.pages import Form, login_form
+from offtracfs.trackers.trac.site import (
+    Answer,
+    Credentials,
+    check_login,
+    checked_url,
+    gist,
+    refused,
+    retry_after,
+)
 from offtracfs.trackers.trac.tasks import background
 
 PAUSES = (0.5, 1.0, 2.0)  # seconds between two tries
 LONGEST_PAUSE = 60.0  # seconds that a Retry-After may ask for
 DEADLINE = 300.0  # seconds for one question, tries and pauses included
+SHORT_DEADLINE = 60.0  # seconds for one that can be asked in smaller parts
 STREAM_DEADLINE = 1800.0  # seconds for one streamed answer
 LIMIT = 32 * 2**20  # bytes of an answer that is held in memory
 TIMEOUT = httpx.Timeout(120, connect=20)  # seconds without a byte
 BUSY = (429, 502, 503, 504)
-_ENDPOINT = re.compile(r"(/login)?/(rpc|xmlrpc|jsonrpc)$|/login$")
-
-
-@dataclass(frozen=True, slots=True)
-class Credentials:
-    """Who we are to the tracker; a `password` of None means that none was found."""
-
-    user: str
-    password: str | None = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A whole answer."""
-
-    status: int
-    headers: httpx.Headers
-    body: bytes
-
-    @property
-    def text(self) -> str:
-        """The body as UTF-8, which is all that Trac sends, without a byte order mark."""
-        return self.body.decode("utf-8-sig", "replace")
-
-    @property
-    def html(self) -> bool:
-        """Whether it is a page for people."""
-        return "html" in self.headers.get("content-type", "")
 
 
 class Http:
@@ -93,10 +73,10 @@ class Http:
         """The answer to one request; `request` is passed to httpx.
 
         A busy, broken or unreachable server is asked again after growing pauses, in DEADLINE at most.
-        `patient=False` takes a failure that a smaller question might avoid (Unusable) at its first word.
+        `patient=False` takes what a smaller question might avoid (Unusable) for an answer at once.
         Any other status comes back as it is. Raises Unreachable, Unusable.
         """
-        with self._within(DEADLINE):
+        with self._within(DEADLINE if patient else SHORT_DEADLINE):
             for pause in PAUSES:
                 try:
                     return await self._once(method, path, request)
@@ -112,9 +92,9 @@ class Http:
             body = await self._body(response)
         answer = Answer(response.status_code, response.headers, body)
         if answer.status in BUSY:
-            raise Busy(f"{self.url} is too busy to answer ({answer.status}).", _retry_after(answer.headers))
+            raise Busy(f"{self.url} is too busy to answer ({answer.status}).", retry_after(answer.headers))
         if answer.status == HTTPStatus.INTERNAL_SERVER_ERROR:
-            raise Unusable(f"{self.url} reports an error of its own (500): {_gist(answer)}")
+            raise Unusable(f"{self.url} reports an error of its own (500): {gist(answer)}")
         return answer
 
     @asynccontextmanager
@@ -240,65 +220,6 @@ def _wait(error: TrackerError, pause: float, patient: bool) -> float | None:
         case Unreachable():
             return None if isinstance(error.__cause__, ssl.SSLError) else pause
     return None
-
-
-def _retry_after(headers: httpx.Headers) -> float:
-    """Seconds in a Retry-After, which may be a number or a date; 0 where it says nothing."""
-    text = headers.get("retry-after", "")
-    if text.isdecimal():
-        return float(text)
-    try:
-        return max(0.0, (parsedate_to_datetime(text) - datetime.now(UTC)).total_seconds())
-    except (ValueError, TypeError):
-        return 0.0
-
-
-def checked_url(url: str) -> str:
-    """A Trac's address without a slash at the end, also from that of its RPC. Raises UsageError."""
-    try:
-        parts = httpx.URL(url)
-    except httpx.InvalidURL as error:
-        raise UsageError(f"This is not a web address: {quoted(str(error))}.") from None
-    if parts.userinfo:
-        raise UsageError("The address holds a user or a password: leave them out, and use --user.")
-    if parts.scheme not in ("http", "https") or not parts.host:
-        raise UsageError(f"{quoted(url)!r} is not a web address: it should begin with https:// or http://.")
-    return _ENDPOINT.sub("", str(parts.copy_with(query=None, fragment=None)).rstrip("/"))
-
-
-def refused(url: str, credentials: Credentials) -> LoginRefused:
-    """The error for a wrong user name or password."""
-    if credentials.password is None:
-        return LoginRefused(f"{url} asks for the password of {credentials.user!r}, and none was found.")
-    return LoginRefused(f"{url} refused the user name {credentials.user!r} or the password.")
-
-
-def check_login(url: str, answer: Answer, credentials: Credentials | None) -> None:
-    """Raises LoginRefused if the answer says that the credentials are wrong, or missing."""
-    if answer.status == HTTPStatus.UNAUTHORIZED:
-        if credentials is None:
-            raise LoginRefused(f"{url} wants a user name and a password: give a user with --user.")
-        raise refused(url, credentials)
-
-
-def check_redirect(url: str, answer: Answer) -> None:
-    """Raises NotATracker if the answer sends us to another address."""
-    if location := answer.headers.get("location"):
-        raise NotATracker(
-            f"{url} sends us on to {quoted(urljoin(url + '/', location))}: use that address if it is right."
-        )
-
-
-def check_status(what: str, answer: Answer) -> None:
-    """Raises TrackerError unless the answer is a plain success."""
-    if answer.status != HTTPStatus.OK:
-        raise TrackerError(f"{what} cannot be had ({answer.status}): {_gist(answer)}")
-
-
-def _gist(answer: Answer) -> str:
-    """What an error page says, without its markup."""
-    title = re.search(r"<title[^>]*>(.*?)</title>", answer.text, re.DOTALL | re.IGNORECASE)
-    return quoted(title[1] if title else "a page" if answer.html else answer.text) + "."
 
 
 def _basic(credentials: Credentials | None) -> httpx.BasicAuth | None:

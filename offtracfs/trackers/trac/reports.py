@@ -17,8 +17,9 @@ from offtracfs.errors import TrackerError
 from offtracfs.names import report_path
 from offtracfs.trackers import Metadata
 from offtracfs.trackers.trac.faults import Unusable, quoted
-from offtracfs.trackers.trac.http import Answer, Http
+from offtracfs.trackers.trac.http import Http
 from offtracfs.trackers.trac.pages import text_areas
+from offtracfs.trackers.trac.site import Answer
 
 WAYS = ("format=sql", "action=edit", "action=copy")
 """How a report's text can be had; they need REPORT_SQL_VIEW, REPORT_MODIFY and REPORT_CREATE."""
@@ -50,11 +51,14 @@ async def reports(http: Http) -> Metadata:
 
 def _listed(answer: Answer) -> Iterator[tuple[int, str, str]]:
     """Number, title and description of each report; old Tracs give no descriptions."""
-    for row in csv.DictReader(io.StringIO(answer.text, newline=""), delimiter="\t"):
-        number, title = row.get("report") or "", row.get("title")
-        if not number.isdecimal() or title is None:
-            raise TrackerError("The list of reports does not have the columns report and title.")
-        yield int(number), title, _lines(row.get("description") or "")
+    rows = csv.DictReader(io.StringIO(answer.text, newline=""), delimiter="\t")
+    try:
+        if not {"report", "title"} <= {*(rows.fieldnames or [])}:
+            raise ValueError
+        for row in rows:
+            yield int(row["report"]), row["title"], _lines(row.get("description") or "")
+    except (csv.Error, TypeError, ValueError):
+        raise TrackerError("The list of reports is not a table with the columns report and title.") from None
 
 
 async def _text(http: Http, number: int, title: str, description: str) -> str | None:

@@ -10,7 +10,8 @@ from typing import Any, TypeVar
 from offtracfs.errors import NotATracker, PermissionMissing, TrackerError
 from offtracfs.trackers.trac.codec import JSON, XML, Call, Codec
 from offtracfs.trackers.trac.faults import Fault, Unusable
-from offtracfs.trackers.trac.http import Answer, Http, check_login, check_redirect, refused
+from offtracfs.trackers.trac.http import Http
+from offtracfs.trackers.trac.site import Answer, check_login, check_redirect, refused
 
 ENDPOINTS = (("rpc", JSON), ("rpc", XML), ("jsonrpc", JSON), ("xmlrpc", XML))
 """Where the plugin may listen, best first; the last two are those of its oldest versions."""

@@ -18,6 +18,8 @@ KINDS = ("text", "select", "radio")
 REWRITTEN = ("cc", "owner", "reporter")
 """Columns in which Trac hides addresses, fills in "anonymous" or changes separators."""
 
+LONGEST_ROW = 2**20  # characters; no ticket has that much in these columns
+_ID = re.compile("[0-9]{1,18}")
 _LOST_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufdd0-\ufddf\ufffe\uffff]")
 
 Row = tuple[int, Mapping[str, str]]
@@ -63,7 +65,7 @@ async def _rows(
         pairs = zip(labels.items(), header[1:], strict=True)
         names = [name if title in (name, label) else None for (name, label), title in pairs]
         async for number, *values in lines:
-            if not number.isdecimal() or len(values) != len(names):
+            if not _ID.fullmatch(number) or len(values) != len(names):
                 raise TrackerError("The columns of all tickets have a line that is no ticket's.")
             yield (
                 int(number),
@@ -89,6 +91,8 @@ async def _lines(chunks: AsyncIterator[bytes]) -> AsyncGenerator[list[str], None
         *whole, rest = _split(rest)
         for line in whole:
             yield next(csv.reader([line]))
+        if len(rest) > LONGEST_ROW:
+            break
     if rest:
         raise TrackerError("The columns of all tickets break off in the middle of a line.")
 
