@@ -27,6 +27,8 @@ from offtracfs.database import write
 from offtracfs.errors import MountError
 
 TYPE = "offtracfs"  # in /proc/self/mountinfo, after "fuse."
+DEVICE = Path("/dev/fuse")
+CONFIGURATION = Path("/etc/fuse.conf")
 PATIENCE = 15.0  # seconds to wait for the processes of a mount that is gone
 
 
@@ -91,20 +93,24 @@ def prepare(mountpoint: Path, *, allow_other: bool) -> Path:
 
 
 def _check_system(*, allow_other: bool) -> None:
-    if not Path("/dev/fuse").exists():
-        raise MountError(
-            "There is no /dev/fuse: `modprobe fuse` loads it; a container needs --device /dev/fuse "
-            "and --cap-add SYS_ADMIN."
+    if not os.access(DEVICE, os.R_OK | os.W_OK):
+        what = (
+            "cannot be opened: ask root for `chmod 666`"
+            if DEVICE.exists()
+            else "is not there: `modprobe fuse`"
         )
+        raise MountError(f"{DEVICE} {what}, or in a container --device {DEVICE} and --cap-add SYS_ADMIN.")
     if shutil.which("fusermount3") is None:
         raise MountError("There is no fusermount3: install the package fuse3.")
     if allow_other and os.getuid() != 0 and not _users_may_allow_other():
-        raise MountError("--allow-other needs the line user_allow_other in /etc/fuse.conf: ask root for it.")
+        raise MountError(
+            f"--allow-other needs the line user_allow_other in {CONFIGURATION}: ask root for it."
+        )
 
 
 def _users_may_allow_other() -> bool:
     try:
-        return "user_allow_other" in map(str.strip, Path("/etc/fuse.conf").read_text().splitlines())
+        return "user_allow_other" in map(str.strip, CONFIGURATION.read_text().splitlines())
     except OSError:
         return False
 
@@ -239,11 +245,13 @@ def recorded(directory: Path, mountpoint: Path) -> Iterator[Record]:
 
 
 def _started(pid: int) -> int | None:
+    """When a process was started, in ticks; None where it has ended, be it that nobody has waited for it."""
     try:
-        # proc_pid_stat(5), field 22; the second is a name in brackets that may hold anything
-        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
+        # proc_pid_stat(5) from field 3 on; field 2 is a name in brackets that may hold anything
+        state, *rest = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
         return None
+    return int(rest[18]) if state not in "ZX" else None
 
 
 def iso(moment: datetime) -> str:

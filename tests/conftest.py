@@ -12,7 +12,7 @@ import pytest
 
 from offtracfs import driver
 from offtracfs.database import Database
-from tests.mounting import Counting, grow, missing, mounted, new_database
+from tests.mounting import Counting, grow, missing, mounted, new_database, unmounted_after
 from tests.tracservers import CannotInstall, TracServer, served
 
 
@@ -77,3 +77,12 @@ async def mount(
 def mnt(mount: Counting, tmp_path: Path) -> Path:
     """Where that is mounted."""
     return tmp_path / "mnt"
+
+
+@pytest.fixture
+def place(fuse: None, tmp_path: Path) -> Iterator[Path]:
+    """An empty directory to mount at; nothing stays mounted there."""
+    path = tmp_path / "place"
+    path.mkdir()
+    with unmounted_after(path):
+        yield path

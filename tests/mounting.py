@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
 from hashlib import sha1
@@ -171,3 +172,25 @@ def program(name: str) -> str:
     found = shutil.which(name)
     assert found, f"{name} is missing: packaging/system-dependencies test"
     return found
+
+
+def gone(*processes: int) -> bool:
+    """Whether none of these processes is left, but for those that nobody has waited for."""
+    for pid in processes:
+        with suppress(OSError):
+            if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z":
+                return False
+    return True
+
+
+def arguments(pid: int) -> list[str]:
+    """The command line of a process."""
+    return Path(f"/proc/{pid}/cmdline").read_text().split("\0")[:-1]
+
+
+PROGRAM = (sys.executable, "-m", "offtracfs_cli")
+
+
+async def offtracfs(database: Database, *words: str | Path, code: int = 0) -> str:
+    """What one of our commands prints; it must end with that code."""
+    return await run(*PROGRAM, "--db", database.path, *words, code=code)
