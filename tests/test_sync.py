@@ -275,7 +275,7 @@ async def test_new_value_brings_fields(trac: StandInTrac, database: Database) ->
 
 
 async def test_sudden_emptiness(tmp_path: Path) -> None:
-    """Where many tickets are suddenly gone they are kept, the rest arrives; --accept-deletions is believed."""
+    """Where many tickets are suddenly gone they are kept, the rest arrives; --accept-deletions helps."""
     trac = StandInTrac()
     for _ in range(60):
         trac.create("x", DAY)
