@@ -15,13 +15,13 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import shutil
 import tomllib
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -46,7 +46,8 @@ class Settings:
     def __post_init__(self) -> None:
         for item in fields(self):
             number = item.name == "interval"
-            if not isinstance(getattr(self, item.name), (int, float) if number else str):
+            value = getattr(self, item.name)
+            if not isinstance(value, (int, float) if number else str) or not _is_unicode(value):
                 raise UsageError(f"config.toml: {item.name} is not {'a number' if number else 'text'}.")
         if not 1 <= self.interval <= 31 * 86400:
             raise UsageError("config.toml: interval is not between 1 second and a month.")
@@ -134,20 +135,19 @@ class Database:
 
         Raises UsageError where something is in that place already, DiskFull, DatabaseError.
         """
-        if path.exists() and (not path.is_dir() or any(path.iterdir())):
-            raise UsageError(f"{path} is there already and not empty: choose another place with --db.")
-        part = path.with_name(path.name + ".part")
+        path = path.resolve()
         try:
+            if path.exists() and (not path.is_dir() or any(path.iterdir())):
+                raise UsageError(f"{path} is there already and not empty: choose another place with --db.")
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            shutil.rmtree(part, ignore_errors=True)
-            part.mkdir(mode=0o700)
-            Store.create(part / "git")
-            write(part / "config.toml", _settings_text(settings).encode())
-            part.replace(path)
+            with TemporaryDirectory(prefix=f"{path.name}.", dir=path.parent) as part:
+                made = Path(part) / "db"
+                made.mkdir(mode=0o700)
+                Store.create(made / "git")
+                write(made / "config.toml", _settings_text(settings).encode())
+                made.replace(path)
         except OSError as error:
             raise cannot_write(path, error) from error
-        finally:
-            shutil.rmtree(part, ignore_errors=True)
         return cls(path)
 
     def reader(self) -> index.Reader:
@@ -170,27 +170,34 @@ class Database:
 
     @contextmanager
     def writing(self, purpose: str) -> Iterator[None]:
-        """Be the one writer. Raises DatabaseBusy, naming who is, where another process is."""
-        with (self.path / "lock").open("a+") as lock:
+        """Be the one writer. Raises DatabaseBusy, naming who is, where another process is; DiskFull."""
+        with (self.path / "lock").open("a+b", buffering=0) as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 lock.seek(0)
-                holder = lock.read().strip() or "another process"
+                holder = lock.read().decode().strip() or "another process"
                 raise DatabaseBusy(f"{self.path} is being written by {holder}: try again later.") from None
+            name = f"process {os.getpid()} ({purpose}, since {datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ})\n"
             lock.truncate(0)
-            lock.write(f"process {os.getpid()} ({purpose}, since {datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ})\n")
-            lock.flush()
+            try:
+                lock.write(name.encode())
+            except OSError as error:
+                raise cannot_write(self.path / "lock", error) from error
             yield
             lock.truncate(0)
 
     def state(self) -> State:
         """How the last sync ended; a new State where none has, or where the file cannot be read."""
+        state = State()
         try:
             known = json.loads((self.path / "state.json").read_bytes())
-            return State(**{item.name: known[item.name] for item in fields(State) if item.name in known})
-        except (OSError, ValueError, TypeError):
-            return State()
+        except (OSError, ValueError):
+            return state
+        for name, value in asdict(state).items():
+            if isinstance(known, dict) and isinstance(known.get(name), type(value)):
+                setattr(state, name, known[name])
+        return state
 
     def save(self, state: State) -> None:
         """Keep the state. Raises DiskFull, DatabaseError."""
@@ -207,7 +214,8 @@ def write(path: Path, data: bytes) -> None:
             os.fsync(file.fileno())
         fresh.replace(path)
     except OSError as error:
-        fresh.unlink(missing_ok=True)
+        with suppress(OSError):
+            fresh.unlink()
         raise cannot_write(path, error) from error
 
 
@@ -220,7 +228,7 @@ def cannot_write(path: Path, error: OSError) -> DatabaseError:
 
 def _read_settings(file: Path) -> Settings:
     try:
-        found: dict[str, Any] = tomllib.loads(file.read_text())
+        found: dict[str, Any] = tomllib.loads(file.read_bytes().decode())
     except (FileNotFoundError, NotADirectoryError):
         raise NotADatabase(
             f"There is no offtracfs database in {file.parent}: `offtracfs init URL` makes one."
@@ -239,6 +247,12 @@ def _settings_text(settings: Settings) -> str:
     lines = ["# This directory is an offtracfs database. `man offtracfs` explains the settings."]
     for item in fields(settings):
         value = getattr(settings, item.name)
-        text = f"{item.name} = {json.dumps(value)}"
+        quoted = json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")  # as TOML has it too
+        text = f"{item.name} = {quoted}"
         lines.append(text if value != item.default else f"# {text}")
     return "\n".join(lines) + "\n"
+
+
+def _is_unicode(value: object) -> bool:
+    """False for what was no UTF-8 on a command line: Python keeps that as surrogates."""
+    return not any("\ud800" <= character <= "\udfff" for character in str(value))

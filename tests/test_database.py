@@ -1,0 +1,215 @@
+"""One directory, one tracker: made whole or not at all, written by one process, read by any."""
+
+from __future__ import annotations
+
+import errno
+import os
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from offtracfs import database as module
+from offtracfs import index, records
+from offtracfs.database import Database, Settings
+from offtracfs.errors import (
+    DatabaseBusy,
+    DatabaseDamaged,
+    DatabaseError,
+    DiskFull,
+    UsageError,
+)
+from offtracfs.index.build import LINK
+from offtracfs.store import Store
+from tests.helpers import append, fill, process, small_disk
+
+SETTINGS = Settings("http://127.0.0.1:9/trac")
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Database:
+    """An empty database."""
+    return Database.create(tmp_path / "db", SETTINGS)
+
+
+def one_sentence(error: BaseException) -> bool:
+    text = str(error)
+    return text.endswith((".", "one.")) and "\n" not in text
+
+
+def test_create(tmp_path: Path) -> None:
+    """A new database is its owner's alone, empty, and opens with the settings that it was given."""
+    before = os.umask(0)
+    try:
+        made = Database.create(tmp_path / "new/er/db", SETTINGS)
+    finally:
+        os.umask(before)
+    assert made.path.stat().st_mode & 0o777 == 0o700
+    assert sorted(path.name for path in made.path.iterdir()) == ["config.toml", "git"]
+    assert Database(made.path).settings == SETTINGS
+    assert [path.name for path in made.path.parent.iterdir()] == ["db"]
+    with made.snapshot() as snapshot:
+        assert snapshot.empty
+        assert snapshot.recent == ""
+        assert list(snapshot.paths("ticket")) == []
+
+
+def test_create_in_an_empty_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty directory becomes the database, also the present one, or through a link to it."""
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    assert Database.create(Path(), SETTINGS).path == tmp_path / "here"
+    (tmp_path / "there").mkdir()
+    (tmp_path / "link").symlink_to("there")
+    Database.create(tmp_path / "link", SETTINGS)
+    assert Database(tmp_path / "link").settings == SETTINGS
+    assert (tmp_path / "link").is_symlink()
+
+
+def test_create_where_something_is(tmp_path: Path) -> None:
+    """What is there already stays as it is, whatever it is."""
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full/file").write_text("mine")
+    (tmp_path / "db.part").mkdir()
+    (tmp_path / "db.part/file").write_text("mine")
+    for place in (tmp_path / "full", tmp_path / "full/file"):
+        with pytest.raises(UsageError, match="choose another place"):
+            Database.create(place, SETTINGS)
+    with pytest.raises(DatabaseError, match="could not be written"):
+        Database.create(tmp_path / "full/file/db", SETTINGS)
+    Database.create(tmp_path / "db", SETTINGS)
+    assert (tmp_path / "full/file").read_text() == (tmp_path / "db.part/file").read_text() == "mine"
+
+
+STEPS: list[tuple[Any, str]] = [
+    (Store, "create"),
+    (module, "write"),
+    (Path, "replace"),
+    (Path, "mkdir"),
+]
+
+
+@pytest.mark.parametrize(("where", "step"), STEPS)
+@pytest.mark.parametrize(
+    ("fault", "error"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), DiskFull),
+        (OSError(errno.EACCES, "Permission denied"), DatabaseError),
+        (DatabaseError("git init failed."), DatabaseError),
+        (KeyboardInterrupt(), KeyboardInterrupt),
+    ],
+)
+def test_create_is_all_or_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: Any, step: str, fault: Any, error: Any
+) -> None:
+    """Whichever step fails, nothing is left of it."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise fault
+
+    with monkeypatch.context() as patch:
+        patch.setattr(where, step, fail)
+        with pytest.raises(error):
+            Database.create(tmp_path / "db", SETTINGS)
+    assert list(tmp_path.iterdir()) == []
+    Database.create(tmp_path / "db", SETTINGS)
+
+
+def test_create_on_a_full_disk(tmp_path: Path) -> None:
+    """On a full disk no half of a database stays behind."""
+    with small_disk(tmp_path / "disk") as disk:
+        hog = fill(disk)
+        with pytest.raises(DatabaseError) as caught:
+            Database.create(disk / "db", SETTINGS)
+        assert one_sentence(caught.value)
+        assert list(disk.iterdir()) == [hog]
+
+
+HOLD = """if True:
+    import sys
+    from pathlib import Path
+    from offtracfs.database import Database
+    with Database(Path(sys.argv[1])).writing("sync"):
+        print("ready", flush=True)
+        input()
+"""
+
+
+def test_one_writer(database: Database) -> None:
+    """While another process writes, who it is gets said; when it is killed, the next one may."""
+    with process(HOLD, database.path) as child:
+        with (
+            pytest.raises(DatabaseBusy, match=rf"by process {child.pid} \(sync, since 2[0-9T:-]*Z\)"),
+            database.writing("test"),
+        ):
+            pass
+        with pytest.raises(DatabaseBusy):
+            database.reader()
+    with database.writing("test"):
+        hold = [sys.executable, "-c", HOLD, str(database.path)]
+        done = subprocess.run(hold, capture_output=True, text=True, check=False)
+        assert f"process {os.getpid()} (test, " in done.stderr
+    with pytest.raises(KeyError), database.writing("test"):
+        raise KeyError
+    with database.writing("test"), pytest.raises(DatabaseBusy), database.writing("again"):
+        pass
+    database.reader().close()
+
+
+def test_readers_do_not_wait(database: Database) -> None:
+    """While another process writes, the tracker can be read as it was."""
+    append(database.store, {"db.json": b'{"recent": "2011-04-09T21:16:07"}'})
+    database.reader().close()
+    with process(HOLD, database.path), database.snapshot() as snapshot:
+        assert snapshot.recent == "2011-04-09T21:16:07"
+
+
+def test_a_missing_index_is_built(database: Database) -> None:
+    """Whoever reads first builds the index, and one that is of no use is built anew."""
+    append(database.store, {"ticket/1.json": b"[]"})
+    for text in (b"", b"no database" * 1000):
+        (database.path / LINK).unlink(missing_ok=True)
+        (database.path / LINK).write_bytes(text)
+        with closing(database.reader()) as reader:
+            assert reader.head() or not text
+    (database.path / LINK).unlink()
+    with database.snapshot() as snapshot:
+        assert snapshot.has("ticket/1.json")
+
+
+def test_a_snapshot(database: Database) -> None:
+    """It shows the records of one revision, whatever is written meanwhile."""
+    first = {"ticket/2.json": b"[2]", "ticket/10.json": b"[10]", "field/component/a.json": b"{}"}
+    append(
+        database.store, first | {"field/version/1.json": b"{}", "ticket/x.json": b"", "report/1.json": b"1"}
+    )
+    with database.snapshot() as snapshot:
+        append(database.store, {"ticket/2.json": b"[3]", "ticket/3.json": b""}, {"report/1.json": None})
+        assert not snapshot.empty
+        assert snapshot.committed == 1_300_000_000
+        with database.snapshot() as fresh:
+            assert fresh.load("ticket/2.json") == [2]
+        index.catch_up(database.path, database.store)
+        assert snapshot.load("ticket/2.json") == [2]
+        assert snapshot.get("report/1.json") == b"1"
+        assert snapshot.get("ticket/3.json") is None
+        assert snapshot.load("none/1.json") is None
+        assert not snapshot.has("ticket/3.json")
+        assert sorted(snapshot.tickets()) == [2, 10]
+        assert sorted(snapshot.paths("field")) == ["field/component/a.json", "field/version/1.json"]
+        with pytest.raises(DatabaseDamaged):
+            snapshot.load("ticket/x.json")
+    with database.snapshot() as fresh:
+        assert fresh.load("ticket/2.json") == [3]
+        assert not fresh.has("report/1.json")
+
+
+def test_records_are_canonical(database: Database) -> None:
+    """What a snapshot loads is what was dumped."""
+    value = [1, {"summary": "é\r\ud800"}]
+    append(database.store, {"ticket/1.json": records.dump(value)})
+    with database.snapshot() as snapshot:
+        assert snapshot.load("ticket/1.json") == value
