@@ -11,7 +11,6 @@ from click.core import ParameterSource
 
 from offtracfs.database import Database, Settings
 from offtracfs.trackers import trac
-from offtracfs.trackers.trac import checked_url
 
 from .connect import login
 from .text import count, shown
@@ -41,7 +40,7 @@ def command(context: click.Context, url: str, user: str) -> None:
     \b
       machine trac.example.org login NAME password PASSWORD
     """
-    settings = Settings(checked_url(url), user)
+    settings = Settings(trac.checked_url(url), user)
     who, tickets = trio.run(_try, settings)
     database = Database.create(context.obj, settings)
     program = "offtracfs"

@@ -41,18 +41,26 @@ def started(home: Path, *arguments: str | Path, **options: Any) -> subprocess.Po
 
 
 class ServedTrac(StandInTrac):
-    """A stand-in that answers on loopback, with every request `gate` lets through."""
+    """A stand-in that answers on loopback, and can be made to hold its answers back."""
 
     def __init__(self) -> None:
         super().__init__()
         self.gate = threading.Event()
         self.gate.set()
         self.asked = threading.Event()
+        self._held = b""
+
+    def hold(self, word: bytes = b"") -> None:
+        """Hold back requests with that word until the gate is set; `asked` is set when there is one."""
+        self._held = word
+        self.asked.clear()
+        self.gate.clear()
 
     def answer(self, request: httpx.Request) -> httpx.Response:
         """The answer to one request, when the gate is open."""
-        self.asked.set()
-        self.gate.wait(60)
+        if self._held in request.content:
+            self.asked.set()
+            self.gate.wait(60)
         return super().answer(request)
 
 
@@ -96,3 +104,19 @@ def serving() -> Iterator[ServedTrac]:
             trac.gate.set()
             server.shutdown()
             thread.join()
+
+
+def user(home: Path, trac: ServedTrac) -> Path:
+    """The home of somebody with a database `db` of that Trac, whose password is in netrc."""
+    netrc = home / ".netrc"
+    netrc.write_text("machine 127.0.0.1 login admin password secret\n")
+    netrc.chmod(0o600)
+    run(home, "init", trac.url, "--user", "admin")
+    return home
+
+
+def run(home: Path, *arguments: str) -> str:
+    """What a command on the database `db` prints on stdout; it must succeed without a word on stderr."""
+    done = offtracfs(home, "--db", "db", *arguments)
+    assert (done.returncode, done.stderr) == (0, ""), done
+    return done.stdout

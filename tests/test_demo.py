@@ -1,0 +1,153 @@
+"""The demo: a made-up tracker with ten years of history."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from offtracfs_cli.demo import TOUR
+
+from offtracfs import demo, records
+from offtracfs.check import check
+from offtracfs.database import Database
+from offtracfs.demo.lives import tickets
+from offtracfs.errors import UsageError
+from offtracfs.replay import replay
+from offtracfs.trackers.trac import checked_url
+from tests.conftest import needs
+from tests.mounting import missing, tree_of, unmounted_after
+from tests.program import offtracfs
+
+
+@pytest.fixture(scope="module")
+def database(tmp_path_factory: pytest.TempPathFactory) -> Database:
+    """The demo, made once."""
+    return demo.database(tmp_path_factory.mktemp("demo"))
+
+
+def test_all_is_well(database: Database) -> None:
+    """The demo is a database like any other: records, commits and index are as they should be."""
+    assert list(check(database)) == []
+
+
+def test_ten_years(database: Database) -> None:
+    """Its history is long, in the past, and grows in every year."""
+    with database.snapshot() as snapshot:
+        assert list(snapshot.tickets()) == list(range(1, 301))
+    tree = tree_of(database)
+    days = [named.name for named in tree.entries(tree.open(type(tree.root)("@", "")))]
+    assert len(days) > 1000
+    assert {day[:4] for day in days} == {str(year) for year in range(2013, 2024)}
+    assert days[-1] < f"{datetime.now(UTC):%Y-%m-%d}"
+
+
+def test_the_same_for_everybody(database: Database, tmp_path: Path) -> None:
+    """Whoever makes it gets the same commits, so that examples with dates and numbers hold."""
+    assert demo.database(tmp_path).store.head() == database.store.head()
+
+
+def test_it_is_made_once(tmp_path: Path) -> None:
+    """What has been made is used again, as it is."""
+    first = demo.database(tmp_path)
+    mark = first.path / "mark"
+    mark.touch()
+    assert demo.database(tmp_path).path == first.path
+    assert mark.exists()
+
+
+def test_change_logs_explain_their_tickets() -> None:
+    """Each ticket can be rolled back through its change log to the day on which it was opened."""
+    for ticket in tickets():
+        records.check_ticket(ticket.number, ticket.record)
+        records.check_changelog(ticket.number, ticket.changelog)
+        versions = list(replay(ticket.record, ticket.changelog))
+        assert (versions[-1].record, versions[-1].changelog) == (ticket.record, ticket.changelog)
+        assert (versions[0].record[3]["status"], versions[0].changelog) == ("new", [])
+        assert [version.moment for version in versions] == sorted(version.moment or 0 for version in versions)
+
+
+def test_tickets_read_well() -> None:
+    """No text has a place that was not filled in, and no two tickets tell the same story."""
+    texts = [(t.record[3]["summary"], t.record[3]["description"]) for t in tickets()]
+    comments = [row[4] for ticket in tickets() for row in ticket.changelog if row[2] == "comment"]
+    for text in [*comments, *(part for pair in texts for part in pair)]:
+        assert not re.search(r"\{(?!\{)\w+\}(?!\})", text.replace("{{{", "").replace("}}}", ""))
+    assert len(set(texts)) > 290
+
+
+def test_it_cannot_be_synced(database: Database) -> None:
+    """The demo has no server, and its address says so to whoever tries."""
+    with pytest.raises(UsageError, match="not a web address"):
+        checked_url(database.settings.url)
+
+
+DIES = """
+import os, signal, sys
+from pathlib import Path
+from offtracfs.demo import build
+
+build.{} = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+build.database(Path(sys.argv[1]))
+"""
+
+
+def test_killed_while_it_is_made(tmp_path: Path) -> None:
+    """At whatever step its maker is killed, nothing half made is used, and the next one makes it whole."""
+    for step in ("Database.create", "records.dump", "index.catch_up", "Database.save", "Path.rename"):
+        done = subprocess.run([sys.executable, "-c", DIES.format(step), tmp_path / "demo"], check=False)
+        assert done.returncode == -signal.SIGKILL
+        assert not list((tmp_path / "demo").glob("[0-9]*"))
+    assert list(check(demo.database(tmp_path / "demo"))) == []
+    assert {path.name for path in (tmp_path / "demo").iterdir()} == {"1", "lock"}
+
+
+@pytest.fixture
+def mounted(tmp_path: Path) -> Iterator[Path]:
+    """Where a real process has mounted the demo."""
+    if reason := missing():
+        needs(reason)
+    mountpoint = tmp_path / "my demo"
+    with unmounted_after(mountpoint):
+        done = offtracfs(tmp_path, "demo", mountpoint)
+        assert (done.returncode, done.stderr) == (0, ""), done
+        assert done.stdout == TOUR.format(shlex.quote(str(mountpoint))) + "\n"
+        yield mountpoint
+
+
+def test_tour(mounted: Path) -> None:
+    """Everything that the demo tells its user to try works, and shows something."""
+    lines = [line.strip().format(shlex.quote(str(mounted))) for line in TOUR.splitlines() if line[0] == " "]
+    assert len(lines) == 8
+    for line in lines[:-1]:
+        done = subprocess.run(line, shell=True, capture_output=True, text=True, check=False, timeout=30)
+        assert (done.returncode, done.stderr) == (int(line.startswith("diff")), ""), line
+        assert done.stdout, line
+    assert offtracfs(mounted.parent, *shlex.split(lines[-1])[1:]).returncode == 0
+    assert list(mounted.iterdir()) == []
+
+
+def test_second_demo(mounted: Path) -> None:
+    """Where it is mounted already, that is said; elsewhere it can be mounted too."""
+    again = offtracfs(mounted.parent, "demo", mounted)
+    assert again.returncode == 71
+    assert "mounted at" in again.stderr
+    other = mounted.parent / "other"
+    with unmounted_after(other):
+        assert offtracfs(mounted.parent, "demo", other).returncode == 0
+        assert min(other.iterdir()).name == "changelog"
+        assert offtracfs(mounted.parent, "umount", other).returncode == 0
+    assert (mounted / "db.json").exists()
+
+
+def test_mount_point_that_is_a_file(tmp_path: Path) -> None:
+    """What is no directory is refused in one sentence."""
+    (tmp_path / "file").touch()
+    done = offtracfs(tmp_path, "demo", "file")
+    assert (done.returncode, done.stderr.count("\n")) == (71, 1)
