@@ -13,12 +13,11 @@ from typing import Any
 
 from tests.bench import generate
 from tests.bench.figures import MB, Figure
-from tests.bench.processes import Ran, offtracfs, run
+from tests.bench.processes import Ran, offtracfs, run, times
 from tests.tracservers import RealTrac
 
 CHANGED = 10  # tickets
 TIMES = 5  # repetitions of a small sync
-LARGE = 20_000  # tickets from which on a full sync is done once
 
 
 def measure(size: int, trac: RealTrac, database: Path) -> Iterator[Figure]:
@@ -37,7 +36,7 @@ def measure(size: int, trac: RealTrac, database: Path) -> Iterator[Figure]:
 
 def _full(size: int, trac: RealTrac, database: Path) -> Iterator[Figure]:
     references, syncs = [], []
-    for _ in range(1 if size > LARGE else 3):
+    for _ in range(times(size)):
         bare = run(sys.executable, "-m", "tests.bench.bare", trac.url, "admin")
         references.append(float(bare.output))
         make(trac.url, database)
