@@ -250,7 +250,7 @@ async def test_values(trac: Trac) -> None:
     assert {f"field/{kind}" for kind in kinds} <= set(metadata.complete)
 
 
-SQL = "SELECT id AS ticket, summary\n  FROM ticket t -- é <b>&amp;</b>\n  WHERE status <> 'closed'\n"
+SQL = "\n  SELECT id AS ticket, summary\n  FROM ticket t -- é <b>&amp;</b>\n  WHERE status <> 'closed'\n"
 
 
 async def test_report(trac: Trac) -> None:

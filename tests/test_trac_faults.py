@@ -346,6 +346,17 @@ async def test_slow_reader(trac: StandInTrac) -> None:
         assert sum(len(asked_for(request)) for request in trac.requests) <= 10 * batches.FIRST
 
 
+async def test_large_tickets(trac: StandInTrac) -> None:
+    """Answers are kept small where tickets are large: batches shrink before memory fills."""
+    for number in range(40):
+        trac.create(f"ticket {number}", SPRING, description="x" * 2**20)
+    tracker = await connected(trac)
+    got = await fetch(tracker, await tracker.ids())
+    assert all(isinstance(item, Ticket) for item in got.values())
+    sizes = [len(asked_for(request)) for request in trac.requests if asked_for(request)]
+    assert max(sizes) <= batches.FIRST
+
+
 async def test_reader_leaves(trac: StandInTrac) -> None:
     """A reader may leave before the end; then nothing more is fetched."""
     numbers = trac.fill(3000, SPRING)
@@ -417,7 +428,7 @@ async def test_timeline_reaches_back(trac: StandInTrac) -> None:
     """The timeline is asked for as far back as the moment, and no farther than Trac looks."""
     tracker = await connected(trac)
     for days in (-1, 0, 10, 5000):
-        await tracker.changed_since(datetime.now(UTC) - timedelta(days=days))
+        await tracker.changed_since(trac.clock - timedelta(days=days))
     asked = [request.url.params["daysback"] for request in trac.requests if "timeline" in request.url.path]
     assert asked == ["1", "2", "12", "90"]
 
@@ -510,11 +521,21 @@ async def test_table_without_lines(trac: StandInTrac) -> None:
     ids=["empty", "other columns", "no number", "200,000 characters"],
 )
 async def test_list_of_reports_of_no_shape(trac: StandInTrac, listing: bytes) -> None:
-    """A list of reports that is none is refused: it would look like deleted reports."""
+    """A list of reports that is none is a problem: it must not look like deleted reports."""
     tracker = await connected(trac)
     broken = faults.body(listing, "text/plain")
     trac.always = lambda request: (broken if "report" in request.url.path else trac.honest)(request)
-    with pytest.raises(TrackerError, match="The list of reports"):
+    metadata = await tracker.metadata()
+    assert "report" not in metadata.complete
+    assert "fields.json" in metadata.records
+    assert ["The list of reports" in problem for problem in metadata.problems] == [True]
+
+
+async def test_down_for_reports(trac: StandInTrac, autojump_clock: trio.testing.MockClock) -> None:
+    """A server that goes down while reports are read is an error, not a problem."""
+    tracker = await connected(trac)
+    trac.always = lambda r: (faults.unreachable if "report" in r.url.path else trac.honest)(r)
+    with pytest.raises(Unreachable):
         await tracker.metadata()
 
 

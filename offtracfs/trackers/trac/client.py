@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 
-from offtracfs.errors import TrackerError
+from offtracfs.errors import TrackerError, Unreachable
 from offtracfs.trackers import Metadata, Missing, Ticket
 from offtracfs.trackers.trac import batches, fields, reports, sweep, timeline
 from offtracfs.trackers.trac.http import Http
@@ -49,7 +49,7 @@ class TracTracker:
         """
         changed = _ids(await self._rpc.call("ticket.getRecentChanges", moment))
         try:
-            attached = await timeline.attached_since(self._http, moment)
+            attached = await timeline.attached_since(self._http, moment, self.now())
         except TrackerError as error:
             self._note(str(error))
             return changed
@@ -63,7 +63,13 @@ class TracTracker:
 
     async def metadata(self) -> Metadata:
         """Field definitions, the values of every field, and the reports."""
-        parts = [await fields.fields(self._rpc, self._methods), await reports.reports(self._http)]
+        parts = [await fields.fields(self._rpc, self._methods)]
+        try:
+            parts.append(await reports.reports(self._http))
+        except Unreachable:
+            raise
+        except TrackerError as error:
+            parts.append(Metadata({}, set(), [str(error)]))
         return Metadata(
             records={path: record for part in parts for path, record in part.records.items()},
             complete={path for part in parts for path in part.complete},

@@ -38,6 +38,7 @@ DEADLINE = 300.0  # seconds for one question, tries and pauses included
 SHORT_DEADLINE = 60.0  # seconds for one that can be asked in smaller parts
 STREAM_DEADLINE = 1800.0  # seconds for one streamed answer
 LIMIT = 32 * 2**20  # bytes of an answer that is held in memory
+SHORT_LIMIT = 8 * 2**20  # bytes of one to a question that can be asked in smaller parts
 TIMEOUT = httpx.Timeout(120, connect=20)  # seconds without a byte
 BUSY = (429, 502, 503, 504)
 
@@ -76,20 +77,21 @@ class Http:
         `patient=False` takes what a smaller question might avoid (Unusable) for an answer at once.
         Any other status comes back as it is. Raises Unreachable, Unusable.
         """
-        with self._within(DEADLINE if patient else SHORT_DEADLINE):
+        deadline, limit = (DEADLINE, LIMIT) if patient else (SHORT_DEADLINE, SHORT_LIMIT)
+        with self._within(deadline):
             for pause in PAUSES:
                 try:
-                    return await self._once(method, path, request)
+                    return await self._once(method, path, request, limit)
                 except TrackerError as error:
                     wait = _wait(error, pause, patient)
                     if wait is None:
                         raise
                     await trio.sleep(wait)
-            return await self._once(method, path, request)
+            return await self._once(method, path, request, limit)
 
-    async def _once(self, method: str, path: str, request: dict[str, Any]) -> Answer:
+    async def _once(self, method: str, path: str, request: dict[str, Any], limit: int) -> Answer:
         async with self._open(method, path, request) as response:
-            body = await self._body(response)
+            body = await self._body(response, limit)
         answer = Answer(response.status_code, response.headers, body)
         if answer.status in BUSY:
             raise Busy(f"{self.url} is too busy to answer ({answer.status}).", retry_after(answer.headers))
@@ -135,16 +137,16 @@ class Http:
                 self._set_clock(response)
                 yield response
 
-    async def _body(self, response: httpx.Response) -> bytes:
+    async def _body(self, response: httpx.Response, limit: int) -> bytes:
         body = bytearray()
         # Cancelling leaves httpx's nested generators in good order, which breaking out of a loop does not.
         with trio.CancelScope() as scope:
             async for chunk in response.aiter_bytes():
                 body += chunk
-                if len(body) > LIMIT:
+                if len(body) > limit:
                     scope.cancel()
-        if len(body) > LIMIT:
-            raise Unusable(f"{self.url} sent an answer of over {LIMIT // 2**20} MB.")
+        if len(body) > limit:
+            raise Unusable(f"{self.url} sent an answer of over {limit // 2**20} MB.")
         return bytes(body)
 
     def _set_clock(self, response: httpx.Response) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from datetime import datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 
@@ -19,12 +19,12 @@ DETAILS = {"attachment", "editedticket", "closedticket", "reopenedticket", "batc
 _ATTACHED = re.compile(r"/attachment/ticket/(\d+)/", re.ASCII)
 
 
-async def attached_since(http: Http, moment: datetime) -> set[int]:
-    """Ids of the tickets that got an attachment at or after `moment`, at most FARTHEST days back.
+async def attached_since(http: Http, moment: datetime, now: datetime) -> set[int]:
+    """Ids of the tickets that got an attachment at or after `moment`, at most FARTHEST days before `now`.
 
     One request. Raises TrackerError where the timeline cannot be read.
     """
-    days = (datetime.now(UTC) - moment).days + 2
+    days = (now - moment).days + 2
     # Attachments are among the details of tickets; the feed ends after 50 items unless told otherwise.
     params = {
         "ticket_details": "on",
