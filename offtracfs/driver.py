@@ -18,6 +18,7 @@ import trio
 
 from offtracfs.errors import MountError, OfftracfsError
 from offtracfs.fuse import Operations
+from offtracfs.index import Revision
 
 POLL = 1.0  # seconds between two looks for a new revision
 NAMES_A_CALL = 1_000  # invalidated at once, 9 µs each
@@ -79,32 +80,32 @@ async def _end_at_signal(telling: trio.Lock) -> None:
 
 async def _follow(operations: Operations, settled: Callable[[], int], telling: trio.Lock) -> None:
     """Go over to each new revision, and tell the kernel what it has to ask for again."""
-    failing = False
+    tree, told, failing = operations.tree, operations.tree.head, False
     while True:
         await trio.sleep(POLL)
         try:
-            if operations.tree.news():
-                await _go_over(operations, settled(), telling)
+            since = settled()  # before the head: it may only be behind it
+            if tree.refresh() != told:
+                await _tell(operations, told, telling)
+                told = tree.head
+            tree.settled = since
             failing = False
-        except OfftracfsError as error:
-            if not failing:
-                log.error("Cannot look for a new revision: %s", error)
-            failing = True
-        except Exception:
-            if not failing:
-                log.exception("Cannot look for a new revision")
+        except Exception as error:
+            if not failing:  # else it would be said every second
+                bug = not isinstance(error, OfftracfsError)
+                log.error("Cannot look for a new revision: %s", error, exc_info=bug)
             failing = True
 
 
-async def _go_over(operations: Operations, settled: int, telling: trio.Lock) -> None:
+async def _tell(operations: Operations, told: Revision | None, telling: trio.Lock) -> None:
+    """Invalidate what has changed since a head of which the kernel has been told."""
     tree = operations.tree
     moving: dict[str, list[int]] = defaultdict(list)
     for number, directory in operations.numbers.directories():
         if tree.moves(directory.at):
             moving[directory.path].append(number)
-    before = tree.refresh(settled)
     stale = (
-        (number, os.fsencode(name)) for path, name in tree.touched(before) for number in moving.get(path, ())
+        (number, os.fsencode(name)) for path, name in tree.touched(told) for number in moving.get(path, ())
     )
     while batch := list(itertools.islice(stale, NAMES_A_CALL)):
         async with telling:

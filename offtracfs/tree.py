@@ -80,7 +80,7 @@ class Tree:
     """The nodes of one database, as `reader` has them and as of its last `refresh`.
 
     `blob` gives the contents of a git blob. `settled` is the moment (seconds since 1970 UTC) before which
-    nothing can change any more. Methods may raise DatabaseDamaged.
+    nothing can change any more, for `moves`. Methods may raise DatabaseDamaged.
     """
 
     root = Directory("", "")
@@ -100,16 +100,11 @@ class Tree:
         self.settled = 0
         self.head = reader.head()
 
-    def news(self) -> bool:
-        """Whether something has been published since the last `refresh`; costs microseconds."""
+    def refresh(self) -> Revision | None:
+        """Go over to what has been published since, which costs microseconds; the head as it is now."""
         self._reader.refresh()
-        return self._reader.head() != self.head
-
-    def refresh(self, settled: int) -> Revision | None:
-        """Go over to what has been published since; the head as it was before."""
-        before, self.settled = self.head, settled
         self.head = self._reader.head()
-        return before
+        return self.head
 
     def moves(self, at: str) -> bool:
         """Whether "@…" may come to stand for another revision than it does now."""

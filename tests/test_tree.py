@@ -186,29 +186,30 @@ def test_listing_stays_as_it_was_opened(database: Database, tree: Tree) -> None:
     """An opened folder goes on showing its revision when another is published half-way."""
     listing = tree.open(TICKETS)
     append(database, (AUTUMN + 1, {"ticket/1.json": None, "ticket/3.json": b"three\n"}))
-    tree.refresh(0)
+    tree.refresh()
     assert [named.name for named in tree.entries(listing)] == ["1.json"]
     assert names(tree, TICKETS) == ["3.json"]
 
 
-def test_news_is_what_was_published(database: Database, tree: Tree) -> None:
-    """There is news after a revision until the tree has gone over to it."""
-    assert not tree.news()
+def test_new_state_is_seen_after_a_refresh(database: Database, tree: Tree) -> None:
+    """What is published is not seen before the tree goes over to it."""
+    before = tree.head
+    assert tree.refresh() == before
     append(database, (AUTUMN + 1, {"ticket/3.json": b"three\n"}))
-    assert tree.news()
     assert tree.lookup(TICKETS, "3.json") is None
-    before = tree.refresh(0)
+    after = tree.refresh()
     assert before
-    assert before.number == 3
+    assert after
+    assert (before.number, after.number) == (3, 4)
     assert isinstance(tree.lookup(TICKETS, "3.json"), File)
-    assert not tree.news()
 
 
 def test_touched_names_all_that_changed(database: Database, tree: Tree) -> None:
     """What came, changed or went since a head is named, with the folders that hold it."""
     changes = {"ticket/1.json": b"1", "ticket/9.json": b"9", "db.json": None, "field/type/bug.json": b"{}"}
     append(database, (AUTUMN + 1, changes), (AUTUMN + 2, {"ticket/9.json": None}))
-    before = tree.refresh(0)
+    before = tree.head
+    tree.refresh()
     assert set(tree.touched(before)) == {
         ("", "db.json"),
         ("ticket", "1.json"),
@@ -220,7 +221,7 @@ def test_touched_names_all_that_changed(database: Database, tree: Tree) -> None:
 
 def test_only_what_may_change_moves(tree: Tree) -> None:
     """The present, HEAD and periods that have not settled may move; the past and commits do not."""
-    tree.refresh(SUMMER)
+    tree.settled = SUMMER
     moving = {
         at: tree.moves(at) for at in ("", "@HEAD", "@HEAD~1", "@2011", "@2011-07-01", "@2011-06", "@abcdef0")
     }
@@ -290,7 +291,7 @@ def test_listing_is_pinned_even_before_there_is_anything(tmp_path: Path) -> None
     tree = tree_of(database)
     listing = tree.open(TICKETS)
     append(database, (SPRING, {"ticket/1.json": b"1"}))
-    tree.refresh(0)
+    tree.refresh()
     assert listing == Listing(TICKETS, None)
     assert list(tree.entries(listing)) == []
     assert names(tree, TICKETS) == ["1.json"]
