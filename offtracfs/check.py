@@ -37,17 +37,16 @@ def check(
 ) -> Generator[str, None, None]:
     """Everything that is wrong, a sentence each, as it is found. Writes nothing and waits for nobody."""
     progress("git objects", 0, None)
-    said = database.store.check()
+    said = [line for line in database.store.check() if not line.startswith("notice: ")]  # of an empty one
     yield from _some(f"git fsck: {line}" for line in said)
-    if database.store.head() is None:
-        return
     try:
         with closing(index.Reader(database.path)) as reader:
             yield from _some(_guarded(_damage(database, said)))
             yield from _guarded(_index(database, reader, progress))
             yield from _some(_guarded(_records(Snapshot(database.store, reader), progress)))
     except DatabaseDamaged as error:
-        yield str(error)
+        if database.store.head():  # else nothing has been synced yet
+            yield str(error)
 
 
 def _some(findings: Iterator[str]) -> Iterator[str]:

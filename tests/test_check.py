@@ -1,0 +1,220 @@
+"""`check`: each kind of damage is found and named, and nothing is found where nothing is wrong."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from offtracfs import demo, index, records
+from offtracfs.check import MOST_LISTED, check
+from offtracfs.database import Database
+from tests.mounting import append, damage, new_database
+from tests.program import offtracfs
+
+TICKET = records.dump([1, "2011-04-09T21:16:07", "2011-04-09T21:16:07", {"summary": "x"}])
+SOUND = {
+    "db.json": records.dump({"recent": "2011-04-09T21:16:07"}),
+    "fields.json": records.dump([{"name": "summary"}]),
+    "ticket/1.json": TICKET,
+    "changelog/1.json": records.dump([]),
+    "report/1.json": records.dump({"sql": "SELECT 1", "title": "One"}),
+    "field/component/a+b.json": records.dump({"name": "a b"}),
+    "field/priority/major.json": records.dump("3"),
+}
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The demo, in which all is well."""
+    return demo.database(tmp_path_factory.mktemp("demo")).path
+
+
+@pytest.fixture
+def database(whole: Path, tmp_path: Path) -> Database:
+    """A copy of the demo, to be damaged."""
+    return Database(shutil.copytree(whole, tmp_path / "db", symlinks=True))
+
+
+def small(tmp_path: Path, **files: bytes | None) -> Database:
+    """A database of a few records, all sound but those given."""
+    made = new_database(tmp_path / "db")
+    append(
+        made, (1_302_384_000, {path: data for path, data in {**SOUND, **files}.items() if data is not None})
+    )
+    return made
+
+
+def changed(database: Database, statement: str) -> None:
+    """Change the index behind everybody's back."""
+    with sqlite3.connect(database.path / "index.db") as connection:
+        assert connection.execute(statement).rowcount == 1
+    connection.close()
+
+
+def test_all_is_well(tmp_path: Path) -> None:
+    """Nothing is found in a sound database, nor in an empty one; the process says so and ends with 0."""
+    assert list(check(new_database(tmp_path / "empty"))) == []
+    database = small(tmp_path)
+    assert list(check(database)) == []
+    done = offtracfs(tmp_path, "--db", "db", "check")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "All is well: 1 ticket, 1 revision.\n", "")
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE version SET size = size + 1 WHERE inode = 900",
+        "UPDATE version SET mtime = mtime + 1 WHERE inode = 900",
+        "UPDATE version SET blob = randomblob(20) WHERE inode = 900",
+        "UPDATE version SET path = path + 1 WHERE inode = 900",
+        "DELETE FROM version WHERE inode = 900",
+        "UPDATE path SET name = '0.json' WHERE id = (SELECT path FROM version WHERE inode = 900)",
+        "UPDATE revision SET committed = committed + 1 WHERE number = 450",
+        "UPDATE revision SET authored = authored + 1 WHERE number = 450",
+        "UPDATE revision SET horizon = horizon + 1 WHERE number = 450",
+        'UPDATE revision SET "commit" = randomblob(20) WHERE number = 450',
+        "DELETE FROM revision WHERE number = (SELECT max(number) FROM revision)",
+        "DELETE FROM revision WHERE number = 450",
+    ],
+)
+def test_index_that_differs(database: Database, statement: str) -> None:
+    """Whatever row of the index is not as git has it, of any time, is found; the remedy it names helps."""
+    changed(database, statement)
+    found = next(check(database))
+    assert re.match(r"The index (is not what git says, from|lags behind git)", found)
+    for file in re.findall(r"`rm (.*)`", found):
+        Path(file).unlink()
+    with database.writing("a test"):
+        index.catch_up(database.path, database.store)
+    assert list(check(database)) == []
+
+
+def test_index_of_another_history(database: Database, tmp_path: Path) -> None:
+    """An index that goes on where git ends is found."""
+    other = small(tmp_path / "other")
+    shutil.rmtree(database.path / "git")
+    shutil.copytree(other.path / "git", database.path / "git")
+    assert any("not what git says" in found for found in check(Database(database.path)))
+
+
+def test_index_that_is_gone(database: Database) -> None:
+    """A missing index is said, with the remedy."""
+    (database.path / "index.db").unlink()
+    assert list(check(database)) == ["There is no index: `offtracfs sync` builds it."]
+
+
+def test_index_whose_pages_are_damaged(database: Database) -> None:
+    """A page of rubbish in the index is found."""
+    with (database.path / "index.db").open("r+b") as file:
+        file.seek(2 * 4096)
+        file.write(os.urandom(4096))
+    assert re.match("The index (is damaged|cannot be used)", next(check(database)))
+
+
+def test_index_that_is_none(database: Database) -> None:
+    """A file that is no index at all is found."""
+    (database.path / "index.db").write_bytes(b"no index" * 1000)
+    assert re.match("The index cannot be used", next(check(database)))
+
+
+def test_branch_that_is_gone(database: Database) -> None:
+    """Where git has lost its branch, an index that knows more does not pass for well."""
+    for file in (database.path / "git").glob("refs/heads/*"):
+        file.unlink()
+    assert any("not what git says" in found for found in check(Database(database.path)))
+
+
+def test_index_behind(database: Database) -> None:
+    """An index that lags is found, unless a process is at work that will bring it up."""
+    with database.writing("a test"), database.store.writer() as writer:
+        empty = writer.blob(records.dump([]))
+        writer.commit(
+            author="",
+            authored=1_700_000_000,
+            committed=1_700_000_000,
+            message="",
+            files=[("changelog/1.json", empty)],
+        )
+    assert list(check(database)) == ["The index lags behind git: the next sync will catch up."]
+    with database.writing("a test"):
+        assert list(check(database)) == []
+
+
+def test_damaged_object(tmp_path: Path) -> None:
+    """A damaged git object is named, and so is each file, of then or now, that cannot be read without it."""
+    database = small(tmp_path)
+    append(database, (1_400_000_000, {"ticket/1.json": records.dump([1, *records.load(TICKET)[1:3], {}])}))
+    damage(database, TICKET)
+    found = list(check(Database(database.path)))
+    (ours,) = (line for line in found if not line.startswith("git fsck: "))
+    assert re.fullmatch(
+        r"The git object [0-9a-f]{40} is damaged: ticket/1\.json as of 2011-04-09T21:19:55Z cannot be read\.",
+        ours,
+    )
+    assert len(found) > 1
+
+
+def test_damaged_object_of_the_present(tmp_path: Path) -> None:
+    """Where the present needs a damaged object, the rest is still looked at, and the process ends with 1."""
+    database = small(tmp_path, **{"report/1.json": b"{}\n"})
+    damage(database, TICKET)
+    done = offtracfs(tmp_path, "--db", "db", "check")
+    assert done.returncode == 1
+    assert re.search(r"^ticket/1\.json: The git object \w+ cannot be read", done.stdout, re.MULTILINE)
+    assert re.search(r"^report/1\.json: it does not have the shape", done.stdout, re.MULTILINE)
+    assert "All is well" not in done.stdout
+
+
+def test_history_that_is_gone(database: Database) -> None:
+    """Without its objects nothing is well, and the list has an end."""
+    for file in (database.path / "git" / "objects" / "pack").iterdir():
+        file.unlink()
+    found = list(check(Database(database.path)))
+    assert any(line.startswith("git fsck: ") for line in found)
+    assert any(line.startswith("git log failed") for line in found)
+    assert re.fullmatch(r"And \d+ more like these\.", found[-1])
+    assert len(found) < 3 * MOST_LISTED
+
+
+@pytest.mark.parametrize(
+    ("path", "data", "says"),
+    [
+        ("ticket/1.json", b"[1]\n", "does not have the shape [id, created, changed, props]"),
+        ("ticket/2.json", TICKET, "answered with ticket 1"),
+        ("ticket/one.json", TICKET, "shape of what is kept in that place"),
+        ("ticket/1.json", b"nonsense\n", "is not JSON"),
+        ("ticket/1.json", TICKET + b"\n", "its bytes are not those"),
+        ("ticket/1.json", TICKET.replace(b"2011-04-09", b"yesterday"), "has a time that cannot be read"),
+        ("changelog/1.json", None, "it has no change log"),
+        ("ticket/1.json", None, "there is no such ticket"),
+        ("changelog/1.json", b"{}\n", "is not a list"),
+        ("changelog/1.json", records.dump([["now"]]), "has a row that is not"),
+        ("report/1.json", records.dump({"title": "x"}), "shape of what is kept in that place"),
+        ("report/x.json", SOUND["report/1.json"], "shape of what is kept in that place"),
+        ("field/component/c.json", records.dump({"name": "d"}), "its name is 'd'"),
+        ("field/component/c.json", records.dump([]), "shape of what is kept in that place"),
+        ("db.json", records.dump([]), "shape of what is kept in that place"),
+        ("fields.json", records.dump({}), "shape of what is kept in that place"),
+        ("other.json", records.dump({}), "shape of what is kept in that place"),
+    ],
+)
+def test_record_that_is_wrong(tmp_path: Path, path: str, data: bytes | None, says: str) -> None:
+    """A record that does not have the shape, the name or the bytes of its place is found, by its path."""
+    database = small(tmp_path, **{path: data})
+    found = [line for line in check(database) if says in line]
+    assert len(found) == 1
+    known = path if data else {"ticket/1.json": "changelog/1.json", "changelog/1.json": "ticket/1.json"}[path]
+    assert found[0].startswith(f"{known}: ")
+
+
+def test_hostile_record(tmp_path: Path) -> None:
+    """What a record holds cannot command a terminal."""
+    small(tmp_path, **{"field/component/c.json": records.dump({"name": "\x1b[2J\u202e"})})
+    said = offtracfs(tmp_path, "--db", "db", "check").stdout
+    assert said.startswith("field/component/c.json: ")
+    assert said.removesuffix("\n").isprintable()
