@@ -48,6 +48,8 @@ _CONFIG = {
     "pack.windowMemory": "64m",  # a repack of 100,000 tickets stays under 1 GB
 }
 
+_UNREADABLE = (KeyError, OSError, pygit2.GitError)  # what libgit2's errors become
+
 for _level in (ConfigLevel.GLOBAL, ConfigLevel.XDG, ConfigLevel.SYSTEM):
     pygit2.settings.search_path[_level] = ""
 pygit2.settings.mwindow_size = 1 << 20  # libgit2 would map whole packs: memory that grows with history
@@ -99,7 +101,7 @@ class Store:
     def _open(self) -> pygit2.Repository:
         try:
             return pygit2.Repository(str(self.path), pygit2.enums.RepositoryOpenFlag.BARE)
-        except pygit2.GitError as error:
+        except (OSError, pygit2.GitError) as error:
             raise NotADatabase(f"There is no usable git repository in {self.path}: {error}.") from error
 
     def head(self) -> bytes | None:
@@ -108,7 +110,7 @@ class Store:
             target = self._repository.references[BRANCH].target
         except KeyError:
             return None
-        except pygit2.GitError as error:
+        except (OSError, pygit2.GitError) as error:
             raise DatabaseDamaged(f"The branch in {self.path} cannot be read: {error}.") from error
         assert isinstance(target, pygit2.Oid)
         return target.raw
@@ -117,7 +119,7 @@ class Store:
         for attempt in (1, 2):
             try:
                 return self._repository.odb.read(pygit2.Oid(raw=oid))
-            except (KeyError, pygit2.GitError) as error:
+            except _UNREADABLE as error:
                 if attempt == 2:
                     raise DatabaseDamaged(f"The git object {oid.hex()} cannot be read: {error}.") from error
                 self._repository = self._open()  # a repack may have moved it to a pack not yet seen
@@ -131,7 +133,7 @@ class Store:
         """Bytes in a blob, without reading them. Raises DatabaseDamaged."""
         try:
             return int(self._repository.odb.read_header(pygit2.Oid(raw=oid))[1])
-        except (KeyError, pygit2.GitError):
+        except _UNREADABLE:
             return len(self.blob(oid))
 
     def follows(self, oid: bytes) -> bool:
