@@ -53,7 +53,7 @@ def main(sizes: list[int], only: tuple[str, ...], cache: Path, output: Path | No
             click.echo(figures.line(figure), err=True)
     finally:
         cold = COLD[processes.drop_caches()]
-        text = f"{figures.machine()}- Cold: {cold}\n\n{figures.table(found)}"
+        text = f"{figures.machine()}- Best times of a few runs; cold: {cold}\n\n{figures.table(found)}"
         click.echo(text)
         (output or cache / "bench.md").write_text(text)
 

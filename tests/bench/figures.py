@@ -11,6 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 MB = 1e6
+UNITS = {"s": (2, "s"), "ms": (1, "ms"), "MB": (0, "MB"), "times": (2, "")}  # digits; what follows a number
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +24,7 @@ class Figure:
     tickets: int
     what: str
     value: float
-    unit: str  # "s", "ms", "MB", or what is counted
+    unit: str  # one of UNITS, or "" for a count
     against: str = ""  # what the reference is
     reference: float | None = None
     most: float | None = None
@@ -58,23 +59,22 @@ def against_smallest(figures: Iterable[Figure]) -> Iterator[Figure]:
 
 def table(figures: Iterable[Figure]) -> str:
     """A Markdown table, what was measured of one thing together."""
-    ordered = sorted(enumerate(figures), key=lambda pair: pair[0])
-    order: dict[str, list[Figure]] = {}
-    for _, figure in ordered:
-        order.setdefault(figure.what, []).append(figure)
+    groups: dict[str, list[Figure]] = {}
+    for figure in figures:
+        groups.setdefault(figure.what, []).append(figure)
     lines = ["| What | Tickets | Measured | Reference | Ratio | At most | |", "|---|--:|--:|---|--:|--:|---|"]
-    lines += [line(figure) for group in order.values() for figure in group]
+    lines += [line(figure) for group in groups.values() for figure in group]
     return "\n".join(lines) + "\n"
 
 
 def line(figure: Figure) -> str:
     """A row of the table."""
-    relative = figure.reference is not None
-    reference = f"{_number(figure.reference, figure.unit)} {figure.against}" if relative else ""
-    ratio = f"{figure.ratio:.2f}" if figure.ratio is not None else ""
-    most = (
-        "" if figure.most is None else f"× {figure.most:g}" if relative else _number(figure.most, figure.unit)
-    )
+    ratio, reference = "", ""
+    most = _number(figure.most, figure.unit)
+    if figure.reference is not None:
+        ratio = _number(figure.ratio, "times")
+        reference = f"{_number(figure.reference, figure.unit)} {figure.against}"
+        most = "" if figure.most is None else f"× {figure.most:g}"
     verdict = {True: "met", False: "**missed**", None: ""}[figure.met]
     measured = _number(figure.value, figure.unit)
     cells = (figure.what, f"{figure.tickets:,}", measured, reference, ratio, most, verdict)
@@ -82,20 +82,16 @@ def line(figure: Figure) -> str:
 
 
 def _number(value: float | None, unit: str) -> str:
-    digits = {"s": 2, "ms": 1, "MB": 0}.get(unit, 0)
-    return "" if value is None else f"{value:,.{digits}f} {unit}"
+    if value is None:
+        return ""
+    digits, shown = UNITS.get(unit, (0, ""))
+    return f"{value:,.{digits}f} {shown}".strip()
 
 
 def machine() -> str:
     """What the figures come from: a line of Markdown each."""
-    model = next(
-        (
-            line.split(":")[1].strip()
-            for line in Path("/proc/cpuinfo").read_text().splitlines()
-            if "model name" in line
-        ),
-        platform.machine(),
-    )
+    described = (line.split(":") for line in Path("/proc/cpuinfo").read_text().splitlines())
+    model = dict(pair for pair in described if len(pair) == 2).get("model name\t", platform.machine()).strip()
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     git = subprocess.run(["git", "--version"], capture_output=True, text=True, check=True).stdout.split()[2]
     fuse = subprocess.run(["fusermount3", "--version"], capture_output=True, text=True, check=True)

@@ -19,13 +19,11 @@ class Ran(NamedTuple):
     """A program that has ended; `peaks` has the most memory in bytes that a process of a name ever held."""
 
     output: str
-    seconds: float
     peaks: dict[str, int]
 
 
 def run(*command: str | Path) -> Ran:
     """Run a program to its end. Raises CalledProcessError, after having shown what it said."""
-    began = time.monotonic()
     peaks: dict[str, int] = defaultdict(int)
     with (
         tempfile.TemporaryFile("w+") as output,
@@ -37,11 +35,10 @@ def run(*command: str | Path) -> Ran:
         except BaseException:
             child.terminate()
             raise
-        seconds = time.monotonic() - began
         if child.returncode:
             raise subprocess.CalledProcessError(child.returncode, command)
         output.seek(0)
-        return Ran(output.read(), seconds, peaks)
+        return Ran(output.read(), peaks)
 
 
 def timed(*command: str | Path, cwd: Path | None = None) -> float:
