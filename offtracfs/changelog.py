@@ -167,11 +167,10 @@ def _last(run: list[Change], rows: list[Row], state: Mapping[str, Any]) -> int:
     return max(range(len(run)), key=lambda n: (connects(run[n]), begins.isdisjoint(leaves(run[n])), n))
 
 
-def match(old: list[Row], new: list[Row]) -> tuple[set[int], list[float], list[Row]]:
-    """The places in `new` of the rows that `old` had; and those rows with their places, in order.
+def paired(old: list[Row], new: list[Row]) -> dict[int, int]:
+    """For the place of each row in `old` that `new` has too, its place there.
 
-    A row that was changed in place (a comment's text) is the same row, given as it was. One that is gone
-    stands after the one before it.
+    A row that was changed in place (a comment's text) is the same row.
     """
     found: dict[int, int] = {}
     for key in (_plain, _loose):
@@ -183,6 +182,16 @@ def match(old: list[Row], new: list[Row]) -> tuple[set[int], list[float], list[R
         for n, row in enumerate(old):
             if n not in found and (places := free.get(key(row))):
                 found[n] = places.pop()
+    return found
+
+
+def match(old: list[Row], new: list[Row]) -> tuple[set[int], list[float], list[Row]]:
+    """The places in `new` of the rows that `old` had; and those rows with their places, in order.
+
+    A row that was changed in place (a comment's text) is the same row, given as it was. One that is gone
+    stands after the one before it.
+    """
+    found = paired(old, new)
     stored: list[tuple[float, Row]] = []
     before = -1
     for n, row in enumerate(old):

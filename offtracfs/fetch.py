@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from enum import Enum, auto
+from functools import partial
 from typing import Any
 
 from offtracfs import records
+from offtracfs.changelog import paired
 from offtracfs.database import Snapshot
 from offtracfs.names import changelog_path, field_path, ticket_path
 from offtracfs.spool import Fetched, Spool
@@ -134,7 +136,7 @@ class Fetch:
     def _take(self, found: Ticket | Missing) -> None:
         paths = ticket_path(found.number), changelog_path(found.number)
         record, log = self._snapshot.get(paths[0]), self._snapshot.get(paths[1])
-        stored = None if record is None else (record, log or b"")
+        stored = None if record is None else (record, log or b"[]")
         fresh = found if isinstance(found, Missing) else self._merged(found, stored)
         action = decide(stored, fresh)
         if action is Action.DELETE:
@@ -151,15 +153,15 @@ class Fetch:
                 self._keep()
 
     def _merged(self, found: Ticket, stored: Bytes | None) -> Bytes:
-        fresh = found.record, found.changelog
-        if stored is None:
-            return records.dump(fresh[0]), records.dump(fresh[1])
-        exact = self.tracker.exact_text
-        record, log = (
-            records.dump(records.merge(records.load(old), new, exact_text=exact))
-            for old, new in zip(stored, fresh, strict=True)
-        )
-        return record, log
+        """The bytes of a ticket, with what is known more precisely than it was found."""
+        record, log = found.record, found.changelog
+        if stored:
+            old_record, old_log = (records.load(data) for data in stored)
+            merge = partial(records.merge, exact_text=self.tracker.exact_text)
+            record = merge(old_record, record)
+            places = {new: old for old, new in paired(old_log, log).items()}
+            log = [merge(old_log[places[n]], row) if n in places else row for n, row in enumerate(log)]
+        return records.dump(record), records.dump(log)
 
     def _look_for_new_values(self, props: Mapping[str, Any]) -> None:
         if self._unknown_value or self._snapshot.empty:

@@ -73,6 +73,10 @@ class Numbers:
         self._lookups[number] += 1
         return number
 
+    def known(self, node: Directory) -> int:
+        """The number of a directory that the kernel knows, since it is in it."""
+        return self._numbers[node]
+
     def node(self, number: int) -> Directory | Link:
         """What has that number. Raises KeyError."""
         return self._nodes[number]
@@ -201,11 +205,26 @@ class Operations(pyfuse3.Operations):
     async def readdir(self, fh: int, start_id: int, token: pyfuse3.ReaddirToken) -> None:
         """The next entries of an opened directory, behind position `start_id`."""
         opened = self._opened[fh]
+        if start_id == 0:  # opened, or rewound: rewinddir(3) asks for the present state
+            opened.listing = self.tree.open(opened.listing.directory)
         if start_id != opened.position:
             opened.ahead, opened.rest = [], self.tree.entries(opened.listing, start_id)
         opened.position = -1  # a failure on the way must not lose an entry
+        opened.position = self._fill(token, opened, self._dots(token, opened.listing.directory, start_id))
+
+    def _dots(self, token: pyfuse3.ReaddirToken, here: Directory, after: int) -> int:
+        """Reply "." and "..", which are no lookups, where they come behind a position; the last position."""
+        for position, name, node in ((1, b".", here), (2, b"..", here.above)):
+            if after < position:
+                attributes = self._attributes(stat.S_IFDIR)
+                attributes.st_ino = self.numbers.known(node)
+                pyfuse3.readdir_reply(token, name, attributes, position)  # the first two always fit
+                after = position
+        return after
+
+    def _fill(self, token: pyfuse3.ReaddirToken, opened: Opened, position: int) -> int:
+        """Reply as many entries as fit; the position of the last one."""
         current = opened.listing == self.tree.open(opened.listing.directory)
-        position = start_id
         for named in itertools.chain(opened.ahead, opened.rest):
             if not self._reply(token, named, current):
                 opened.ahead = [named]
@@ -213,7 +232,7 @@ class Operations(pyfuse3.Operations):
             position = named.position
         else:
             opened.ahead = []
-        opened.position = position
+        return position
 
     def _reply(self, token: pyfuse3.ReaddirToken, named: Named, current: bool) -> bool:
         position, name, node = named

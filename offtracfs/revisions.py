@@ -90,14 +90,13 @@ def _blobs(writer: Writer, found: Mapping[str, Any]) -> list[tuple[str, bytes | 
 def _versions(writer: Writer, snapshot: Snapshot, spool: Spool) -> Iterator[Ordered]:
     """Every new version of the tickets in the spool, its blobs written."""
     for ticket in spool.tickets():
-        new = records.load(ticket.record), records.load(ticket.changelog)
         if snapshot.empty:
-            whole = f"#{ticket.number} as first seen"
-            found: Iterable[replay.Version] = [replay.Version(None, "", whole, "", *new)]
-        else:
-            old = snapshot.load(ticket_path(ticket.number)), snapshot.load(changelog_path(ticket.number))
-            found = replay.since(*new, *old)
-        for sequence, version in enumerate(found):
+            blobs = writer.blob(ticket.record), writer.blob(ticket.changelog)
+            yield Ordered(NOTICED, ticket.number, 0, b"", b"", *blobs)
+            continue
+        new = records.load(ticket.record), records.load(ticket.changelog)
+        old = snapshot.load(ticket_path(ticket.number)), snapshot.load(changelog_path(ticket.number))
+        for sequence, version in enumerate(replay.since(*new, *old)):
             yield Ordered(
                 NOTICED if version.moment is None else version.moment,
                 ticket.number,

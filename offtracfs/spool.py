@@ -26,8 +26,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.sqlite import insert as insert_in_sqlite
 from sqlalchemy.exc import DatabaseError as SQLError
+from sqlalchemy.pool import QueuePool
 
-from offtracfs.errors import DiskFull
+from offtracfs.errors import DatabaseBusy, DatabaseDamaged, DiskFull
 from offtracfs.index.build import engine, translate
 
 ROWS = 500  # rows read or written at once
@@ -98,12 +99,12 @@ class Spool:
         try:
             self._open()
         except SQLError as error:
-            if isinstance(translated := translate(error), DiskFull):
+            if isinstance(translated := translate(error), DiskFull | DatabaseBusy):
                 raise translated from error
             self.clear()  # of no use: what was in it is fetched again
 
     def _open(self) -> None:
-        self._engine = engine(self._file)
+        self._engine = engine(self._file, QueuePool)  # opening and closing would cost more than writing
         with self._engine.begin() as connection:
             _metadata.create_all(connection)
             for table in _metadata.sorted_tables:
@@ -115,10 +116,19 @@ class Spool:
             with self._engine.begin() as connection:
                 yield connection
         except SQLError as error:
-            raise translate(error) from error
+            translated = translate(error)
+            if isinstance(translated, DatabaseDamaged):
+                self.clear()
+                translated = DatabaseDamaged(f"What was fetched cannot be read ({error.orig}): sync again.")
+            raise translated from error
+
+    def close(self) -> None:
+        """Give the connections back; the next use opens new ones."""
+        self._engine.dispose()
 
     def clear(self) -> None:
         """Forget everything."""
+        self.close()
         for suffix in ("", "-wal", "-shm"):
             self._file.with_name(self._file.name + suffix).unlink(missing_ok=True)
         self._open()
@@ -195,8 +205,9 @@ class Spool:
         Those whose moment is not known are apart.
         """
         those = _version.c.moment == NOTICED if noticed else _version.c.moment < NOTICED
-        with self._engine.connect().execution_options(yield_per=ROWS) as connection:
-            for row in connection.execute(select(_version).where(those).order_by(*_version.primary_key)):
+        with self._transaction() as connection:
+            statement = select(_version).where(those).order_by(*_version.primary_key)
+            for row in connection.execute(statement.execution_options(yield_per=ROWS)):
                 yield Ordered(*row)
 
     def noticed(self) -> int:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import aclosing
+from contextlib import aclosing, closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -20,7 +20,7 @@ import trio
 from offtracfs import index, records
 from offtracfs.database import Database, State
 from offtracfs.errors import DatabaseBusy, OfftracfsError, Suspicious
-from offtracfs.fetch import Action, Fetch, Progress, decide, moment
+from offtracfs.fetch import Fetch, Progress, moment
 from offtracfs.revisions import SECOND, Plan, append
 from offtracfs.spool import Spool
 from offtracfs.trackers import Tracker
@@ -58,9 +58,9 @@ async def sync(
     tracker is not believed, all else is done first, and then Suspicious is raised.
     """
     began, requests, outcome = time.monotonic(), tracker.requests, Outcome()
-    with database.writing("sync"):
+    with database.writing("sync"), closing(Spool(database.path / "spool.db")) as spool:
         index.catch_up(database.path, database.store)  # a process may have been killed before it got there
-        spool, state = Spool(database.path / "spool.db"), database.state()
+        state = database.state()
         with database.snapshot() as snapshot:
             outcome.swept = full or snapshot.empty or _sweep_is_due(state)
             fetch = Fetch(tracker, snapshot, spool, progress)

@@ -40,6 +40,11 @@ class Directory(NamedTuple):
         """The directory of that name in this one."""
         return Directory(self.at, f"{self.path}/{name}" if self.path else name)
 
+    @property
+    def above(self) -> Directory:
+        """The directory that this one is in; the root is in itself."""
+        return Directory(self.at, self.path.rpartition("/")[0]) if self.path else Tree.root
+
 
 class File(NamedTuple):
     """One version of a file; bytes, and seconds since 1970 UTC."""
@@ -61,7 +66,7 @@ Node = Directory | File | Link
 
 
 class Named(NamedTuple):
-    """A node in a listing; `position` is greater than 0 and grows along it."""
+    """A node in a listing; `position` grows along it, and is greater than 2: "." and ".." come first."""
 
     position: int
     name: str
@@ -171,7 +176,7 @@ class Tree:
         if directory.at == DAYS:
             yield from self._days(listing, after)
             return
-        for position, name in enumerate(self.directories(listing), 1):
+        for position, name in enumerate(self.directories(listing), 3):
             if position > after:
                 yield Named(position, name, directory.child(name))
         if revision:

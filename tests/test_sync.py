@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from offtracfs import check, sync
+from offtracfs import check
 from offtracfs.database import Database
 from offtracfs.errors import DatabaseBusy, Suspicious, TrackerError
+from offtracfs.fetch import Action, decide
 from offtracfs.trackers import Missing
 from tests import faults
 from tests.standin import StandInTrac
@@ -48,20 +49,20 @@ def calls(trac: StandInTrac, method: str) -> list[list[object]]:
 @pytest.mark.parametrize(
     ("stored", "found", "action"),
     [
-        (None, (b"r", b"l"), sync.Action.ADD),
-        ((b"r", b"l"), (b"r", b"l"), sync.Action.NOTHING),
-        ((b"r", b"l"), (b"r", b"m"), sync.Action.CHANGE),
-        ((b"r", b"l"), Missing(1, "gone", gone=True), sync.Action.DELETE),
-        (None, Missing(1, "gone", gone=True), sync.Action.NOTHING),
-        ((b"r", b"l"), Missing(1, "broken"), sync.Action.REPORT),
-        (None, Missing(1, "broken"), sync.Action.REPORT),
+        (None, (b"r", b"l"), Action.ADD),
+        ((b"r", b"l"), (b"r", b"l"), Action.NOTHING),
+        ((b"r", b"l"), (b"r", b"m"), Action.CHANGE),
+        ((b"r", b"l"), Missing(1, "gone", gone=True), Action.DELETE),
+        (None, Missing(1, "gone", gone=True), Action.NOTHING),
+        ((b"r", b"l"), Missing(1, "broken"), Action.REPORT),
+        (None, Missing(1, "broken"), Action.REPORT),
     ],
 )
 def test_decide(
-    stored: tuple[bytes, bytes] | None, found: tuple[bytes, bytes] | Missing, action: sync.Action
+    stored: tuple[bytes, bytes] | None, found: tuple[bytes, bytes] | Missing, action: Action
 ) -> None:
     """What is done about a ticket depends on what is stored and what was found, and on nothing else."""
-    assert sync.decide(stored, found) is action
+    assert decide(stored, found) is action
 
 
 async def test_first_sync(trac: StandInTrac, database: Database) -> None:

@@ -25,7 +25,7 @@ START = datetime(2020, 1, 1, tzinfo=UTC)
 
 
 def killed_at(write: int, database: Path, trac: StandInTrac) -> int:
-    """Sync in a process of its own, which kills itself before that write; how many it came to, if it ended."""
+    """Sync in a process of its own, which kills itself before that write; how many it came to."""
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:

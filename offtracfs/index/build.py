@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import URL, Connection, Engine, bindparam, create_engine, delete, event, func, insert, select
 from sqlalchemy.dialects.sqlite import insert as insert_in_sqlite
 from sqlalchemy.exc import DatabaseError as SQLError
-from sqlalchemy.pool import NullPool
+from sqlalchemy.pool import NullPool, Pool
 
 from offtracfs import names
 from offtracfs.errors import DatabaseBusy, DatabaseDamaged, DatabaseError, DatabaseTooNew, DiskFull
@@ -32,9 +32,9 @@ _ADD_PATH = insert_in_sqlite(path).on_conflict_do_nothing()
 _ADD_VERSION = insert(version).values(path=select(path.c.id).where(_same_path).scalar_subquery())
 
 
-def engine(file: Path) -> Engine:
+def engine(file: Path, pool: type[Pool] = NullPool) -> Engine:
     """An engine for one index file, in WAL mode: readers and the writer do not wait for each other."""
-    made = create_engine(URL.create("sqlite", database=str(file)), poolclass=NullPool)
+    made = create_engine(URL.create("sqlite", database=str(file)), poolclass=pool)
 
     @event.listens_for(made, "connect")
     def prepare(connection: sqlite3.Connection, _record: Any) -> None:
