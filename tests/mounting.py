@@ -21,7 +21,7 @@ import trio
 from offtracfs import driver, index, mounts
 from offtracfs.database import Database, Settings
 from offtracfs.fuse import Operations
-from offtracfs.names import file_name
+from offtracfs.names import file_name, path_in_git
 from offtracfs.tree import Tree
 
 SPRING = int(datetime(2011, 4, 9, 12, tzinfo=UTC).timestamp())
@@ -87,6 +87,30 @@ def damage(database: Database, contents: bytes) -> None:
     broken = objects / name[:2] / name[2:]
     broken.chmod(0o600)
     broken.write_bytes(b"not an object")
+
+
+def materialise(database: Database, commit: str, folder: Path) -> dict[str, tuple[bytes, int]]:
+    """Contents and time of each file at a commit, as the git command line has them."""
+    folder.mkdir()
+    git = ["git", f"--git-dir={database.path / 'git'}"]
+    packed = subprocess.run([*git, "archive", commit], capture_output=True, check=True).stdout
+    subprocess.run(["tar", "-x", "-C", folder], input=packed, check=True)
+    times: dict[str, int] = {}
+    told = subprocess.run(
+        [*git, "-c", "core.quotePath=false", "log", "-z", "--format=%x01%at", "--name-only", commit],
+        capture_output=True,
+        check=True,
+    ).stdout.decode()
+    for entry in told.split("\x01")[1:]:
+        time, *paths = filter(None, entry.replace("\n", "\0").split("\0"))
+        for path in paths:
+            times.setdefault(path, int(time))
+    found = (file for file in folder.rglob("*") if file.is_file())
+    return {
+        path_in_git(path): (file.read_bytes(), times[path])
+        for file in found
+        for path in [str(file.relative_to(folder))]
+    }
 
 
 class Counting(Operations):

@@ -222,18 +222,8 @@ def test_touched_names_all_that_changed(database: Database, tree: Tree) -> None:
 def test_only_what_may_change_moves(tree: Tree) -> None:
     """The present, HEAD and periods that have not settled may move; the past and commits do not."""
     tree.settled = SUMMER
-    moving = {
-        at: tree.moves(at) for at in ("", "@HEAD", "@HEAD~1", "@2011", "@2011-07-01", "@2011-06", "@abcdef0")
-    }
-    assert moving == {
-        "": True,
-        "@HEAD": True,
-        "@HEAD~1": True,
-        "@2011": True,
-        "@2011-07-01": True,
-        "@2011-06": False,
-        "@abcdef0": False,
-    }
+    assert all(tree.moves(at) for at in ("", "@HEAD", "@HEAD~1", "@2011", "@2011-07-01"))
+    assert not any(tree.moves(at) for at in ("@2011-06", "@2011-06-30", "@abcdef0"))
 
 
 def days(tree: Tree) -> Iterator[tuple[str, Link]]:
