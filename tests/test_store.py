@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import threading
 from pathlib import Path
 
 import pytest
@@ -171,3 +172,56 @@ def test_many_imports_make_the_same_commits(
         assert len(list(other.path.glob("objects/pack/*.pack"))) == -(-12 // most)
         append(other, {"db.json": b"more"})
         assert len(log_of(other)) == 13
+
+
+def test_few_packs_stay(store: Store) -> None:
+    """However often a sync appends, packs stay few, and nothing in them is lost."""
+    most = 0
+    for number in range(30):
+        append(store, {"ticket/1.json": b"%d" % number, f"ticket/{number}.json": b"new"})
+        store.maintain(packs=5)
+        most = max(most, len(list(store.path.glob("objects/pack/*.pack"))))
+    assert most <= 5
+    assert not store.maintain(packs=5)
+    assert len(log_of(store)) == 30
+    assert len(listed(store)) == 30
+    assert all(store.blob(blob) for blob in listed(store).values())
+    assert store.check() == []
+
+
+def test_reading_goes_on_while_packs_move(store: Store) -> None:
+    """A reader that opened the store before finds everything while another process repacks."""
+    found: list[dict[str, bytes]] = []
+    done = threading.Event()
+    append(store, *({f"ticket/{number}.json": b"%d" % number} for number in range(50)))
+    expected, opened = listed(store), Store(store.path)
+
+    def read() -> None:
+        while not done.is_set():
+            found.append({path: opened.blob(blob) for path, blob in expected.items()})
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    try:
+        for number in range(5):
+            append(store, {"db.json": b"%d" % number})
+            assert store.maintain(packs=0)
+            git(store, "repack", "-a", "-d", "-f", "-q")
+    finally:
+        done.set()
+        reader.join()
+    contents = {f"ticket/{number}.json": b"%d" % number for number in range(50)}
+    assert len(found) > 5
+    assert all(state == contents for state in found)
+    assert store.check() == []
+
+
+def test_packs_that_were_not_yet_seen(store: Store, tmp_path: Path) -> None:
+    """A reader whose view of the packs is out of date opens them anew before it gives up."""
+    append(store, ONE)
+    blob, opened = listed(store)["ticket/1.json"], Store(store.path)
+    stale = Store.create(tmp_path / "other")._repository
+    opened._repository = stale
+    assert opened.blob(blob) == b"one"
+    opened._repository = stale
+    assert opened.size(blob) == 3

@@ -1,9 +1,13 @@
-"""The store when things go wrong: killed, full, damaged, missing; and while it is maintained."""
+"""The store when things go wrong: killed, full, damaged, missing, moved."""
 
 from __future__ import annotations
 
-import threading
+import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -219,43 +223,40 @@ def test_follows(store: Store) -> None:
     assert not store.follows(b"1" * 20)
 
 
-def test_few_packs_stay(store: Store) -> None:
-    """However often a sync appends, packs stay few, and nothing in them is lost."""
-    most = 0
-    for number in range(30):
-        append(store, {"ticket/1.json": b"%d" % number, f"ticket/{number}.json": b"new"})
-        store.maintain(packs=5)
-        most = max(most, len(list(store.path.glob("objects/pack/*.pack"))))
-    assert most <= 5
-    assert not store.maintain(packs=5)
-    assert len(log_of(store)) == 30
-    assert len(listed(store)) == 30
-    assert all(store.blob(blob) for blob in listed(store).values())
-    assert store.check() == []
+UNREADABLE = """if True:
+    import os
+    import sys
+    from pathlib import Path
+    from offtracfs.errors import DatabaseDamaged, NotADatabase
+    from offtracfs.store import Store
+    if os.getuid() == 0:  # whom no mode keeps out
+        os.setgid(65534)
+        os.setuid(65534)
+    place, blob = Path(sys.argv[1]), bytes.fromhex(sys.argv[2])
+    opened = Store(place)
+    for part in ("objects/pack", "objects", "refs", "HEAD", "config"):
+        (place / part).chmod(0)
+        for call in (lambda: Store(place), opened.head, lambda: opened.blob(blob), lambda: opened.size(blob)):
+            try:
+                call()
+            except (DatabaseDamaged, NotADatabase) as error:
+                print(type(error).__name__)
+        (place / part).chmod(0o700)
+    assert opened.blob(blob) == b"one"
+"""
 
 
-def test_reading_goes_on_while_packs_move(store: Store) -> None:
-    """A reader that opened the store before finds everything while another process repacks."""
-    found: list[dict[str, bytes]] = []
-    done = threading.Event()
-    append(store, *({f"ticket/{number}.json": b"%d" % number} for number in range(50)))
-    expected, opened = listed(store), Store(store.path)
-
-    def read() -> None:
-        while not done.is_set():
-            found.append({path: opened.blob(blob) for path, blob in expected.items()})
-
-    reader = threading.Thread(target=read)
-    reader.start()
-    try:
-        for number in range(5):
-            append(store, {"db.json": b"%d" % number})
-            assert store.maintain(packs=0)
-            git(store, "repack", "-a", "-d", "-f", "-q")
-    finally:
-        done.set()
-        reader.join()
-    contents = {f"ticket/{number}.json": b"%d" % number for number in range(50)}
-    assert len(found) > 5
-    assert all(state == contents for state in found)
-    assert store.check() == []
+def test_what_may_not_be_read(store: Store) -> None:
+    """Files that this user may not open are damage to whoever needs them, and never a traceback."""
+    append(store, ONE)
+    blob = listed(store)["ticket/1.json"].hex()
+    with TemporaryDirectory(dir="/var/tmp") as place:
+        shutil.copytree(store.path, f"{place}/git")
+        for path in (Path(place), *Path(place).rglob("*")):
+            shutil.chown(path, *((65534, 65534) if os.getuid() == 0 else (os.getuid(), os.getgid())))
+        command = [sys.executable, "-c", UNREADABLE, f"{place}/git", blob]
+        done = subprocess.run(
+            command, capture_output=True, text=True, check=False, env=os.environ | {"HOME": "/"}
+        )
+    assert done.returncode == 0, done.stderr
+    assert "DatabaseDamaged" in done.stdout.split()
