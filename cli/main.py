@@ -39,14 +39,19 @@ _REFUSED = (
 )
 
 
+def _laid_out(command: click.Command) -> click.Command:
+    """Click keeps the lines after a backspace as they are; in a raw docstring that is two characters."""
+    command.help = (command.help or "").replace("\\b\n", "\b\n")
+    return command
+
+
 class _Modules(Mapping[str, click.Command]):
     """The commands by name, each imported when it is asked for: `mount` shall not wait for the others."""
 
     def __getitem__(self, name: str) -> click.Command:
         if name not in COMMANDS:
             raise KeyError(name)
-        found: click.Command = import_module(f".{name}", __package__).command
-        return found
+        return _laid_out(import_module(f".{name}", __package__).command)
 
     def __iter__(self) -> Iterator[str]:
         return iter(COMMANDS)
@@ -57,6 +62,10 @@ class _Modules(Mapping[str, click.Command]):
 
 class Program(click.Group):
     """A group whose errors are one sentence on stderr and an exit code of sysexits.h."""
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        _laid_out(self)
 
     def main(self, *args: Any, **extra: Any) -> Any:
         """Run, and end the process. Never returns."""
@@ -104,6 +113,8 @@ def _answer(error: BaseException) -> tuple[str, int] | None:
             return f"{error.format_message()} See `{path} --help`.", UsageError.exit_code
         case click.ClickException():
             return error.format_message(), error.exit_code
+        case FileNotFoundError(filename="git"):
+            return "There is no git: install the package git.", DatabaseError.exit_code
         case OSError(errno=number) if number in _REFUSED:
             kind = DiskFull if number in _FULL else DatabaseError
             return f"{error.filename or 'The system'}: {error.strerror}.", kind.exit_code

@@ -21,10 +21,13 @@ from .text import count, shown, size
 @click.option("--json", "as_json", is_flag=True, help="Say it as JSON.")
 @click.pass_obj
 def command(directory: Path, as_json: bool) -> None:
-    """Say what is where: tracker, tickets, the last sync and its outcome, mounts, disk use.
+    """Say what is where.
 
-    It waits for nobody and changes nothing; it can be asked while a sync is at work, and before the first.
-    Exit code 0, whatever there is to say; 66 where there is no database.
+    That is: the tracker, the number of tickets, how the last sync ended and what it left out, who is
+    writing, the mounts with their processes, and disk use. It waits for nobody, and can be asked while a
+    sync is at work and before the first.
+
+    Exit codes: 0 whatever there is to say, 66 no database there.
     """
     status = look(Database(directory))
     if as_json:

@@ -65,8 +65,8 @@ def command(
     lost permission, all is kept and the exit code is 65; --accept-deletions says that it is true.
 
     Exit codes: 0 done, 65 much is gone and not believed, 69 no answer, 75 another process is at it, 77
-    login refused or permission missing, 143 ended by SIGTERM. With --watch whatever goes wrong is said
-    and tried again, and SIGTERM is the way to end it: 0.
+    login refused or permission missing, 143 ended by SIGTERM. With --watch, whatever goes wrong is said
+    and tried again; SIGTERM ends it, with 0.
     """
     if quiet and as_json:
         raise UsageError("--quiet and --json cannot be had together.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import re
 import signal
@@ -138,6 +139,12 @@ def test_full_disk(tmp_path: Path, trac: ServedTrac) -> None:
     fails(tmp_path, 73, "disk is full", "--db", "db", "sync", OFFTRACFS_PASSWORD="secret")
 
 
+def test_no_git(tmp_path: Path, database: Database) -> None:
+    """A machine without git is told what to install."""
+    assert database.path.exists()
+    fails(tmp_path, 74, "install the package git", "--db", "db", "check", PATH=str(tmp_path))
+
+
 def page(_: httpx.Request) -> httpx.Response:
     return httpx.Response(200, html="<title>Welcome</title>")
 
@@ -243,8 +250,14 @@ def test_help(tmp_path: Path, name: str) -> None:
     assert said.startswith(f"Usage: offtracfs {name} ")
     for option in options(main.commands[name]):
         assert re.search(rf"^  {option}\b.*\s\s+\S", said, re.MULTILINE | re.DOTALL)
-    summary = main.commands[name].get_short_help_str(200)
-    assert summary in offtracfs(tmp_path, "--help").stdout.replace("\n" + " " * 10, " ") or len(summary) > 60
+    assert "\\b" not in said
+    assert all(line.strip() in said for line in _examples(name))
+
+
+def _examples(name: str) -> list[str]:
+    """The lines of examples in a command's docstring."""
+    text = inspect.getdoc(main.commands[name].callback) or ""
+    return [line for line in text.splitlines() if line.startswith("  ")]
 
 
 def test_readme_names_every_command_and_option() -> None:
