@@ -57,7 +57,7 @@ def load(data: bytes) -> Any:
     """The record in some bytes. Raises DatabaseDamaged where they are not JSON."""
     try:
         return simplejson.loads(data)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DatabaseDamaged(f"A record is not JSON: {error}.") from error
 
 

@@ -78,7 +78,7 @@ def test_only_json_is_dumped(value: float) -> None:
         dump([value])
 
 
-@pytest.mark.parametrize("data", [b"", b"[1", b"\xff", b"<html>", b"[NaN]", b"1 2"])
+@pytest.mark.parametrize("data", [b"", b"[1", b"\xff", b"<html>", b"[NaN]", b"1 2", b"[" * 100_000])
 def test_bytes_that_are_no_record(data: bytes) -> None:
     """Bytes that are not JSON are damage, said in one sentence."""
     with pytest.raises(DatabaseDamaged, match=r"A record is not JSON: .*\.$"):
