@@ -93,13 +93,11 @@ def prepare(mountpoint: Path, *, allow_other: bool) -> Path:
 
 
 def _check_system(*, allow_other: bool) -> None:
+    if not DEVICE.exists():
+        container = f"a container needs --device {DEVICE} and --cap-add SYS_ADMIN"
+        raise MountError(f"There is no {DEVICE}: `modprobe fuse` makes it; {container}.")
     if not os.access(DEVICE, os.R_OK | os.W_OK):
-        what = (
-            "cannot be opened: ask root for `chmod 666`"
-            if DEVICE.exists()
-            else "is not there: `modprobe fuse`"
-        )
-        raise MountError(f"{DEVICE} {what}, or in a container --device {DEVICE} and --cap-add SYS_ADMIN.")
+        raise MountError(f"{DEVICE} may not be opened by this user: as root, `chmod 666 {DEVICE}` allows it.")
     if shutil.which("fusermount3") is None:
         raise MountError("There is no fusermount3: install the package fuse3.")
     if allow_other and os.getuid() != 0 and not _users_may_allow_other():
