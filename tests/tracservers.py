@@ -44,8 +44,9 @@ RIGHTS = {
 }
 """Who may log in with PASSWORD, and what they may do; nobody else may do anything."""
 
-VERSION = 2  # of what is installed and of the template: a higher one installs anew
-MODERN = ["Trac==1.6", "TracAccountManager==0.6.0", "setuptools<81"]  # the plugin imports pkg_resources
+VERSION = 3  # of what is installed and of the template: a higher one installs anew
+MODERN = ["Trac==1.6", "setuptools<81"]  # Trac's RPC plugin imports pkg_resources
+MODERN += ["TracAccountManager==0.6.0", "passlib==1.7.4"]  # which needs it from Python 3.13 on
 LEGACY = ["Trac==1.2.6", "TracXMLRPC==1.1.9"]
 LEGACY_ANY = ["Genshi==0.7.5", "six==1.16.0", "setuptools==44.1.1"]  # the last to run on Python 2.7
 PYTHON2 = [
