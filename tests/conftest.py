@@ -8,12 +8,16 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import NoReturn
 
+import hypothesis
 import pytest
 
 from offtracfs import driver
 from offtracfs.database import Database
 from tests.mounting import Counting, grow, missing, mounted, new_database, unmounted_after
 from tests.tracservers import CannotInstall, TracServer, served
+
+hypothesis.settings.register_profile("offtracfs", deadline=None)  # a busy machine is no failure
+hypothesis.settings.load_profile("offtracfs")
 
 
 def needs(reason: str) -> NoReturn:

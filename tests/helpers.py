@@ -34,9 +34,9 @@ PATHS = [
 PATHS += ["field/component/ui.json", "field/component/a+b.json", "field/version/1.0.json"]
 paths = st.sampled_from(PATHS)
 commits = st.lists(
-    st.dictionaries(paths, st.none() | st.binary(max_size=3), max_size=4), min_size=1, max_size=8
+    st.dictionaries(paths, st.none() | st.binary(max_size=3), max_size=4), min_size=1, max_size=6
 )
-few = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+few = settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def git(store: Store, *arguments: str) -> str:
