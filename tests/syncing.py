@@ -63,4 +63,5 @@ def git(database: Database, *arguments: str) -> str:
 
 def log(database: Database, form: str) -> list[str]:
     """One line a commit, oldest first, in git's pretty format."""
-    return git(database, "log", "--reverse", f"--format={form}", "main").splitlines()
+    said = git(database, "log", "--reverse", f"--format={form}", "main")
+    return said.replace("+00:00", "Z").splitlines()  # as newer versions of git say it

@@ -7,6 +7,7 @@ import shutil
 import signal
 import sys
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -97,7 +98,7 @@ def test_killed_at_any_write(tmp_path: Path, first: bool, every: int) -> None:
         database = Database(path)
         if (path / "index.db").exists():
             assert mirrored(database) in (before, expected(trac)), f"half a sync after write {write}"
-        trio.run(lambda database=database: synced(database, trac, full=True))
+        trio.run(partial(synced, database, trac, full=True))
         assert git(database, "log", "--format=%H", "main") == branch, f"another branch after write {write}"
         assert mirrored(database) == expected(trac)
         assert list(check.check(database)) == []
