@@ -146,12 +146,22 @@ REWRITE = """if True:
 
 
 def test_a_file_is_never_half_written(tmp_path: Path) -> None:
-    """A process killed while it writes leaves what was there before or what it wrote, whole."""
+    """Whoever looks sees what was there before or what was written, whole, also after a kill."""
     for _ in range(3):
         with process(REWRITE, tmp_path / "file"):
-            pass
-        data = (tmp_path / "file").read_bytes()
-        assert data == data[:1] * 1_000_000
+            looks = [(tmp_path / "file").read_bytes() for _ in range(20)]
+        for data in (*looks, (tmp_path / "file").read_bytes()):
+            assert data == data[:1] * 1_000_000
+
+
+def test_a_file_is_replaced(tmp_path: Path) -> None:
+    """New contents are another file under the old name: whoever reads the old one reads it to its end."""
+    module.write(tmp_path / "file", b"old")
+    with (tmp_path / "file").open("rb") as old:
+        module.write(tmp_path / "file", b"new")
+        assert old.read() == b"old"
+    assert (tmp_path / "file").read_bytes() == b"new"
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 def test_a_file_that_cannot_be_written(tmp_path: Path) -> None:

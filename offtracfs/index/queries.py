@@ -154,14 +154,14 @@ class Reader:
         except SQLError as error:
             raise translate(error) from error
         except sqlite3.Error as error:
-            if (
-                error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_CORRUPT
-                and str(self._link.resolve()) == self._file
-            ):
-                self._link.unlink(
-                    missing_ok=True
-                )  # the next sync, which may never meet this page, builds anew
+            if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_CORRUPT:
+                self._let_go()
             raise translate(SQLError(None, None, error)) from error
+
+    def _let_go(self) -> None:
+        """Give up a damaged file: a sync, which may never meet the damage, builds another if there is none."""
+        if str(self._link.resolve()) == self._file:
+            self._link.unlink(missing_ok=True)
 
     def _rows(self, statement: str, most: int | None, **values: Any) -> list[Any]:
         with self._translated(), closing(self._sqlite.execute(statement, values)) as cursor:
