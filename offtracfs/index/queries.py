@@ -159,7 +159,7 @@ class Reader:
             raise translate(SQLError(None, None, error)) from error
 
     def _let_go(self) -> None:
-        """Give up a damaged file: a sync, which may never meet the damage, builds another if there is none."""
+        """Give up a damaged file: a sync, which may never meet the damage, then builds another."""
         if str(self._link.resolve()) == self._file:
             self._link.unlink(missing_ok=True)
 
