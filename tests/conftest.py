@@ -14,7 +14,10 @@ import pytest
 from offtracfs import driver
 from offtracfs.database import Database
 from tests.mounting import Counting, grow, missing, mounted, new_database, unmounted_after
-from tests.tracservers import CannotInstall, TracServer, served
+from tests.standin import StandInTrac
+from tests.tracclient import OnlyXml, Trac
+from tests.tracinstall import CannotInstall
+from tests.tracservers import TracServer, served
 
 hypothesis.settings.register_profile("offtracfs", deadline=None)  # a busy machine is no failure
 hypothesis.settings.load_profile("offtracfs")
@@ -45,6 +48,18 @@ def modern_trac() -> Iterator[TracServer]:
 def legacy_trac() -> Iterator[TracServer]:
     """A running Trac 1.2.6 with RPC plugin 1.1.9; `new()` gives an environment of one's own."""
     yield from _served("legacy")
+
+
+@pytest.fixture(params=["standin", "modern", "legacy"])
+def trac(request: pytest.FixtureRequest) -> Trac:
+    """A Trac with no tickets: the stand-in, or a real one; "modern-xml" speaks XML-RPC only."""
+    kind, _, xml = request.param.partition("-")
+    if kind == "standin":
+        return StandInTrac()
+    server: TracServer = request.getfixturevalue(f"{kind}_trac")
+    site = server.new()
+    site.transport = OnlyXml() if xml else None
+    return site
 
 
 @pytest.fixture

@@ -26,19 +26,11 @@ from offtracfs.trackers.trac import Credentials
 
 URL = "https://trac.example.org/project"
 COLUMNS = {
-    "summary": "Summary",
-    "reporter": "Reporter",
-    "owner": "Owner",
-    "description": "Description",
-    "type": "Type",
-    "status": "Status",
-    "priority": "Priority",
-    "milestone": "Milestone",
-    "component": "Component",
-    "version": "Version",
-    "resolution": "Resolution",
-    "keywords": "Keywords",
-    "cc": "Cc",
+    name: name.capitalize()
+    for name in (
+        *("summary", "reporter", "owner", "description", "type", "status", "priority"),
+        *("milestone", "component", "version", "resolution", "keywords", "cc"),
+    )
 }
 ENUMS: dict[str, list[str]] = {
     "type": ["defect", "enhancement", "task"],
@@ -213,12 +205,8 @@ class StandInTrac:
         }
         for enum, values in ENUMS.items():
             methods[f"ticket.{enum}.getAll"] = values.copy
-            methods[f"ticket.{enum}.get"] = (
-                (lambda name, values=values: str(values.index(name) + 1))
-                if enum != "status"
-                else (lambda _: "0")
-            )
-        return methods
+            methods[f"ticket.{enum}.get"] = lambda name, values=values: str(values.index(name) + 1)
+        return methods | {"ticket.status.get": lambda _: "0"}
 
     def _component(self, name: str) -> dict[str, str]:
         if name not in self.components:

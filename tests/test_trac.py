@@ -2,79 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import aclosing, asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
-import httpx
 import pytest
 
 from offtracfs.errors import LoginRefused, PermissionMissing
-from offtracfs.trackers import Missing, Ticket, Tracker
-from offtracfs.trackers.trac import Credentials, TracTracker, connect
+from offtracfs.trackers import Missing, Ticket
+from offtracfs.trackers.trac import connect
 from tests.standin import StandInTrac
-from tests.tracservers import RealTrac
-
-SPRING = datetime(2011, 4, 9, 21, 16, 7, tzinfo=UTC)
-DAY = timedelta(days=1)
-
-Trac = StandInTrac | RealTrac
-
-
-class OnlyXml(httpx.AsyncHTTPTransport):
-    """The way to a site whose plugin does not speak JSON-RPC."""
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Answers JSON-RPC as the plugin answers what it does not know."""
-        if request.headers.get("content-type") == "application/json":
-            return httpx.Response(415, text="No protocol matching Content-Type")
-        return await super().handle_async_request(request)
-
-
-@pytest.fixture(params=["standin", "modern", "legacy"])
-def trac(request: pytest.FixtureRequest) -> Trac:
-    """A Trac with no tickets."""
-    kind, _, xml = request.param.partition("-")
-    if kind == "standin":
-        return StandInTrac()
-    site: RealTrac = request.getfixturevalue(f"{kind}_trac").new()
-    site.transport = OnlyXml() if xml else None
-    return site
-
-
-in_both_protocols = pytest.mark.parametrize(
-    "trac", ["standin", "modern", "legacy", "modern-xml", "legacy-xml"], indirect=True
-)
-
-
-@asynccontextmanager
-async def connected(trac: Trac, credentials: Credentials | None = None) -> AsyncIterator[TracTracker]:
-    """A client of a Trac, by default its administrator's."""
-    tracker = await connect(trac.url, credentials or trac.login(), transport=trac.transport)
-    async with aclosing(tracker):
-        yield tracker
-
-
-async def fetched(tracker: Tracker, *numbers: int) -> dict[int, Ticket | Missing]:
-    """What the tracker gives for these ids; each must come once."""
-    async with tracker.tickets(numbers) as stream:
-        items = [item async for item in stream]
-    assert len(items) == len(numbers)
-    return {item.number: item for item in items}
-
-
-async def ticket(tracker: Tracker, number: int) -> Ticket:
-    """One ticket that must be there."""
-    found = (await fetched(tracker, number))[number]
-    assert isinstance(found, Ticket)
-    return found
-
-
-async def table(tracker: Tracker) -> dict[int, dict[str, str]]:
-    """All columns of all tickets."""
-    async with tracker.columns() as rows:
-        return {number: dict(values) async for number, values in rows}
+from tests.tracclient import DAY, SPRING, OnlyXml, Trac, connected, fetch, in_both_protocols, table, ticket
 
 
 @in_both_protocols
@@ -167,7 +103,7 @@ async def test_every_ticket_once(trac: Trac) -> None:
     numbers = trac.fill(45, SPRING)
     async with connected(trac) as tracker:
         before = tracker.requests
-        got = await fetched(tracker, *numbers)
+        got = await fetch(tracker, numbers)
         assert tracker.requests - before <= 5
     assert sorted(got) == numbers
     assert all(isinstance(item, Ticket) for item in got.values())
@@ -177,7 +113,7 @@ async def test_no_tickets(trac: Trac) -> None:
     """Asking for no tickets gives none, without a request."""
     async with connected(trac) as tracker:
         before = tracker.requests
-        assert await fetched(tracker) == {}
+        assert await fetch(tracker, []) == {}
         assert tracker.requests == before
         assert await tracker.ids() == []
         assert await table(tracker) == {}
@@ -189,7 +125,7 @@ async def test_deleted(trac: Trac) -> None:
     numbers = trac.fill(3, SPRING)
     trac.delete(numbers[1])
     async with connected(trac) as tracker:
-        got = await fetched(tracker, *numbers)
+        got = await fetch(tracker, numbers)
     assert [isinstance(got[number], Ticket) for number in numbers] == [True, False, True]
     gone = got[numbers[1]]
     assert isinstance(gone, Missing)
@@ -223,96 +159,6 @@ async def test_new_attachment(trac: Trac) -> None:
 
 
 @in_both_protocols
-async def test_definitions(trac: Trac) -> None:
-    """fields.json says what fields there are, with labels and the order of options."""
-    async with connected(trac) as tracker:
-        metadata = await tracker.metadata()
-    fields = {item["name"]: item for item in metadata.records["fields.json"]}
-    assert fields["priority"]["options"] == ["blocker", "critical", "major", "minor", "trivial"]
-    assert fields["changetime"]["label"] == "Modified"
-    assert metadata.problems == []
-
-
-@in_both_protocols
-async def test_values(trac: Trac) -> None:
-    """Every value of a field is a record: an object for a component, its place as text for an enum."""
-    trac.rename_component("component2", "web/app é")
-    async with connected(trac) as tracker:
-        metadata = await tracker.metadata()
-    records = metadata.records
-    component = records["field/component/web%2Fapp+%C3%A9.json"]
-    assert component.keys() == {"name", "owner", "description"}
-    assert component["name"] == "web/app é"
-    assert "field/component/component2.json" not in records
-    assert records["field/priority/critical.json"] == "2"
-    assert records["field/status/new.json"] == "0"
-    kinds = {"component", "priority", "resolution", "severity", "status", "type"}
-    assert {f"field/{kind}" for kind in kinds} <= set(metadata.complete)
-
-
-SQL = "\n  SELECT id AS ticket, summary\n  FROM ticket t -- é <b>&amp;</b>\n  WHERE status <> 'closed'\n"
-
-
-async def test_report(trac: Trac) -> None:
-    """A report's SQL has title and description as comments before it, as Trac itself exports it."""
-    trac.set_report(9, "Mine & “yours”", SQL, "What is open.\n\nAll of it.\n")
-    async with connected(trac) as tracker:
-        metadata = await tracker.metadata()
-    assert metadata.records["report/9.json"] == {
-        "title": "Mine & “yours”",
-        "description": "What is open.\n\nAll of it.\n",
-        "sql": "-- ## 9: Mine & “yours” ## --\n\n-- What is open.\n-- \n-- All of it.\n\n" + SQL,
-    }
-    assert "report" in metadata.complete
-
-
-async def test_report_without_description(trac: Trac) -> None:
-    """A report without a description has none in its record."""
-    trac.set_report(9, "Short", "SELECT 1")
-    async with connected(trac) as tracker:
-        record = (await tracker.metadata()).records["report/9.json"]
-    assert record == {"title": "Short", "sql": "-- ## 9: Short ## --\n\nSELECT 1"}
-
-
-async def test_saved_query(trac: Trac) -> None:
-    """A report that is a saved query is kept as a query."""
-    trac.set_report(9, "Open", "query:?status=new&status=reopened&order=id")
-    async with connected(trac) as tracker:
-        metadata = await tracker.metadata()
-    assert metadata.records["report/9.json"] == {
-        "title": "Open",
-        "sql": "query:?status=new&status=reopened&order=id",
-    }
-
-
-async def test_columns(trac: Trac) -> None:
-    """Columns say of every ticket, closed ones too, just what its record says."""
-    trac.create('a "quoted", summary\nin two lines é', SPRING, component="component1", cc="a,b", keywords="k")
-    closed = trac.create("closed", SPRING, component="component2", reporter="")
-    trac.change(closed, SPRING + DAY, status="closed", resolution="fixed")
-    async with connected(trac) as tracker:
-        rows = await table(tracker)
-        tickets = await fetched(tracker, *await tracker.ids())
-    assert rows.keys() == tickets.keys()
-    for number, item in tickets.items():
-        assert isinstance(item, Ticket)
-        props: dict[str, Any] = item.record[3]
-        assert {"summary", "component", "status", "resolution", "keywords"} & props.keys() <= rows[
-            number
-        ].keys()
-        assert {name: props[name] for name in rows[number]} == rows[number]
-
-
-async def test_silent_change(trac: Trac) -> None:
-    """A renamed component, of which no change log tells, shows in the columns."""
-    number = trac.create("x", SPRING, component="component1")
-    trac.rename_component("component1", "engine")
-    async with connected(trac) as tracker:
-        assert await tracker.changed_since(SPRING + DAY) == []
-        assert (await table(tracker))[number]["component"] == "engine"
-
-
-@in_both_protocols
 async def test_clock(trac: Trac) -> None:
     """The tracker's clock is the server's, in UTC."""
     async with connected(trac) as tracker:
@@ -328,7 +174,7 @@ async def test_requests_of_a_look(trac: Trac) -> None:
     async with connected(trac) as tracker:
         assert tracker.requests == (1 if tracker.exact_text else 2)
         assert await tracker.changed_since(SPRING + DAY) == []
-        assert len(await fetched(tracker, *numbers)) == 10
+        assert len(await fetch(tracker, numbers)) == 10
         assert tracker.requests <= 5 + (not tracker.exact_text)
         before = tracker.requests
         await tracker.changed_since(SPRING + DAY)

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from offtracfs.trackers.trac.codec import JSON, XML, Codec
@@ -48,14 +48,12 @@ def xml_answer(value: str) -> bytes:
     return f"{head}{value}</value>\n</param>\n</params>\n</methodResponse>\n".encode()
 
 
-@settings(deadline=None)  # a busy machine is no failure
 @given(nested(st.text()))
 def test_json_values(value: Any) -> None:
     """Whatever JSON can say comes through, with "" for null."""
     assert JSON.decode(json_answer(value)) == without_null(value)
 
 
-@settings(deadline=None)  # a busy machine is no failure
 @given(nested(XML_TEXT))
 def test_xml_values(value: Any) -> None:
     """Whatever XML can hold comes through, carriage returns too, with "" for nil."""
@@ -227,7 +225,6 @@ def test_raw_control_characters() -> None:
     assert XML.decode(raw) == "a&" + "\ufffd" * 4
 
 
-@settings(deadline=None)  # a busy machine is no failure
 @given(st.text(max_size=500))
 def test_quoted(text: str) -> None:
     """A quoted text is short, on one line, and commands no terminal."""

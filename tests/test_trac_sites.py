@@ -8,8 +8,8 @@ import sqlite3
 import ssl
 import subprocess
 import threading
-from collections.abc import AsyncIterator, Iterator
-from contextlib import aclosing, asynccontextmanager, closing
+from collections.abc import Iterator
+from contextlib import aclosing, closing
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -18,12 +18,11 @@ import pytest
 import trio
 
 from offtracfs.errors import LoginRefused, NotATracker, PermissionMissing, Unreachable
-from offtracfs.trackers import Ticket
-from offtracfs.trackers.trac import Credentials, TracTracker, connect
+from offtracfs.trackers.trac import Credentials, connect
 from tests.conftest import needs
-from tests.tracservers import CannotInstall, RealTrac, TracServer, served
-
-SPRING = datetime(2011, 4, 9, 21, 16, 7, tzinfo=UTC)
+from tests.tracclient import SPRING, connected, ticket
+from tests.tracinstall import CannotInstall
+from tests.tracservers import RealTrac, TracServer, served
 
 
 @pytest.fixture(params=["modern", "legacy"])
@@ -31,19 +30,6 @@ def trac(request: pytest.FixtureRequest) -> RealTrac:
     """A real Trac, new or old, with no tickets."""
     server: TracServer = request.getfixturevalue(f"{request.param}_trac")
     return server.new()
-
-
-@asynccontextmanager
-async def connected(trac: RealTrac, user: str = "admin") -> AsyncIterator[TracTracker]:
-    """A client of one of a Trac's users."""
-    async with aclosing(await connect(trac.url, trac.login(user))) as tracker:
-        yield tracker
-
-
-async def fetch(tracker: TracTracker, *numbers: int) -> list[bool]:
-    """Whether each of these tickets arrives."""
-    async with tracker.tickets(numbers) as stream:
-        return [isinstance(item, Ticket) async for item in stream]
 
 
 # Fewer rights.
@@ -77,7 +63,7 @@ async def test_narrow_user(trac: RealTrac) -> None:
     trac.set_report(1, "Mine", "SELECT 1")
     async with connected(trac, "narrow") as tracker:
         assert await tracker.changed_since(SPRING) == [number]
-        assert await fetch(tracker, number) == [True]
+        assert (await ticket(tracker, number)).number == number
         metadata = await tracker.metadata()
     assert "report" not in metadata.complete
     assert ["REPORT_VIEW" in problem for problem in metadata.problems] == [True]

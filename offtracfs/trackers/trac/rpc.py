@@ -37,8 +37,11 @@ class Rpc:
     wary: bool = True
 
     async def call(self, method: str, *params: Any) -> Any:
-        """What one method returns. Raises TrackerError: a Fault where the method failed."""
-        return await self._ask(self.codec.encode(method, params), self.codec.decode)
+        """What one method returns. Raises TrackerError."""
+        try:
+            return await self._ask(self.codec.encode(method, params), self.codec.decode)
+        except Fault as fault:
+            raise TrackerError(f"{self.http.url} fails at {method}: {fault}") from None
 
     async def many(self, calls: Sequence[Call], *, patient: bool = True) -> list[Any]:
         """What each of the calls returns, in their order, a Fault where one failed.

@@ -1,0 +1,67 @@
+"""Clients of Tracs, real ones and the stand-in, and what the tests ask through them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Collection
+from contextlib import aclosing, asynccontextmanager
+from datetime import UTC, datetime, timedelta
+
+import httpx
+import pytest
+
+from offtracfs.trackers import Missing, Ticket, Tracker
+from offtracfs.trackers.trac import Credentials, TracTracker, connect
+from tests.standin import StandInTrac
+from tests.tracservers import RealTrac
+
+SPRING = datetime(2011, 4, 9, 21, 16, 7, tzinfo=UTC)
+DAY = timedelta(days=1)
+
+Trac = StandInTrac | RealTrac
+
+in_both_protocols = pytest.mark.parametrize(
+    "trac", ["standin", "modern", "legacy", "modern-xml", "legacy-xml"], indirect=True
+)
+
+
+class OnlyXml(httpx.AsyncHTTPTransport):
+    """The way to a site whose plugin does not speak JSON-RPC."""
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Answers JSON-RPC as the plugin answers what it does not know."""
+        if request.headers.get("content-type") == "application/json":
+            return httpx.Response(415, text="No protocol matching Content-Type")
+        return await super().handle_async_request(request)
+
+
+async def client(trac: Trac, credentials: Credentials | None = None) -> TracTracker:
+    """A client of a Trac, by default its administrator's."""
+    return await connect(trac.url, credentials or trac.login(), transport=trac.transport)
+
+
+@asynccontextmanager
+async def connected(trac: Trac, user: str = "admin") -> AsyncIterator[TracTracker]:
+    """A client of one of a Trac's users, closed at the end."""
+    async with aclosing(await client(trac, trac.login(user))) as tracker:
+        yield tracker
+
+
+async def fetch(tracker: Tracker, numbers: Collection[int]) -> dict[int, Ticket | Missing]:
+    """What the tracker gives for these ids; each must come once."""
+    async with tracker.tickets(numbers) as stream:
+        items = [item async for item in stream]
+    assert sorted(item.number for item in items) == sorted(numbers)
+    return {item.number: item for item in items}
+
+
+async def ticket(tracker: Tracker, number: int) -> Ticket:
+    """One ticket that must be there."""
+    found = (await fetch(tracker, [number]))[number]
+    assert isinstance(found, Ticket)
+    return found
+
+
+async def table(tracker: Tracker) -> dict[int, dict[str, str]]:
+    """All columns of all tickets."""
+    async with tracker.columns() as rows:
+        return {number: dict(values) async for number, values in rows}
