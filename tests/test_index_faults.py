@@ -124,6 +124,23 @@ def test_a_damaged_index_is_built_anew(store: Store, damage: Callable[[Path], No
     assert whole(store)
 
 
+def test_a_damaged_page(store: Store) -> None:
+    """Whichever page is damaged, who meets it says so, and the next sync with or without news heals it."""
+    expected, place = look(store), store.path.parent
+    data = (place / LINK).read_bytes()
+    met = 0
+    for start in range(4096, len(data), 4096):
+        replace((place / LINK).resolve(), data[:start] + b"\xff" * 4096 + data[start + 4096 :])
+        index.catch_up(place, store)
+        try:
+            assert look(store) == expected
+        except DatabaseDamaged:
+            met += 1
+            assert index.catch_up(place, store) == 1
+            assert look(store) == expected
+    assert met > 3
+
+
 def test_an_older_index_is_built_anew(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """An index of an earlier version of this program is replaced."""
     monkeypatch.setattr(build, "VERSION", VERSION + 1)
