@@ -89,14 +89,17 @@ def loosen(store: Store) -> None:
 def small_disk(place: Path, size: str = "1m") -> Iterator[Path]:
     """A file system that is soon full."""
     place.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(place)]
-    done = subprocess.run(mount, capture_output=True, text=True, check=False)
-    if done.returncode:
-        needs(f"a small tmpfs cannot be mounted ({done.stderr.strip()})")
+    root = [] if os.getuid() == 0 else ["sudo", "-n"]
+    options = f"size={size},mode=700,uid={os.getuid()}"
+    mount = [*root, "mount", "-t", "tmpfs", "-o", options, "tmpfs", str(place)]
+    try:
+        subprocess.run(mount, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        needs(f"a small tmpfs, which needs root, cannot be mounted: {error}")
     try:
         yield place
     finally:
-        subprocess.run(["umount", "--lazy", str(place)], check=True)
+        subprocess.run([*root, "umount", "--lazy", str(place)], check=True)
 
 
 def fill(disk: Path) -> Path:
