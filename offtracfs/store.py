@@ -40,7 +40,6 @@ _ENVIRONMENT = {
     "TZ": "UTC",
 }
 _CONFIG = {
-    "core.bare": "true",
     "core.fsync": "all",  # a power failure after a sync loses nothing of it
     "core.logAllRefUpdates": "false",
     "fastimport.unpackLimit": "0",  # always one pack, never thousands of loose objects
@@ -83,7 +82,7 @@ class Store:
 
     @classmethod
     def create(cls, path: Path) -> Store:
-        """A new, empty repository. Raises DatabaseError."""
+        """A new, empty repository. Raises DatabaseError, OSError."""
         _git(
             path.parent,
             "init",
@@ -95,8 +94,10 @@ class Store:
             "main",
             path.name,
         )
-        for name, value in _CONFIG.items():
-            _git(path, "config", name, value)
+        with (path / "config").open("a") as file:
+            for name, value in _CONFIG.items():
+                section, key = name.split(".")
+                file.write(f"[{section}]\n\t{key} = {value}\n")
         return cls(path)
 
     def _open(self) -> pygit2.Repository:
