@@ -113,6 +113,16 @@ def materialise(database: Database, commit: str, folder: Path) -> dict[str, tupl
     }
 
 
+def walk(folder: Path) -> dict[str, tuple[bytes, int]]:
+    """Contents and time of each file below a folder, sizes checked."""
+    found = {}
+    for file in folder.rglob("*"):
+        if file.is_file():
+            assert file.stat().st_size == len(file.read_bytes())
+            found[str(file.relative_to(folder))] = (file.read_bytes(), int(file.stat().st_mtime))
+    return found
+
+
 class Counting(Operations):
     """Operations that count the requests by name."""
 

@@ -14,19 +14,9 @@ from typing import Any
 import pytest
 
 from offtracfs.database import Database
-from tests.mounting import AUTUMN, SUMMER, TICKETS, Counting, away, materialise, run
+from tests.mounting import AUTUMN, SUMMER, TICKETS, Counting, away, materialise, run, walk
 
 pytestmark = pytest.mark.usefixtures("fuse")
-
-
-def walk(folder: Path) -> dict[str, tuple[bytes, int]]:
-    """Contents and time of each file below a folder, sizes checked."""
-    found = {}
-    for file in folder.rglob("*"):
-        if file.is_file():
-            assert file.stat().st_size == len(file.read_bytes())
-            found[str(file.relative_to(folder))] = (file.read_bytes(), int(file.stat().st_mtime))
-    return found
 
 
 @pytest.mark.parametrize(
