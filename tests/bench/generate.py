@@ -14,9 +14,10 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
-RECIPE = 1  # changes with what is made here, so that older databases in a cache are not taken for it
+RECIPE = 2  # changes with what is made here, so that older databases in a cache are not taken for it
 FIRST_DAY = 1_104_537_600  # 2005-01-01, in seconds since 1970 UTC
 LAST_DAY = 1_735_689_600  # 2025-01-01
+QUIET = 365 * 86_400  # seconds in the end without a new ticket: else its last changes would all come at once
 SECOND = 1_000_000  # Trac's times are in microseconds
 DESCRIPTION = 600, 0.9  # bytes in the median, and sigma of the logarithm: a few are very long
 COMMENT = 250, 0.9
@@ -79,7 +80,7 @@ def fill(connection: sqlite3.Connection, size: int) -> None:
     """Put so many tickets with their changes into a Trac database."""
     dice = random.Random(size)
     writing = Writing(dice)
-    step = (LAST_DAY - FIRST_DAY) * SECOND // (size + 1)
+    step = (LAST_DAY - QUIET - FIRST_DAY) * SECOND // (size + 1)
     for number in range(1, size + 1):
         ticket = _ticket(number, FIRST_DAY * SECOND + number * step, dice, writing)
         rows = list(_changes(ticket, dice, writing))
@@ -109,8 +110,7 @@ def _ticket(number: int, created: int, dice: random.Random, writing: Writing) ->
 def _changes(ticket: dict[str, Any], dice: random.Random, writing: Writing) -> Iterator[Row]:
     """What happened to a ticket, which is left as that leaves it."""
     for count in range(1, dice.choice(CHANGES) + 1):
-        moment = ticket["changetime"] + (1 + int(dice.expovariate(1 / PAUSE))) * SECOND
-        ticket["changetime"] = min(moment, (LAST_DAY + count) * SECOND)
+        ticket["changetime"] += (1 + int(dice.expovariate(1 / PAUSE))) * SECOND
         number, moment, author = ticket["id"], ticket["changetime"], dice.choice(PEOPLE)
         for name, new in _changed(ticket, dice).items():
             yield Row(number, moment, author, name, ticket[name], new)

@@ -16,29 +16,33 @@ ENVIRONMENT = os.environ | {"LC_ALL": "C.UTF-8", "OFFTRACFS_PASSWORD": "secret",
 
 
 class Ran(NamedTuple):
-    """A program that has ended; `peaks` has the most memory in bytes that a process of a name ever held."""
+    """A program that has ended, and the most memory in bytes that processes of each name ever held.
+
+    `peaks` has all that they had in memory, files mapped from the disk's cache included; `own` does not.
+    """
 
     output: str
     peaks: dict[str, int]
+    own: dict[str, int]
 
 
 def run(*command: str | Path) -> Ran:
     """Run a program to its end. Raises CalledProcessError, after having shown what it said."""
-    peaks: dict[str, int] = defaultdict(int)
+    ran = Ran("", defaultdict(int), defaultdict(int))
     with (
         tempfile.TemporaryFile("w+") as output,
         subprocess.Popen(command, env=ENVIRONMENT, stdout=output) as child,
     ):
         try:
             while not _ended(child):
-                _look(child.pid, peaks)
+                _look(child.pid, ran)
         except BaseException:
             child.terminate()
             raise
         if child.returncode:
             raise subprocess.CalledProcessError(child.returncode, command)
         output.seek(0)
-        return Ran(output.read(), peaks)
+        return ran._replace(output=output.read())
 
 
 def timed(*command: str | Path, cwd: Path | None = None) -> float:
@@ -82,14 +86,15 @@ def _ended(child: subprocess.Popen[bytes]) -> bool:
     return True
 
 
-def _look(number: int, peaks: dict[str, int]) -> None:
-    """Note the high-water marks of a process and of those below it."""
+def _look(number: int, ran: Ran) -> None:
+    """Note the memory of a process and of those below it."""
     try:
         name = Path(f"/proc/{number}/comm").read_text().strip()
-        peaks[name] = max(peaks[name], status(number, "VmHWM"))
+        ran.peaks[name] = max(ran.peaks[name], status(number, "VmHWM"))
+        ran.own[name] = max(ran.own[name], status(number, "RssAnon"))
         for thread in Path(f"/proc/{number}/task").iterdir():
             for child in (thread / "children").read_text().split():
-                _look(int(child), peaks)
+                _look(int(child), ran)
     except (OSError, KeyError):
         pass  # it has just ended
 

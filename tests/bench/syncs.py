@@ -43,8 +43,10 @@ def _full(size: int, trac: RealTrac, database: Path) -> Iterator[Figure]:
         syncs.append(outcome["seconds"])
     what = "the same requests, nothing kept"
     yield Figure(size, "Full sync", min(syncs), "s", what, min(references), most=1.2)
-    for name, peak in ran.peaks.items():
-        yield Figure(size, f"Full sync, peak memory: {name}", peak / MB, "MB", growth=1.2)
+    peak, least = (max(each.peaks.values()) / MB for each in (ran, bare))
+    yield Figure(size, "Full sync: most memory of a process (VmHWM)", peak, "MB", "nothing kept", least)
+    for name, own in ran.own.items():
+        yield Figure(size, f"Full sync: most memory of {name}'s own (RssAnon)", own / MB, "MB", growth=1.2)
 
 
 def make(url: str, database: Path) -> None:
