@@ -72,10 +72,10 @@ async def serve(operations: Operations, settled: Callable[[], int]) -> None:
 
 async def _end_at_signal(telling: trio.Lock) -> None:
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
-        async for _ in signals:
-            async with telling:  # the kernel may answer us only after we have answered it
-                pyfuse3.terminate()
-            return
+        await anext(aiter(signals))
+        async with telling:  # for good: the kernel may not take in what we tell before it has our answers
+            pyfuse3.terminate()
+            await trio.sleep_forever()
 
 
 async def _follow(operations: Operations, settled: Callable[[], int], telling: trio.Lock) -> None:
