@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from enum import Enum, auto
-from functools import partial
 from typing import Any
 
 from offtracfs import records
@@ -13,12 +12,15 @@ from offtracfs.changelog import paired
 from offtracfs.database import Snapshot
 from offtracfs.names import changelog_path, field_path, ticket_path
 from offtracfs.spool import Fetched, Spool
-from offtracfs.trackers import Metadata, Missing, Ticket, Tracker
+from offtracfs.trackers import Columns, Metadata, Missing, Ticket, Tracker
 
 OVERLAP = timedelta(minutes=5)  # a slow transaction may land behind what was already seen
 SPOOLED_AT_ONCE = 50  # tickets
 TRUSTED_GONE = 20  # so many records may go at once, or
 TRUSTED_SHARE = 0.1  # this share of them, before the tracker is doubted
+SECOND = 1_000_000  # microseconds
+QUARTER = 15 * 60  # seconds
+LONG_AGO = "1970-01-01T00:00:00"
 VALUED_FIELDS = ("component", "milestone", "version")  # a ticket may be the first to show a value of these
 
 Progress = Callable[[str, int, int | None], None]
@@ -95,32 +97,37 @@ class Fetch:
         arrived, began = self._spool.numbers(), self._spool.begun
         if began:
             self.begun = moment(began)
-            self._count(arrived)
             arrived -= set(await self.tracker.changed_since(self.begun - OVERLAP))
+            self._count(arrived)
         if self._snapshot.empty:
             numbers = await self.tracker.ids()
         else:
-            numbers = await self.tracker.changed_since(moment(self._snapshot.recent) - OVERLAP)
+            since = moment(self._snapshot.recent) - OVERLAP
+            numbers = await self.tracker.changed_since(since)
+            numbers = sorted({*numbers, *await self.tracker.attached_since(since)})
         return [number for number in numbers if number not in arrived] if arrived else numbers
 
     async def _suspects(self) -> Collection[int]:
         """The tickets that may have changed though the tracker does not say so. Notes which are gone."""
         seen, known = set(await self.tracker.ids()), set(self._snapshot.tickets())
         self.gone |= known - seen
-        suspects = seen - known
+        suspects = seen - known | seen.intersection(await self.tracker.attached_since(moment(LONG_AGO)))
         async with self.tracker.columns() as rows:
-            async for number, columns in rows:
-                if number in known and not self._agrees(number, columns):
-                    suspects.add(number)
+            async for columns in rows:
+                if columns.number in known and not self._agrees(columns):
+                    suspects.add(columns.number)
         for number in known & seen - suspects:
-            rows_stored = self._snapshot.load(changelog_path(number)) or []
-            if any(row[5] == 0 for row in rows_stored):
+            log = self._snapshot.load(changelog_path(number)) or []
+            if any(row[5] == 0 for row in log):
                 suspects.add(number)  # an attachment that is deleted leaves no other trace
         return sorted(suspects - self._spool.numbers())
 
-    def _agrees(self, number: int, columns: Mapping[str, str]) -> bool:
-        props = self._snapshot.load(ticket_path(number))[3]
-        return all((props.get(name) or "") == value for name, value in columns.items())
+    def _agrees(self, columns: Columns) -> bool:
+        _, _, changed, props = self._snapshot.load(ticket_path(columns.number))
+        second = records.microseconds(changed) // SECOND
+        return columns.changed in (None, second % QUARTER) and all(
+            (props.get(name) or "") == value for name, value in columns.values.items()
+        )
 
     async def _fetch(self, numbers: Collection[int]) -> None:
         done = 0
@@ -157,11 +164,13 @@ class Fetch:
         record, log = found.record, found.changelog
         if stored:
             old_record, old_log = (records.load(data) for data in stored)
-            merge = partial(records.merge, exact_text=self.tracker.exact_text)
-            record = merge(old_record, record)
+            record = self._merge(old_record, record)
             places = {new: old for old, new in paired(old_log, log).items()}
-            log = [merge(old_log[places[n]], row) if n in places else row for n, row in enumerate(log)]
+            log = [self._merge(old_log[places[n]], row) if n in places else row for n, row in enumerate(log)]
         return records.dump(record), records.dump(log)
+
+    def _merge(self, old: Any, new: Any) -> Any:
+        return records.merge(old, new, exact_text=self.tracker.exact_text)
 
     def _look_for_new_values(self, props: Mapping[str, Any]) -> None:
         if self._unknown_value or self._snapshot.empty:
@@ -187,7 +196,7 @@ class Fetch:
         self.problems += found.problems
         for path, new in found.records.items():
             stored = self._snapshot.get(path)
-            merged = new if stored is None else records.merge(records.load(stored), new)
+            merged = new if stored is None else self._merge(records.load(stored), new)
             if records.dump(merged) != stored:
                 self.records[path] = merged
         for top in sorted(found.complete):

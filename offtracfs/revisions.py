@@ -13,9 +13,9 @@ from typing import Any
 
 from offtracfs import records, replay
 from offtracfs.database import Snapshot
+from offtracfs.fastimport import NOBODY, Writer
 from offtracfs.names import changelog_path, ticket_path
 from offtracfs.spool import NOTICED, Ordered, Spool
-from offtracfs.store import NOBODY, Writer
 
 SECOND = 1_000_000  # microseconds
 FIRST = "{:,} tickets as first seen\n"

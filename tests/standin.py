@@ -244,8 +244,12 @@ class StandInTrac:
 
     def _query(self, request: httpx.Request) -> httpx.Response:
         columns = request.url.params.get_list("col")
-        rows = [[{"id": "id", **COLUMNS}[name] for name in columns]]
-        rows += [[str({"id": n, **t.values}[name]) for name in columns] for n, t in self.tickets.items()]
+        titles = {"id": "id", "changetime": "Modified", **COLUMNS}
+        rows = [[titles[name] for name in columns]]
+        for number, ticket in self.tickets.items():
+            changed = f"{ticket.changed:%m/%d/%y %H:%M:%S}"
+            values = ticket.values | {"id": number, "changetime": changed}
+            rows.append([str(values[name]) for name in columns])
         return self.reply(200, _table(rows, ","), "text/csv")
 
     def _timeline(self, _: httpx.Request) -> httpx.Response:

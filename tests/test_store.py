@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 
-from offtracfs import store as module
+from offtracfs import fastimport
 from offtracfs.store import Store
 from tests.helpers import Files, append, commits, few, git, listed, log_of
 
@@ -165,7 +165,7 @@ def test_many_imports_make_the_same_commits(
     revisions: list[Files] = [{f"ticket/{n % 5}.json": b"%d" % n, "db.json": None} for n in range(12)]
     append(store, *revisions)
     for most in (1, 5, 12):
-        monkeypatch.setattr(module, "COMMITS_AN_IMPORT", most)
+        monkeypatch.setattr(fastimport, "COMMITS_AN_IMPORT", most)
         other = Store.create(tmp_path / str(most))
         append(other, *revisions)
         assert other.head() == store.head()

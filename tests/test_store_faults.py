@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
+from offtracfs import fastimport
 from offtracfs import store as module
 from offtracfs.errors import DatabaseDamaged, DatabaseError, DiskFull, NotADatabase
 from offtracfs.store import Store
@@ -27,7 +28,7 @@ def store(tmp_path: Path) -> Store:
 
 def test_a_writer_that_fails_writes_nothing(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the block raises, the branch stays as it was, no file is left over, and the next one works."""
-    monkeypatch.setattr(module, "COMMITS_AN_IMPORT", 2)
+    monkeypatch.setattr(fastimport, "COMMITS_AN_IMPORT", 2)
     append(store, ONE)
     before = store.head()
 

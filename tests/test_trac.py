@@ -149,13 +149,13 @@ async def test_changed_since(trac: Trac) -> None:
 
 
 async def test_new_attachment(trac: Trac) -> None:
-    """A ticket with a new attachment counts as changed, although its time of change says nothing."""
+    """A ticket with a new attachment is found, although its time of change says nothing."""
     trac.create("without", SPRING)
     number = trac.create("with", SPRING)
     trac.attach(number, "log.txt")
     async with connected(trac) as tracker:
-        assert await tracker.changed_since(tracker.now() - timedelta(minutes=1)) == [number]
-        assert await tracker.changed_since(tracker.now() + DAY) == []
+        assert await tracker.attached_since(tracker.now() - timedelta(minutes=1)) == [number]
+        assert await tracker.attached_since(tracker.now() + DAY) == []
 
 
 @in_both_protocols
@@ -174,10 +174,12 @@ async def test_requests_of_a_look(trac: Trac) -> None:
     async with connected(trac) as tracker:
         assert tracker.requests == (1 if tracker.exact_text else 2)
         assert await tracker.changed_since(SPRING + DAY) == []
+        assert await tracker.attached_since(SPRING + DAY) == []
         assert len(await fetch(tracker, numbers)) == 10
         assert tracker.requests <= 5 + (not tracker.exact_text)
         before = tracker.requests
         await tracker.changed_since(SPRING + DAY)
+        await tracker.attached_since(SPRING + DAY)
         assert tracker.requests == before + 2
 
 

@@ -63,6 +63,7 @@ async def test_narrow_user(trac: RealTrac) -> None:
     trac.set_report(1, "Mine", "SELECT 1")
     async with connected(trac, "narrow") as tracker:
         assert await tracker.changed_since(SPRING) == [number]
+        assert await tracker.attached_since(SPRING) == []
         assert (await ticket(tracker, number)).number == number
         metadata = await tracker.metadata()
     assert "report" not in metadata.complete
@@ -75,7 +76,7 @@ async def test_timeline_without_details(trac: RealTrac) -> None:
     trac.configure("timeline", ticket_show_details="false")
     trac.create("x", datetime.now(UTC))
     async with connected(trac) as tracker:
-        assert await tracker.changed_since(datetime.now(UTC)) == []
+        assert await tracker.attached_since(datetime.now(UTC)) == []
     assert ["ticket_show_details" in problem for problem in tracker.problems] == [True]
 
 
@@ -113,6 +114,7 @@ async def test_form_login(form_trac: RealTrac) -> None:
         assert "report/1.json" in metadata.records
         assert metadata.problems == []
         assert await tracker.changed_since(SPRING) == []
+        assert await tracker.attached_since(SPRING) == []
         assert tracker.problems == []
 
 

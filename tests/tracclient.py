@@ -62,6 +62,8 @@ async def ticket(tracker: Tracker, number: int) -> Ticket:
 
 
 async def table(tracker: Tracker) -> dict[int, dict[str, str]]:
-    """All columns of all tickets."""
+    """All columns of all tickets; each must tell when it was changed."""
     async with tracker.columns() as rows:
-        return {number: dict(values) async for number, values in rows}
+        found = [row async for row in rows]
+    assert all(row.changed is not None for row in found)
+    return {row.number: dict(row.values) for row in found}

@@ -15,7 +15,7 @@ from offtracfs import index, names, records, replay
 from offtracfs.database import Database, Settings, State
 from offtracfs.demo import railway
 from offtracfs.demo.lives import END, RELEASES, START, by_day, tickets
-from offtracfs.store import NOBODY
+from offtracfs.fastimport import NOBODY
 
 VERSION = 1  # of what is made here: where that changes, an older database is not used again
 URL = "demo:"

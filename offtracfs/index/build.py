@@ -127,12 +127,19 @@ def _append(file: Path, store: Store) -> int:
                 rows.end_commit()
                 rows.commit = item
             else:
-                rows.add(item, store.size(item.blob) if item.blob else 0)
+                rows.add(item, _size(store, item.blob))
         rows.end_commit()
         rows.flush()
         _publish(connection)
         connection.commit()
     return rows.number - first
+
+
+def _size(store: Store, blob: bytes | None) -> int:
+    try:
+        return store.size(blob) if blob else 0
+    except DatabaseDamaged:
+        return 1  # not nothing: so whoever reads it is told that it cannot be read
 
 
 class _Rows:

@@ -119,7 +119,7 @@ class Reader:
 
     def __init__(self, directory: Path) -> None:
         self._link = directory / LINK
-        self._file = ""
+        self._file: tuple[int, int] | None = None  # device and inode: a new index may have an old name
         self._sqlite: sqlite3.Connection
         self._open()
 
@@ -131,7 +131,7 @@ class Reader:
             connection = engine(file).raw_connection()
         assert isinstance(connection.driver_connection, sqlite3.Connection)
         self._pooled = connection  # which would close the other when it is let go
-        self._sqlite, self._file = connection.driver_connection, str(file)
+        self._sqlite, self._file = connection.driver_connection, self._linked()
         with self._translated():
             self._sqlite.execute("PRAGMA query_only=ON")
             if self._sqlite.execute("PRAGMA user_version").fetchone()[0] != VERSION:
@@ -143,9 +143,16 @@ class Reader:
 
     def refresh(self) -> None:
         """Go over to a newer index file, where one has been swapped in."""
-        if str(self._link.resolve()) != self._file and self._link.exists():
+        if self._linked() not in (self._file, None):
             self.close()
             self._open()
+
+    def _linked(self) -> tuple[int, int] | None:
+        try:
+            found = self._link.stat()
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
@@ -154,13 +161,13 @@ class Reader:
         except SQLError as error:
             raise translate(error) from error
         except sqlite3.Error as error:
-            if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_CORRUPT:
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_CORRUPT:
                 self._let_go()
             raise translate(SQLError(None, None, error)) from error
 
     def _let_go(self) -> None:
         """Give up a damaged file: a sync, which may never meet the damage, then builds another."""
-        if str(self._link.resolve()) == self._file:
+        if self._linked() == self._file:
             self._link.unlink(missing_ok=True)
 
     def _rows(self, statement: str, most: int | None, **values: Any) -> list[Any]:

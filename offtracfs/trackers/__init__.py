@@ -49,6 +49,20 @@ class Metadata:
     problems: list[str] = field(default_factory=list)
 
 
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """What the tracker tells of a ticket in passing.
+
+    `values` are as in the props of the ticket's record; a column that cannot be compared is left out.
+    `changed` is when the ticket was last changed, in seconds since the last quarter of an hour, which is
+    the same in every time zone; None where it cannot be told.
+    """
+
+    number: int
+    values: Mapping[str, str]
+    changed: int | None
+
+
 class Tracker(Protocol):
     """One tracker, connected. Every method may raise `offtracfs.errors.TrackerError`."""
 
@@ -72,7 +86,11 @@ class Tracker(Protocol):
         ...
 
     async def changed_since(self, moment: datetime) -> list[int]:
-        """Ids of the tickets changed at or after `moment`, and of those with new attachments since."""
+        """Ids of the tickets changed at or after `moment`. One request."""
+        ...
+
+    async def attached_since(self, moment: datetime) -> list[int]:
+        """Ids of the tickets that got an attachment at or after `moment`, as far as the tracker can tell."""
         ...
 
     def tickets(
@@ -85,11 +103,8 @@ class Tracker(Protocol):
         """Field definitions, the values of every field, and the reports."""
         ...
 
-    def columns(self) -> AbstractAsyncContextManager[AsyncIterator[tuple[int, Mapping[str, str]]]]:
-        """Every ticket's id and the columns that can be had cheaply, in a few requests for all of them.
-
-        Values are as in the props of a ticket's record; a column that cannot be compared is left out.
-        """
+    def columns(self) -> AbstractAsyncContextManager[AsyncIterator[Columns]]:
+        """What can be had cheaply of every ticket, in a few requests for all of them."""
         ...
 
     async def aclose(self) -> None:

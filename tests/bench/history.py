@@ -12,8 +12,8 @@ from statistics import quantiles
 
 from offtracfs import index, records
 from offtracfs.database import Database, Settings
+from offtracfs.fastimport import Writer
 from offtracfs.names import changelog_path, ticket_path
-from offtracfs.store import Writer
 from tests.bench.figures import Figure
 from tests.bench.generate import FIRST_DAY, LAST_DAY, PEOPLE, Writing
 from tests.bench.mounts import mounted

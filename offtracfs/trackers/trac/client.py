@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 
 from offtracfs.errors import TrackerError, Unreachable
-from offtracfs.trackers import Metadata, Missing, Ticket
+from offtracfs.trackers import Columns, Metadata, Missing, Ticket
 from offtracfs.trackers.trac import batches, fields, reports, sweep, timeline
 from offtracfs.trackers.trac.http import Http
 from offtracfs.trackers.trac.rpc import Rpc, find
@@ -42,18 +42,20 @@ class TracTracker:
         return _ids(await self._rpc.call("ticket.query", "max=0&order=id"))
 
     async def changed_since(self, moment: datetime) -> list[int]:
-        """Ids of the tickets changed at or after `moment`, and of those with new attachments since.
+        """Ids of the tickets changed at or after `moment`. One request."""
+        return _ids(await self._rpc.call("ticket.getRecentChanges", moment))
 
-        Two requests. Attachments are noticed for as long as the timeline reaches back; where it cannot
-        be read, one of `problems` says so.
+    async def attached_since(self, moment: datetime) -> list[int]:
+        """Ids of the tickets that got an attachment at or after `moment`, which moves no time of change.
+
+        One request. The timeline reaches back 90 days at most; where it cannot be read, one of
+        `problems` says so.
         """
-        changed = _ids(await self._rpc.call("ticket.getRecentChanges", moment))
         try:
-            attached = await timeline.attached_since(self._http, moment, self.now())
+            return sorted(await timeline.attached_since(self._http, moment, self.now()))
         except TrackerError as error:
             self._note(str(error))
-            return changed
-        return sorted({*changed, *attached})
+            return []
 
     def tickets(
         self, numbers: Collection[int]
@@ -77,7 +79,7 @@ class TracTracker:
         )
 
     @asynccontextmanager
-    async def columns(self) -> AsyncIterator[AsyncIterator[sweep.Row]]:
+    async def columns(self) -> AsyncIterator[AsyncIterator[Columns]]:
         """Every ticket's id and those of its columns that say just what its record says. Two requests."""
         labels = sweep.comparable(await fields.definitions(self._rpc))
         async with sweep.columns(self._http, labels, exact_text=self.exact_text) as rows:

@@ -11,6 +11,7 @@ from http import HTTPStatus
 from typing import Any
 
 from offtracfs.errors import TrackerError
+from offtracfs.trackers import Columns
 from offtracfs.trackers.trac.http import Http
 
 HIGHEST = 2**31 - 1  # the largest id that every database below a Trac can hold
@@ -19,10 +20,9 @@ REWRITTEN = ("cc", "owner", "reporter")
 """Columns in which Trac hides addresses, fills in "anonymous" or changes separators."""
 
 LONGEST_ROW = 2**20  # characters; no ticket has that much in these columns
+_CLOCK = re.compile(r"\d{1,2}:([0-5]\d):([0-5]\d)", re.ASCII)
 _ID = re.compile("[0-9]{1,18}")
 _LOST_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufdd0-\ufddf\ufffe\uffff]")
-
-Row = tuple[int, Mapping[str, str]]
 
 
 def comparable(definitions: Collection[Mapping[str, Any]]) -> dict[str, str]:
@@ -40,14 +40,14 @@ def comparable(definitions: Collection[Mapping[str, Any]]) -> dict[str, str]:
 @asynccontextmanager
 async def columns(
     http: Http, labels: Mapping[str, str], *, exact_text: bool
-) -> AsyncIterator[AsyncIterator[Row]]:
+) -> AsyncIterator[AsyncIterator[Columns]]:
     """Each ticket's id and its values of the fields in `labels`. One request, never held whole.
 
     Raises TrackerError where the answer is not the table that was asked for.
     """
     # Without a constraint Trac runs its default query, which hides tickets (seen).
     params = [("id", f"1-{HIGHEST}"), ("format", "csv"), ("max", "0"), ("order", "id"), ("col", "id")]
-    params += [("col", name) for name in labels]
+    params += [("col", name) for name in (*labels, "changetime")]
     async with http.stream("query", params=params) as (status, chunks):
         if status != HTTPStatus.OK:
             raise TrackerError(f"The columns of all tickets cannot be had ({status}).")
@@ -57,24 +57,26 @@ async def columns(
 
 async def _rows(
     chunks: AsyncIterator[bytes], labels: Mapping[str, str], exact_text: bool
-) -> AsyncGenerator[Row, None]:
+) -> AsyncGenerator[Columns, None]:
     async with aclosing(_lines(chunks)) as lines:
         header: list[str] = await anext(lines, [])
-        if len(header) != len(labels) + 1 or header[0].lower() not in ("id", "ticket"):
+        if len(header) != len(labels) + 2 or header[0].lower() not in ("id", "ticket"):
             raise TrackerError("The columns of all tickets are not those that were asked for.")
-        pairs = zip(labels.items(), header[1:], strict=True)
+        pairs = zip(labels.items(), header[1:-1], strict=True)
         names = [name if title in (name, label) else None for (name, label), title in pairs]
         async for number, *values in lines:
-            if not _ID.fullmatch(number) or len(values) != len(names):
+            if not _ID.fullmatch(number) or len(values) != len(names) + 1:
                 raise TrackerError("The columns of all tickets have a line that is no ticket's.")
-            yield (
-                int(number),
-                {
-                    name: value
-                    for name, value in zip(names, values, strict=True)
-                    if name is not None and _told(value, exact_text)
-                },
-            )
+            *values, changed = values
+            told = zip(names, values, strict=True)
+            comparable = {name: value for name, value in told if name and _told(value, exact_text)}
+            yield Columns(int(number), comparable, _in_quarter(changed))
+
+
+def _in_quarter(text: str) -> int | None:
+    """Seconds since the last quarter of an hour, of a time in whatever format and zone its reader likes."""
+    clock = _CLOCK.search(text)
+    return int(clock[1]) % 15 * 60 + int(clock[2]) if clock else None
 
 
 def _told(value: str, exact_text: bool) -> bool:

@@ -1,0 +1,47 @@
+"""The git command, run so that nothing but its arguments and the repository decides what it does."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+from offtracfs.errors import DatabaseError, DiskFull
+
+_ENVIRONMENT = {
+    "GIT_CONFIG_NOSYSTEM": "1",
+    "GIT_CONFIG_GLOBAL": os.devnull,
+    "GIT_DEFAULT_REF_FORMAT": "files",  # which is what libgit2 reads
+    "GIT_TERMINAL_PROMPT": "0",
+    "LC_ALL": "C",
+    "MALLOC_TRIM_THRESHOLD_": str(16 << 20),  # glibc gives memory back after each object: half the time
+    "TZ": "UTC",
+}
+
+
+def environment(path: Path) -> dict[str, str]:
+    """The environment of a git process for the repository in `path`: no settings of a user or a system."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    return kept | _ENVIRONMENT | {"GIT_DIR": str(path)}
+
+
+def git(path: Path, *arguments: str, stdin: bytes = b"") -> bytes:
+    """What ``git ARGUMENTS`` prints, for the repository in `path`. Raises DatabaseError, DiskFull."""
+    fixed = environment(path)
+    if arguments[0] == "init":
+        del fixed["GIT_DIR"]
+    cwd = path if path.is_dir() else path.parent
+    done = subprocess.run(
+        ["git", *arguments], cwd=cwd, env=fixed, input=stdin, capture_output=True, check=False
+    )
+    if done.returncode:
+        raise failed("git " + arguments[0], done.stderr)
+    return done.stdout
+
+
+def failed(what: str, said: bytes) -> DatabaseError:
+    """The error for a git command that has said why it failed."""
+    text = " ".join(said.decode(errors="replace").split())[:300]
+    if any(words in text for words in ("No space left", "Out of diskspace", "Disk quota exceeded")):
+        return DiskFull(f"The disk is full: {what} could not write.")
+    return DatabaseError(f"{what} failed: {text or 'it said nothing'}.")
