@@ -45,10 +45,9 @@ def _full(size: int, trac: RealTrac, database: Path) -> Iterator[Figure]:
     yield Figure(size, "Full sync", min(syncs), "s", what, min(references), most=1.2)
     peak, least = (max(each.peaks.values()) / MB for each in (ran, bare))
     yield Figure(size, "Full sync: most memory of a process (VmHWM)", peak, "MB", "nothing kept", least)
-    for name, own in ran.own.items():
-        growth = 1.2 if name == program else None  # git's is small where the tracker is, and bounded by its own rules
-        what = f"Full sync: most memory of {name}'s own (RssAnon)"
-        yield Figure(size, what, own / MB, "MB", growth=growth)
+    what = "Full sync: most memory of its own (RssAnon)"
+    yield Figure(size, what, ran.own["offtracfs"] / MB, "MB", growth=1.2)
+    yield Figure(size, f"{what}, git beside it", ran.own["git"] / MB, "MB")
 
 
 def make(url: str, database: Path) -> None:
