@@ -33,7 +33,8 @@ def mounted(database: Path) -> Iterator[Path]:
             timed(*offtracfs(database, "mount", "--no-sync", mountpoint))
             yield Path(mountpoint)
         finally:
-            timed(*offtracfs(database, "umount", mountpoint))
+            if Path(mountpoint).is_mount():  # it may have been mounting that was interrupted
+                timed(*offtracfs(database, "umount", mountpoint))
 
 
 def first_listing(size: int, database: Path) -> Iterator[Figure]:
