@@ -86,6 +86,10 @@ async def _follow(operations: Operations, settled: Callable[[], int], telling: t
         try:
             since = settled()  # before the head: it may only be behind it
             if tree.refresh() != told:
+                if told and not tree.knows(told):
+                    log.error("The database has another history now: this mount ends, mount it anew.")
+                    pyfuse3.terminate()
+                    return
                 await _tell(operations, told, telling)
                 told = tree.head
             tree.settled = since

@@ -111,6 +111,10 @@ class Tree:
         self.head = self._reader.head()
         return self.head
 
+    def knows(self, revision: Revision) -> bool:
+        """Whether a revision of earlier is still the same: else inode numbers mean something else by now."""
+        return self._reader.revision(revision.number) == revision
+
     def moves(self, at: str) -> bool:
         """Whether "@…" may come to stand for another revision than it does now."""
         match parse_at(at, self._zone):

@@ -140,6 +140,21 @@ async def test_new_state_is_there_within_two_seconds(database: Database, place: 
     await until(lambda: (place / "ticket/2.json").read_bytes() == b"newest\n", seconds=2)
 
 
+async def test_replaced_history_ends_the_mount(database: Database, place: Path, tmp_path: Path) -> None:
+    """Where another database takes the place of a mounted one, the mount ends and says why."""
+    await offtracfs(database, "mount", "--no-sync", place)
+    driver = record(database).pid
+    assert await run("cat", place / "ticket/1.json") == "[1, 2]\n"
+    other = new_database(tmp_path / "other")
+    append(other, (AUTUMN, {"ticket/1.json": b"another tracker's\n"}))
+    for name in ("git", "index.db", "index.1.db"):
+        (database.path / name).rename(tmp_path / name)
+        (other.path / name).rename(database.path / name)
+    await until(partial(gone, driver))
+    assert list(place.iterdir()) == []
+    assert "another history" in (database.path / "log" / "mount.log").read_text()
+
+
 async def test_first_sync_shows_empty_folders(tmp_path: Path, place: Path) -> None:
     """During a first sync `mount` comes back at once, with empty folders, and says so."""
     database = new_database(tmp_path / "db")
