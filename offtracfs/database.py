@@ -95,10 +95,12 @@ class Snapshot:
 
     def has(self, path: str) -> bool:
         """Whether there is such a record."""
-        return self._reader.find(*split(path), self._horizon) is not None
+        return not self.empty and self._reader.find(*split(path), self._horizon) is not None
 
     def get(self, path: str) -> bytes | None:
         """A record's bytes, None where there is none."""
+        if self.empty:
+            return None
         entry = self._reader.find(*split(path), self._horizon)
         version = self._reader.version(entry.inode) if entry else None
         return self.store.blob(version.blob) if version and version.blob else None
