@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Collection
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import Any
 
 import httpx
@@ -98,7 +99,9 @@ def _ids(value: Any) -> list[int]:
     """`value` as ascending ids. Raises TrackerError if it is no list of ids."""
     if not isinstance(value, list) or not all(type(item) is int and 0 < item < 2**63 for item in value):
         raise TrackerError("The tracker's list of tickets is not a list of numbers.")
-    return sorted(set(value))
+    value.sort()  # in place: there may be very many
+    twice = any(one == next_one for one, next_one in pairwise(value))
+    return sorted(set(value)) if twice else value
 
 
 async def connect(
