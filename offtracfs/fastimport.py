@@ -66,10 +66,9 @@ class Writer:
     def _write(self, data: bytes) -> None:
         if self._process is None:
             git(self._path, "update-ref", "-d", IMPORT)
-            # No delta is tried against the blob before, which is another file's: repacking finds better ones.
             options = ("--quiet", "--done", "--force", "--date-format=raw")
             self._process = subprocess.Popen(
-                ["git", "-c", "core.bigFileThreshold=1", "fast-import", *options],
+                ["git", "fast-import", *options],
                 env=environment(self._path),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,

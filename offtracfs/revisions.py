@@ -90,21 +90,21 @@ def _blobs(writer: Writer, found: Mapping[str, Any]) -> list[tuple[str, bytes | 
 def _versions(writer: Writer, snapshot: Snapshot, spool: Spool) -> Iterator[Ordered]:
     """Every new version of the tickets in the spool, its blobs written."""
     for ticket in spool.tickets():
-        if snapshot.empty:
-            blobs = writer.blob(ticket.record), writer.blob(ticket.changelog)
-            yield Ordered(NOTICED, ticket.number, 0, b"", b"", *blobs)
-            continue
         new = records.load(ticket.record), records.load(ticket.changelog)
         old = snapshot.load(ticket_path(ticket.number)), snapshot.load(changelog_path(ticket.number))
-        for sequence, version in enumerate(replay.since(*new, *old)):
+        versions = list(replay.since(*new, *old))
+        # All records, then all logs: each is stored as a small difference from the one before it.
+        states = [writer.blob(records.dump(version.record)) for version in versions]
+        logs = [writer.blob(records.dump(version.changelog)) for version in versions]
+        for sequence, (version, state, log) in enumerate(zip(versions, states, logs, strict=True)):
             yield Ordered(
                 NOTICED if version.moment is None else version.moment,
                 ticket.number,
                 sequence,
                 version.author.encode("utf-8", "replace"),
                 _message(version.subject, version.body).encode("utf-8", "replace"),
-                writer.blob(records.dump(version.record)),
-                writer.blob(records.dump(version.changelog)),
+                state,
+                log,
             )
 
 
