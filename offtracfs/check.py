@@ -138,7 +138,7 @@ def _expected(store: Store) -> Generator[_Version | Revision, None, None]:
         if isinstance(item, Commit) or item is None:
             if commit:
                 number += 1
-                yield Revision(number, commit.id, commit.authored, commit.committed, inode)
+                yield Revision(number, commit.id, commit.author, commit.authored, commit.committed, inode)
             commit = item
         elif commit:
             inode += 1

@@ -22,7 +22,7 @@ import pyfuse3
 
 from offtracfs.errors import OfftracfsError
 from offtracfs.names import LONGEST_NAME
-from offtracfs.tree import DAYS, Directory, File, Link, Listing, Named, Node, Tree
+from offtracfs.tree import Directory, File, Link, Listing, Named, Node, Tree
 
 FIRST_NUMBER = 1 << 48  # of directories and links; below are the file versions, for ever
 KEPT = 3600.0  # seconds for which the kernel need not ask again
@@ -160,7 +160,7 @@ class Operations(pyfuse3.Operations):
             node = None
         if node is not None:
             return self._looked_up(node)
-        if directory.at == DAYS or (directory == Tree.root and name.startswith(b"@")):
+        if self.tree.may_come(directory, name.decode(errors="replace")):
             raise pyfuse3.FUSEError(errno.ENOENT)
         return self._attributes(0)
 

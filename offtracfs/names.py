@@ -42,18 +42,26 @@ def field_path(field: str, name: str) -> str:
     return f"field/{field}/{file_name(name)}"
 
 
-def file_name(name: str) -> str:
+def file_name(name: str, room: int = LONGEST_NAME) -> str:
     """`name` as a file name: ``quote_plus`` and ``.json``, as offtrac had it.
 
-    A name that would be over 255 bytes ends in ``=`` and its SHA-256 instead; no other can end so, since
+    A name that would be over `room` bytes ends in ``=`` and its SHA-256 instead; no other can end so, since
     ``quote_plus`` never leaves a ``=``.
     """
     quoted = quote_plus(name, errors="surrogatepass")
-    if len(quoted) + len(SUFFIX) <= LONGEST_NAME:
+    if len(quoted) + len(SUFFIX) <= room:
         return quoted + SUFFIX
     digest = "=" + sha256(quoted.encode()).hexdigest()
-    kept = quoted[: LONGEST_NAME - len(digest) - len(SUFFIX)]
+    kept = quoted[: room - len(digest) - len(SUFFIX)]
     return re.sub("%.?$", "", kept) + digest + SUFFIX
+
+
+def version_name(moment: datetime, author: str, turn: int = 1) -> str:
+    """File name of a version of a file: ``2011-04-09T21-16-07.bob.json``; ``….bob-2.json`` for one more."""
+    when = f"{moment:%Y-%m-%dT%H-%M-%S}."
+    again = f"-{turn}" if turn > 1 else ""
+    kept = file_name(author, LONGEST_NAME - len(when) - len(again))
+    return when + kept.removesuffix(SUFFIX) + again + SUFFIX
 
 
 def number_of(name: str) -> int | None:

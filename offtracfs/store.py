@@ -54,9 +54,10 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """A commit on the branch; times in seconds since 1970 UTC."""
+    """A commit on the branch; times in seconds since 1970 UTC, the author's name as git has it."""
 
     id: bytes
+    author: str
     authored: int
     committed: int
 
@@ -142,8 +143,8 @@ class Store:
         if self.head() is None:
             return
         commits = f"{after.hex()}..{BRANCH}" if after else BRANCH
-        raw = ("--reverse", "--raw", "-z", "--root", "--no-renames", "--no-abbrev")
-        command = ["git", "log", *raw, f"--format={_MARK}%H %at %ct", commits]
+        raw = ("--reverse", "--raw", "-z", "--root", "--no-renames", "--no-abbrev", "--encoding=UTF-8")
+        command = ["git", "log", *raw, f"--format={_MARK}%H %at %ct %an", commits]
         with (
             TemporaryFile() as said,
             subprocess.Popen(
@@ -207,15 +208,15 @@ def _tokens(stream: IO[bytes] | None) -> Iterator[str]:
     rest = b""
     while data := stream.read(1 << 16):
         *tokens, rest = (rest + data).split(b"\0")
-        yield from (token.decode("ascii", "surrogateescape") for token in tokens)
+        yield from (token.decode("utf-8", "replace") for token in tokens)
 
 
 def _parsed(tokens: Iterator[str]) -> Iterator[Commit | Change]:
     """The output of ``git log --raw -z``: a line a commit, and for each file two tokens."""
     for token in tokens:  # which end early where git does; its exit code tells
         if token.startswith(_MARK):
-            commit, authored, committed = token.removeprefix(_MARK).split()
-            yield Commit(bytes.fromhex(commit), int(authored), int(committed))
+            commit, authored, committed, author = token.removeprefix(_MARK).split(maxsplit=3)
+            yield Commit(bytes.fromhex(commit), author, int(authored), int(committed))
         elif token:
             blob, status = token.split()[3:5]
             for path in islice(tokens, 1):

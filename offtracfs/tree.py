@@ -4,6 +4,7 @@
     /db.json                File
     /ticket/                Directory("", "ticket")
     /@2011-04-09/ticket/    Directory("@2011-04-09", "ticket")
+    /ticket/42.json@/       Directory("", "ticket/42.json@")  every version that the file had
     /@/                     Directory("@", "")        the days on which something changed
     /@/2011-04-09           Link("../@2011-04-09")
 
@@ -15,6 +16,7 @@ appears (see `offtracfs.index.schema`).
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
@@ -22,7 +24,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from offtracfs.index import Reader, Revision
-from offtracfs.names import Back, Commit, Period, parse_at
+from offtracfs.names import NUMBERED, Back, Commit, Period, parse_at, split, version_name
 
 DAYS = "@"
 ALWAYS = ("changelog", "field", "report", "ticket")  # directories that are there even when empty
@@ -39,6 +41,12 @@ class Directory(NamedTuple):
     def child(self, name: str) -> Directory:
         """The directory of that name in this one."""
         return Directory(self.at, f"{self.path}/{name}" if self.path else name)
+
+    @property
+    def past_of(self) -> str:
+        """The path of the file whose versions this directory shows; "" for other directories."""
+        top = self.path.partition("/")[0]
+        return self.path[:-1] if top in NUMBERED and self.path.endswith("@") else ""
 
     @property
     def above(self) -> Directory:
@@ -149,6 +157,8 @@ class Tree:
             return not directory.path
         if directory.at and revision is None:
             return False
+        if directory.past_of:
+            return bool(self._past(listing))
         top, _, below = directory.path.partition("/")
         if not below:
             return top in ("", *ALWAYS)
@@ -168,6 +178,8 @@ class Tree:
         revision = self.revision(directory.at)
         if revision and (entry := self._reader.find(directory.path, name, revision.horizon)):
             return File(entry.inode, entry.size, entry.mtime)
+        if directory.past_of:
+            return self._past(Listing(directory, revision)).get(name)
         child = directory.child(name)
         return child if self._holds(Listing(child, revision)) else None
 
@@ -180,6 +192,11 @@ class Tree:
         if directory.at == DAYS:
             yield from self._days(listing, after)
             return
+        if directory.past_of:
+            for position, (name, file) in enumerate(self._past(listing).items(), 3):
+                if position > after:
+                    yield Named(position, name, file)
+            return
         for position, name in enumerate(self.directories(listing), 3):
             if position > after:
                 yield Named(position, name, directory.child(name))
@@ -191,7 +208,7 @@ class Tree:
     def directories(self, listing: Listing) -> tuple[str, ...] | list[str]:
         """Names of the directories in an opened directory, in order."""
         directory, revision = listing.directory, listing.revision
-        if directory.at == DAYS:
+        if directory.at == DAYS or directory.past_of:
             return ()
         if not directory.path:
             return ALWAYS
@@ -223,6 +240,27 @@ class Tree:
             above, _, name = directory.rpartition("/")
             if above:
                 yield above, name
+
+    def may_come(self, directory: Directory, name: str) -> bool:
+        """Whether a name that is missing may come to be there without being `touched`."""
+        return "@" in name or directory.at == DAYS or bool(directory.past_of)
+
+    def _past(self, listing: Listing) -> dict[str, File]:
+        """The versions that a file had up to an opened directory's revision, by name, oldest first."""
+        if listing.revision is None:
+            return {}
+        found: dict[str, File] = {}
+        turns: Counter[tuple[int, str]] = Counter()
+        for inode, size, mtime, author in self._reader.past(
+            *split(listing.directory.past_of), listing.revision.horizon
+        ):
+            moment = datetime.fromtimestamp(mtime, self._zone)
+            name = ""
+            while not name or name in found:
+                turns[mtime, author] += 1
+                name = version_name(moment, author, turns[mtime, author])
+            found[name] = File(inode, size, mtime)
+        return found
 
     def _day(self, name: str) -> Link | None:
         try:

@@ -164,6 +164,7 @@ class _Rows:
                 "in_directory": directory,
                 "with_name": name,
                 "inode": self._horizon,
+                "revision": self.number + 1,
                 "blob": change.blob,
                 "size": size,
                 "mtime": self.commit.authored,
@@ -180,6 +181,7 @@ class _Rows:
             {
                 "number": self.number,
                 "commit": self.commit.id,
+                "author": self.commit.author,
                 "authored": self.commit.authored,
                 "committed": self.commit.committed,
                 "horizon": self._horizon,

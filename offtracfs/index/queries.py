@@ -28,6 +28,7 @@ class Revision(NamedTuple):
 
     number: int
     commit: bytes
+    author: str
     authored: int
     committed: int
     horizon: int
@@ -41,6 +42,15 @@ class Entry(NamedTuple):
     inode: int
     size: int
     mtime: int
+
+
+class Past(NamedTuple):
+    """One of the versions that a file had, with the name of who brought it."""
+
+    inode: int
+    size: int
+    mtime: int
+    author: str
 
 
 class Version(NamedTuple):
@@ -72,12 +82,18 @@ _standing = (
     .join_from(path, version, version.c.inode == _newest_at(_parameter("horizon")))
     .where(version.c.blob.is_not(None))
 )
-_REVISIONS = select(
-    revision.c.number, revision.c.commit, revision.c.authored, revision.c.committed, revision.c.horizon
-)
+_REVISIONS = select(*(revision.c[name] for name in Revision._fields))
 
 FIND = _sql(_standing.where(_in_directory, path.c.name == _parameter("name")))
 LIST = _sql(_standing.where(_in_directory, path.c.id > _parameter("after")).order_by(path.c.id))
+PAST = _sql(
+    select(version.c.inode, version.c.size, version.c.mtime, revision.c.author)
+    .join_from(path, version)
+    .join(revision)
+    .where(_in_directory, path.c.name == _parameter("name"))
+    .where(version.c.inode <= _parameter("horizon"), version.c.blob.is_not(None))
+    .order_by(version.c.inode)
+)
 VERSION_OF = _sql(
     select(version.c.blob, version.c.size, version.c.mtime).where(version.c.inode == _parameter("inode"))
 )
@@ -205,6 +221,11 @@ class Reader:
         """A file by its name, as it stood at a horizon."""
         rows = self._rows(FIND, 1, directory=directory, name=name, horizon=horizon)
         return Entry(*rows[0]) if rows else None
+
+    def past(self, directory: str, name: str, horizon: int) -> list[Past]:
+        """Every version that a file had up to a horizon, oldest first; it may be gone by then."""
+        rows = self._rows(PAST, None, directory=directory, name=name, horizon=horizon)
+        return [Past(*row) for row in rows]
 
     def page(self, directory: str, horizon: int, after: int = 0) -> list[Entry]:
         """Up to `PAGE` files of a directory at a horizon, behind position `after`."""

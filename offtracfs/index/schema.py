@@ -20,7 +20,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-VERSION = 1  # SQLite's user_version; an index of another version is built anew
+VERSION = 2  # SQLite's user_version; an index of another version is built anew
 FIRST_INODE = 2  # 1 is the root of the mount
 
 metadata = MetaData()
@@ -30,6 +30,7 @@ revision = Table(
     metadata,
     Column("number", Integer, primary_key=True),  # 1 is the root commit
     Column("commit", LargeBinary, nullable=False, unique=True),  # 20 bytes
+    Column("author", Text, nullable=False),  # a name
     Column("authored", Integer, nullable=False),  # seconds since 1970 UTC
     Column("committed", Integer, nullable=False, index=True),  # the same; never falls along the branch
     Column("horizon", Integer, nullable=False),  # the greatest inode when this revision was new
@@ -50,6 +51,7 @@ version = Table(
     metadata,
     Column("inode", Integer, primary_key=True),  # in order of appearance along the branch
     Column("path", ForeignKey("path.id"), nullable=False),
+    Column("revision", ForeignKey("revision.number"), nullable=False),  # which brought it
     Column("blob", LargeBinary),  # 20 bytes; NULL: from here on there is no such file
     Column("size", Integer, nullable=False),  # bytes
     Column("mtime", Integer, nullable=False),  # seconds since 1970 UTC: the revision's `authored`
