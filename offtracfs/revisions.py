@@ -18,7 +18,6 @@ from offtracfs.names import changelog_path, ticket_path
 from offtracfs.spool import NOTICED, Ordered, Spool
 
 SECOND = 1_000_000  # microseconds
-FIRST = "{:,} tickets as first seen\n"
 MOST_LISTED = 50  # paths in the message of a commit about what the tracker did not log
 
 
@@ -122,8 +121,7 @@ def _revisions(writer: Writer, spool: Spool, plan: Plan, *, first: bool) -> Iter
     if noticed or changed:
         files = _blobs(writer, changed)
         versions = (file for version in spool.ordered(noticed=True) for file in _files(version))
-        count = spool.noticed()
-        message = FIRST.format(count) if first else _noticed(count, noticed, files)
+        message = _noticed(spool.noticed(), noticed, files)
         yield _Revision(NOBODY, plan.now, message, chain(versions, files))  # what is gone comes last
 
 

@@ -179,7 +179,7 @@ def test_the_committers_clock_never_falls(news: News) -> None:
     late = ticket(3, NOW - 30 * DAY)
     future = ticket(4, 4_070_908_800)
     ancient = ticket(5, -2_145_916_800)
-    sync(news.database, plan(now=NOW + 60), late, future, ancient, ticket(6, NOW + 30))
+    sync(news.database, plan(now=NOW + 60, floor=NOW), late, future, ancient, ticket(6, NOW + 30))
     assert news.says("%at %ct") == [
         f"0 {NOW}",
         f"{NOW - 30 * DAY} {NOW}",

@@ -66,13 +66,15 @@ def test_decide(
 
 
 async def test_first_sync(trac: StandInTrac, database: Database) -> None:
-    """The first sync brings everything: fields and reports dated at the first record, then the tickets."""
+    """The first sync brings everything: fields, reports, and the tickets' whole past."""
     outcome = await synced(database, trac)
     assert mirrored(database) == expected(trac)
-    assert (outcome.new, outcome.changed, outcome.commits, outcome.problems) == (5, 0, 2, [])
-    assert log(database, "%cI %s") == [
-        "2020-01-01T00:00:00Z Fields and reports as first seen",
-        "2020-01-31T00:00:00Z 5 tickets as first seen",
+    assert (outcome.new, outcome.changed, outcome.commits, outcome.problems) == (5, 0, 11, [])
+    assert log(database, "%cI %an %s")[:4] == [
+        "2020-01-01T00:00:00Z offtracfs Fields and reports as first seen",
+        "2020-01-01T00:00:00Z admin #1 created: ticket 0",
+        "2020-01-01T01:00:00Z bob #1 status: new → assigned",
+        "2020-01-02T00:00:00Z admin #2 created: ticket 1",
     ]
     with database.snapshot() as snapshot:
         assert snapshot.load("report/1.json")["title"] == "Active"
@@ -116,7 +118,7 @@ async def test_one_commit_a_change(trac: StandInTrac, database: Database) -> Non
     outcome = await synced(database, trac)
     assert mirrored(database) == expected(trac)
     assert (outcome.new, outcome.changed, outcome.commits) == (1, 2, 4)
-    assert log(database, "%an %aI %cI %s")[2:] == [
+    assert log(database, "%an %aI %cI %s")[11:] == [
         "alice 2020-01-31T01:00:00Z 2020-01-31T01:00:00Z #1 status: assigned → closed, resolution: fixed",
         "bob 2020-01-31T02:00:00Z 2020-01-31T02:00:00Z #2 priority: major → minor",
         "carol 2020-01-31T03:00:00Z 2020-01-31T03:00:00Z #1 status: closed → reopened, resolution cleared",
@@ -134,7 +136,7 @@ async def test_late_change(trac: StandInTrac, database: Database) -> None:
     trac.change(1, late, "alice", "late")
     trac.clock += HOUR
     await synced(database, trac)
-    assert log(database, "%aI %cI")[-1] == "2020-01-30T23:56:00Z 2020-01-31T00:00:00Z"
+    assert log(database, "%aI %cI")[-1] == "2020-01-30T23:56:00Z 2020-01-30T23:59:00Z"
     assert database.state().settled == int(trac.clock.timestamp()) - 60
 
 
