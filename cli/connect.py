@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import trio
 
 from offtracfs import credentials
 from offtracfs.database import Settings
-from offtracfs.trackers import trac
+from offtracfs.trackers import Tracker, trac, tracdb
 
 
 async def login(settings: Settings) -> trac.Credentials | None:
     """Whom to log in as. Raises UsageError."""
+    user = settings.user or urlsplit(settings.url).username or ""
     find = partial(
         credentials.find,
-        settings,
+        replace(settings, user=user),
         password=os.environ.get("OFFTRACFS_PASSWORD"),
         netrc_file=Path(os.environ.get("NETRC") or Path.home() / ".netrc"),
     )
@@ -25,6 +28,24 @@ async def login(settings: Settings) -> trac.Credentials | None:
     return await trio.to_thread.run_sync(find, abandon_on_cancel=True)
 
 
-async def connect(settings: Settings) -> trac.TracTracker:
-    """The tracker, logged in to. Raises UsageError, TrackerError."""
-    return await trac.connect(settings.url, await login(settings))
+def checked_url(url: str) -> str:
+    """A tracker's address as it may stand in `Settings`. Raises UsageError."""
+    return tracdb.checked_url(url) if _is_database(url) else trac.checked_url(url)
+
+
+async def connect(settings: Settings, directory: Path | None = None) -> Tracker:
+    """The tracker, logged in to; `directory` has room for a copy. Raises UsageError, TrackerError."""
+    return await connect_as(await login(settings), settings, directory)
+
+
+async def connect_as(
+    who: trac.Credentials | None, settings: Settings, directory: Path | None = None
+) -> Tracker:
+    """As `connect`, with credentials that were found before."""
+    if _is_database(settings.url):
+        return await tracdb.connect(settings.url, who, directory=directory)
+    return await trac.connect(settings.url, who)
+
+
+def _is_database(url: str) -> bool:
+    return url.startswith(tracdb.SCHEMES)

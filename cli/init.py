@@ -10,9 +10,8 @@ import trio
 from click.core import ParameterSource
 
 from offtracfs.database import Database, Settings
-from offtracfs.trackers import trac
 
-from .connect import login
+from .connect import checked_url, connect_as, login
 from .text import count, shown
 
 
@@ -40,21 +39,27 @@ def command(context: click.Context, url: str, user: str) -> None:
     \b
       machine trac.example.org login NAME password PASSWORD
     """
-    settings = Settings(trac.checked_url(url), user)
-    who, tickets = trio.run(_try, settings)
+    settings = Settings(checked_url(url), user)
+    tickets, seen_by, problems = trio.run(_try, settings)
     database = Database.create(context.obj, settings)
     program = "offtracfs"
     if context.parent and context.parent.get_parameter_source("db") is ParameterSource.COMMANDLINE:
         program += f" --db {shlex.quote(str(database.path))}"
-    to = f"to {who}" if who else "without a login (--user NAME may show more)"
-    click.echo(shown(f"{settings.url} answers, and shows {count(tickets, 'ticket')} {to}."))
+    click.echo(shown(f"{settings.url} answers, and shows {count(tickets, 'ticket')}{seen_by}."))
+    for problem in problems:
+        click.echo(f"Left out: {shown(problem)}", err=True)
     click.echo(shown(f"Its database is {database.path}, still empty. Next:"))
     click.echo(shown(f"  {program} sync              fetch everything; if interrupted, it goes on later"))
     click.echo(shown(f"  {program} mount MOUNTPOINT  show it as files, and keep it in step"))
 
 
-async def _try(settings: Settings) -> tuple[str, int]:
-    """Who logs in, and how many tickets that one sees: the tracker does all that a sync asks of it first."""
+async def _try(settings: Settings) -> tuple[int, str, list[str]]:
+    """How many tickets are seen, by whom, and what is wrong, once all was tried that a sync does first."""
     found = await login(settings)
-    async with aclosing(await trac.connect(settings.url, found)) as tracker:
-        return found.user if found else "", len(await tracker.ids())
+    async with aclosing(await connect_as(found, settings)) as tracker:
+        tickets = len(await tracker.ids())
+        if settings.url.startswith("http"):
+            seen_by = f" to {found.user}" if found else " without a login (--user NAME may show more)"
+        else:
+            seen_by = ""
+        return tickets, seen_by, tracker.problems

@@ -88,7 +88,7 @@ async def _once(database: Database, report: Report, once: Once, *, silent: bool)
     with nullcontext() if silent else progress() as show:
         tell = {"progress": show} if show else {}
         try:
-            outcome = await once(database, partial(connect, database.settings), **tell)
+            outcome = await once(database, partial(connect, database.settings, database.path), **tell)
         except OfftracfsError as error:
             if report is _json:  # for people, the sentence on stderr is enough
                 report(error)
@@ -97,7 +97,7 @@ async def _once(database: Database, report: Report, once: Once, *, silent: bool)
 
 
 async def _watch(database: Database, report: Report, first: Once | None, interval: float) -> None:
-    tracker = partial(connect, database.settings)
+    tracker = partial(connect, database.settings, database.path)
     if first:
         try:
             report(await first(database, tracker))

@@ -56,7 +56,7 @@ def _listed(answer: Answer) -> Iterator[tuple[int, str, str]]:
         if not {"report", "title"} <= {*(rows.fieldnames or [])}:
             raise ValueError
         for row in rows:
-            yield int(row["report"]), row["title"], _lines(row.get("description") or "")
+            yield int(row["report"]), row["title"], lines(row.get("description") or "")
     except (csv.Error, TypeError, ValueError):
         raise TrackerError("The list of reports is not a table with the columns report and title.") from None
 
@@ -70,19 +70,19 @@ async def _text(http: Http, number: int, title: str, description: str) -> str | 
             continue
         if answer.status == HTTPStatus.OK:
             if not answer.html:
-                return _lines(answer.text)
+                return lines(answer.text)
             if (query := text_areas(answer.text).get("query")) is not None:
                 return (
                     query
                     if query.startswith(("query:", "?"))
-                    else _header(number, title, description) + query
+                    else header(number, title, description) + query
                 )
         elif query := _saved_query(answer, number):
             return query
     return None
 
 
-def _header(number: int, title: str, description: str) -> str:
+def header(number: int, title: str, description: str) -> str:
     """The SQL comments that Trac puts before a report's query."""
     comment = "\n-- ".join(description.removesuffix("\n").split("\n"))
     return f"-- ## {number}: {title} ## --\n\n" + (f"-- {comment}\n\n" if description else "")
@@ -97,6 +97,6 @@ def _saved_query(answer: Answer, number: int) -> str | None:
     return "query:?" + urlencode([pair for pair in pairs if pair != ("report", str(number))])
 
 
-def _lines(text: str) -> str:
+def lines(text: str) -> str:
     """`text` with line feeds only: a form in a page cannot tell them from other line ends."""
     return text.replace("\r\n", "\n")

@@ -1,0 +1,19 @@
+"""A Trac's own database, SQLite or PostgreSQL, read without a plugin or a web server.
+
+`connect` looks whether it is one; what it gives back is a `Tracker` whose records are those that the RPC
+plugin would give.
+
+    address  ``trac+sqlite:///…`` and ``trac+postgresql://…`` taken apart and checked
+    source   connections that never keep a live Trac waiting
+    tables   Trac's tables, as far as they are read, and the unit of its times
+    ini      what only ``conf/trac.ini`` knows
+    fields   definitions and values of fields
+    tickets  tickets with their change logs
+    reports, queries   reports, and saved queries as Trac would redirect to them
+    client   `TracDatabase`, which puts them together
+"""
+
+from offtracfs.trackers.tracdb.address import SCHEMES, checked_url
+from offtracfs.trackers.tracdb.client import TracDatabase, connect
+
+__all__ = ["SCHEMES", "TracDatabase", "checked_url", "connect"]

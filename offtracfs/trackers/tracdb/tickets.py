@@ -1,0 +1,140 @@
+"""Tickets with their change logs, many at a time, as the RPC plugin would give them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import datetime
+from itertools import groupby
+from operator import itemgetter
+from typing import Any
+
+from sqlalchemy import Connection, Text, cast, literal, null, select, union
+
+from offtracfs.errors import TrackerError
+from offtracfs.records import check_changelog, check_ticket, iso
+from offtracfs.trackers import Missing, Ticket
+from offtracfs.trackers.tracdb import tables
+from offtracfs.trackers.tracdb.tables import Clock, text
+
+Definitions = Sequence[dict[str, Any]]
+"""Of the fields, as in ``fields.json``."""
+
+
+def batch(
+    connection: Connection, clock: Clock, definitions: Definitions, numbers: Sequence[int]
+) -> list[Ticket | Missing]:
+    """Each of `numbers` once, in three queries."""
+    ticket, custom = tables.ticket, tables.custom
+    rows = connection.execute(select(ticket).where(ticket.c.id.in_(numbers))).mappings()
+    found = {row["id"]: row for row in rows}
+    stored: dict[int, dict[str, Any]] = defaultdict(dict)
+    for number, name, value in connection.execute(select(custom).where(custom.c.ticket.in_(numbers))):
+        stored[number][name] = value
+    logs = _logs(connection, numbers)
+    return [
+        _ticket(clock, definitions, number, found[number], stored[number], logs.get(number, []))
+        if number in found
+        else Missing(number, f"Ticket {number} does not exist.", gone=True)
+        for number in numbers
+    ]
+
+
+def _logs(connection: Connection, numbers: Sequence[int]) -> dict[int, list[tuple[Any, ...]]]:
+    """The rows of the change logs by ticket, in Trac's order; rows that tie there by their values."""
+    change, attachment = tables.change.c, tables.attachment.c
+    changes = select(
+        cast(change.ticket, Text).label("id"),
+        change.time,
+        change.author,
+        change.field,
+        change.oldvalue,
+        change.newvalue,
+        literal(1).label("permanent"),
+    ).where(change.ticket.in_(numbers))
+    attached = [
+        select(
+            attachment.id, attachment.time, attachment.author, cast(literal(name), Text), cast(null(), Text),
+            value, literal(0),
+        ).where(attachment.type == "ticket", attachment.id.in_([str(number) for number in numbers]))
+        for name, value in (("attachment", attachment.filename), ("comment", attachment.description))
+    ]  # fmt: skip
+    rows = union(changes, *attached)
+    order = ("id", "time", "permanent", "author", "field", "oldvalue", "newvalue")
+    ordered = rows.order_by(*(rows.selected_columns[name] for name in order))
+    return {
+        int(number): list(log)
+        for number, log in groupby(map(tuple, connection.execute(ordered)), itemgetter(0))
+    }
+
+
+def _ticket(
+    clock: Clock,
+    definitions: Definitions,
+    number: int,
+    row: Any,
+    stored: dict[str, Any],
+    log: list[tuple[Any, ...]],
+) -> Ticket | Missing:
+    try:
+        record = [
+            number,
+            clock.iso(row["time"]),
+            clock.iso(row["changetime"]),
+            _props(clock, definitions, row, stored),
+        ]
+        times = {field["name"] for field in definitions if field["type"] == "time"}
+        changes = [_change(clock, times, row) for row in log]
+        return Ticket(number, check_ticket(number, record), check_changelog(number, changes))
+    except TrackerError as error:
+        return Missing(number, str(error))
+    except (ValueError, OverflowError):
+        return Missing(number, f"Ticket {number} has a time that cannot be read.")
+
+
+def _props(clock: Clock, definitions: Definitions, row: Any, stored: dict[str, Any]) -> dict[str, str]:
+    props = {"_ts": str(clock.microseconds(row["changetime"]))}
+    for field in definitions:
+        name, time = field["name"], field["type"] == "time"
+        if not field.get("custom"):
+            props[name] = clock.iso(row[name]) if time else text(row[name])
+        elif name in stored:
+            props[name] = _time(clock, stored[name]) if time else text(stored[name])
+        elif default := _default(field):
+            props[name] = default
+    return props
+
+
+def _change(clock: Clock, times: set[str], row: tuple[Any, ...]) -> list[Any]:
+    _, time, author, field, old, new, permanent = row
+    was, now = (_time(clock, item) if field in times else text(item) for item in (old, new))
+    return [clock.iso(time), text(author), text(field), was, now, permanent]
+
+
+def _time(clock: Clock, value: Any) -> str:
+    """A custom field's time: microseconds, or a text of the time before the field was one."""
+    said = text(value).strip()
+    try:
+        return clock.iso(said)
+    except ValueError:
+        return _date(said)
+
+
+def _default(field: dict[str, Any]) -> str:
+    """What a ticket shows in a custom field that is not stored; a number may stand for an option."""
+    value, options = str(field.get("value", "")), field.get("options")
+    if value and options and value not in options:
+        with suppress(ValueError, IndexError):
+            value = options[int(value)]
+    if field["type"] == "time":
+        return _date(value)
+    return value if field["type"] == "textarea" else value.strip()
+
+
+def _date(text: str) -> str:
+    """A date as text in ISO form, "" where it is in no such form, as "now"."""
+    try:
+        return iso(datetime.fromisoformat(text))
+    except ValueError:
+        return ""
