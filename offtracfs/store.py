@@ -7,13 +7,13 @@ environment and no configuration but the repository's own, so that a user's sett
 from __future__ import annotations
 
 import subprocess
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import IO
 
 import pygit2
 from pygit2.enums import ConfigLevel
@@ -24,6 +24,7 @@ from offtracfs.git import environment, failed, git
 from offtracfs.names import path_in_git
 
 BRANCH = "refs/heads/main"
+COMMITS_A_LOG = 20_000  # git log's memory grows with what it has read (1.6 KB a commit, measured)
 PACKS = 20  # more than these are repacked
 LITTER = ("*.lock", "tmp_*", ".tmp-*", "fast_import_crash_*")  # what git leaves behind when it is killed
 _MARK = "\x02"  # begins a commit in the output of git log; no path or number holds one
@@ -142,23 +143,40 @@ class Store:
         """
         if self.head() is None:
             return
-        commits = f"{after.hex()}..{BRANCH}" if after else BRANCH
         raw = ("--reverse", "--raw", "-z", "--root", "--no-renames", "--no-abbrev", "--encoding=UTF-8")
-        command = ["git", "log", *raw, f"--format={_MARK}%H %at %ct %an", commits]
+        form = f"--format={_MARK}%H %at %ct %an"
+        for stretch in self._stretches(after.hex() if after else ""):
+            yield from _parsed(_split(self._said("log", *raw, form, stretch), b"\0"))
+
+    def _stretches(self, after: str) -> Iterator[str]:
+        """The commits after one as ranges of a bounded length: git log keeps all of a range in memory."""
+        commits = _split(
+            self._said("rev-list", "--reverse", f"{after}..{BRANCH}" if after else BRANCH), b"\n"
+        )
+        while stretch := deque(islice(commits, COMMITS_A_LOG), maxlen=1):
+            last = stretch.pop()
+            yield f"{after}..{last}" if after else last
+            after = last
+
+    def _said(self, *arguments: str) -> Iterator[bytes]:
+        """What a git command prints, as it comes. Raises DatabaseDamaged where the command fails."""
+        command = ["git", *arguments]
         with (
-            TemporaryFile() as said,
+            TemporaryFile() as complaint,
             subprocess.Popen(
-                command, env=environment(self.path), stdout=subprocess.PIPE, stderr=said
+                command, env=environment(self.path), stdout=subprocess.PIPE, stderr=complaint
             ) as process,
         ):
+            assert process.stdout is not None
             try:
-                yield from _parsed(_tokens(process.stdout))
+                while data := process.stdout.read(1 << 16):
+                    yield data
             except BaseException:  # nobody wants the rest
                 process.kill()
                 raise
             if process.wait():
-                said.seek(0)
-                raise DatabaseDamaged(str(failed("git log", said.read())))
+                complaint.seek(0)
+                raise DatabaseDamaged(str(failed(f"git {arguments[0]}", complaint.read())))
 
     @contextmanager
     def writer(self) -> Iterator[Writer]:
@@ -203,12 +221,12 @@ class Store:
         return (done.stdout + done.stderr).decode(errors="replace").splitlines()
 
 
-def _tokens(stream: IO[bytes] | None) -> Iterator[str]:
-    assert stream is not None
+def _split(chunks: Iterator[bytes], end: bytes) -> Iterator[str]:
+    """What ends with `end`, piece by piece."""
     rest = b""
-    while data := stream.read(1 << 16):
-        *tokens, rest = (rest + data).split(b"\0")
-        yield from (token.decode("utf-8", "replace") for token in tokens)
+    for chunk in chunks:
+        *pieces, rest = (rest + chunk).split(end)
+        yield from (piece.decode("utf-8", "replace") for piece in pieces)
 
 
 def _parsed(tokens: Iterator[str]) -> Iterator[Commit | Change]:

@@ -176,7 +176,7 @@ def test_history_that_is_gone(database: Database) -> None:
         file.unlink()
     found = list(check(Database(database.path)))
     assert any(line.startswith("git fsck: ") for line in found)
-    assert any(line.startswith("git log failed") for line in found)
+    assert any(line.startswith("git rev-list failed") for line in found)
     assert re.fullmatch(r"And \d+ more like these\.", found[-1])
     assert len(found) < 3 * MOST_LISTED
 
