@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from sqlalchemy import Connection, distinct, select
+from sqlalchemy import Connection, select
 
 from offtracfs.names import field_path
 from offtracfs.trackers.tracdb import tables
@@ -47,12 +47,12 @@ def values(connection: Connection, clock: Clock, statuses: list[str]) -> Values:
 
 def statuses_in_use(connection: Connection) -> list[str]:
     """The statuses that some ticket has."""
-    return sorted(filter(None, map(text, connection.scalars(select(distinct(tables.ticket.c.status))))))
+    return sorted(filter(None, map(text, connection.scalars(select(tables.ticket.c.status).distinct()))))
 
 
 def custom_in_use(connection: Connection) -> list[dict[str, Any]]:
     """Definitions of the custom fields that some ticket has a value of, for want of better ones."""
-    names = sorted(map(text, connection.scalars(select(distinct(tables.custom.c.name)))))
+    names = sorted(map(text, connection.scalars(select(tables.custom.c.name).distinct())))
     return [custom_field(name, "text", {}) | {"format": "plain"} for name in names]
 
 

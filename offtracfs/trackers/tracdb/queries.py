@@ -1,4 +1,7 @@
-"""Saved queries: what Trac redirects to when a report is one, as the RPC client keeps it."""
+"""Saved queries: what Trac redirects to when a report is one, as the RPC client keeps it.
+
+The arguments are in the order of Trac 1.4 and later; before, it followed from Python 2's dictionaries.
+"""
 
 from __future__ import annotations
 

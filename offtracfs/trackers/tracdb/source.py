@@ -125,7 +125,7 @@ def _stamp(file: Path) -> object:
     """What changes when a file does; a new object where that cannot be relied on."""
     try:
         status = file.stat()
-    except FileNotFoundError:
+    except OSError:
         return None
     recent = time.time_ns() - status.st_mtime_ns < SETTLES * 1_000_000_000
     return object() if recent else (status.st_ino, status.st_size, status.st_mtime_ns)

@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, Text, cast, literal, null, select, union
 
 from offtracfs.errors import TrackerError
-from offtracfs.records import check_changelog, check_ticket, iso
+from offtracfs.records import check_changelog, check_ticket, from_microseconds, iso
 from offtracfs.trackers import Missing, Ticket
 from offtracfs.trackers.tracdb import tables
 from offtracfs.trackers.tracdb.tables import Clock, text
@@ -100,7 +100,7 @@ def _props(clock: Clock, definitions: Definitions, row: Any, stored: dict[str, A
         if not field.get("custom"):
             props[name] = clock.iso(row[name]) if time else text(row[name])
         elif name in stored:
-            props[name] = _time(clock, stored[name]) if time else text(stored[name])
+            props[name] = _time(stored[name]) if time else text(stored[name])
         elif default := _default(field):
             props[name] = default
     return props
@@ -108,15 +108,15 @@ def _props(clock: Clock, definitions: Definitions, row: Any, stored: dict[str, A
 
 def _change(clock: Clock, times: set[str], row: tuple[Any, ...]) -> list[Any]:
     _, time, author, field, old, new, permanent = row
-    was, now = (_time(clock, item) if field in times else text(item) for item in (old, new))
+    was, now = (_time(item) if field in times else text(item) for item in (old, new))
     return [clock.iso(time), text(author), text(field), was, now, permanent]
 
 
-def _time(clock: Clock, value: Any) -> str:
+def _time(value: Any) -> str:
     """A custom field's time: microseconds, or a text of the time before the field was one."""
     said = text(value).strip()
     try:
-        return clock.iso(said)
+        return iso(from_microseconds(int(said)))
     except ValueError:
         return _date(said)
 

@@ -1,0 +1,175 @@
+"""A Trac's own database gives what its RPC plugin gives; real Tracs of both generations say what that is."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from offtracfs import records
+from offtracfs.trackers import Missing, Ticket
+from tests.tracclient import DAY, SPRING, connected, fetch, ticket
+from tests.tracdbs import IN_SECONDS, address, configure, copied, everything, fill, opened
+from tests.tracservers import RealTrac, TracServer
+
+
+def _filled(server: TracServer) -> RealTrac:
+    site = server.new()
+    configure(site)
+    fill(site)
+    return site
+
+
+@pytest.fixture(scope="module")
+def modern(modern_trac: TracServer) -> RealTrac:
+    """A real Trac 1.6 with something of everything, not to be changed."""
+    return _filled(modern_trac)
+
+
+@pytest.fixture(scope="module")
+def legacy(legacy_trac: TracServer) -> RealTrac:
+    """A real Trac 1.2 with something of everything, not to be changed."""
+    return _filled(legacy_trac)
+
+
+@pytest.fixture(params=["modern", "legacy"])
+def trac(request: pytest.FixtureRequest) -> RealTrac:
+    """Each of them."""
+    site: RealTrac = request.getfixturevalue(request.param)
+    return site
+
+
+def _same_query(one: str, other: str) -> bool:
+    return sorted(re.split("[?&]", one)) == sorted(re.split("[?&]", other))
+
+
+def _by_old_trac(path: str, data: bytes, precise: bytes) -> bytes:
+    """A record of an old Trac, which cuts times to seconds and shuffles the arguments of a query."""
+    record, other = records.load(data), records.load(precise)
+    if path.startswith("report/") and _same_query(record["sql"], other["sql"]):
+        record["sql"] = other["sql"]
+    return records.dump(records.merge(other, record))
+
+
+async def test_same_as_rpc(trac: RealTrac) -> None:
+    """Every record is that of the RPC plugin, byte for byte."""
+    async with connected(trac) as rpc, opened(address(trac)) as database:
+        expected, found = await everything(rpc), await everything(database)
+        assert await database.ids() == await rpc.ids()
+        assert database.problems == []
+    if not trac.modern:
+        expected = {path: _by_old_trac(path, data, found[path]) for path, data in expected.items()}
+    assert found.keys() == expected.keys()
+    assert [(found[path], data) for path, data in expected.items() if found[path] != data] == []
+
+
+@pytest.mark.parametrize(
+    "late", [timedelta(), timedelta(microseconds=1), timedelta(microseconds=987_655), DAY * 3]
+)
+async def test_changed_since(trac: RealTrac, late: timedelta) -> None:
+    """The tickets changed since a moment are those that the RPC plugin tells, to the microsecond."""
+    async with connected(trac) as rpc, opened(address(trac)) as database:
+        assert await database.changed_since(SPRING + late) == await rpc.changed_since(SPRING + late)
+
+
+async def test_attached_since(modern: RealTrac) -> None:
+    """A new attachment is found by its own time, however long ago that is."""
+    at = SPRING + DAY + timedelta(microseconds=1)
+    async with opened(address(modern)) as database:
+        assert await database.attached_since(at) == [1]
+        assert await database.attached_since(at + timedelta(microseconds=1)) == []
+
+
+async def test_columns(trac: RealTrac) -> None:
+    """Each ticket's columns say what its record says, and when it was changed."""
+    async with opened(address(trac)) as database:
+        tickets = await fetch(database, await database.ids())
+        async with database.columns() as rows:
+            columns = {row.number: row async for row in rows}
+    assert columns.keys() == tickets.keys()
+    for number, found in tickets.items():
+        assert isinstance(found, Ticket)
+        _, _, changed, props = found.record
+        assert columns[number].values.items() <= props.items()
+        assert {"owner", "cc", "summary", "keywords", "component"} <= columns[number].values.keys()
+        assert columns[number].changed == records.microseconds(changed) // 1_000_000 % 900
+
+
+async def test_seconds(modern: RealTrac, tmp_path: Path) -> None:
+    """A database from before Trac 0.12, with times in seconds, gives the same without fractions."""
+    async with opened(address(modern)) as new, opened(copied(modern, tmp_path / "old", *IN_SECONDS)) as old:
+        found, expected = (await ticket(old, 3)).record, (await ticket(new, 3)).record
+        since = await old.changed_since(SPRING + timedelta(microseconds=1)), await old.changed_since(SPRING)
+        milestone = (await old.metadata()).records["field/milestone/m9.json"]
+    assert expected[1] == "2011-04-09T21:16:07.987654"
+    assert found[1:3] == ["2011-04-09T21:16:07"] * 2
+    assert found[3]["_ts"] == "1302383767000000"
+    assert found[3] | {"time": "", "changetime": "", "_ts": ""} == expected[3] | {
+        "time": "",
+        "changetime": "",
+        "_ts": "",
+    }
+    assert since == ([1], [1, 3, 4, 5, 6])
+    assert milestone["due"] == "2011-04-09T21:16:07"
+
+
+async def test_without_ini(modern: RealTrac, tmp_path: Path) -> None:
+    """Without a trac.ini, custom fields and statuses are those in use, and a problem says so."""
+    url = copied(modern, tmp_path / "bare")
+    (tmp_path / "bare/conf/trac.ini").unlink()
+    async with opened(url) as database:
+        found = await ticket(database, 1)
+        metadata = await database.metadata()
+        assert [re.findall("conf/trac.ini is not there", problem) for problem in database.problems] == [
+            ["conf/trac.ini is not there"]
+        ]
+    custom = [field["name"] for field in metadata.records["fields.json"] if field.get("custom")]
+    assert custom == sorted(custom)
+    assert {"gone", "risk", "team_name"} <= {*custom}
+    assert found.record[3]["risk"] == "low"
+    assert found.record[3]["gone"] == "x"
+    statuses = [path for path in metadata.records if path.startswith("field/status/")]
+    assert statuses == ["field/status/closed.json", "field/status/new.json"]
+
+
+async def test_ini_elsewhere(modern: RealTrac, tmp_path: Path) -> None:
+    """A trac.ini in another place can be named in the address."""
+    url = copied(modern, tmp_path / "env")
+    (tmp_path / "env/conf").rename(tmp_path / "config")
+    async with opened(f"{url}?trac_ini={tmp_path}/config/trac.ini") as database:
+        found = await everything(database)
+        assert database.problems == []
+    async with opened(address(modern)) as database:
+        assert found == await everything(database)
+
+
+async def test_gone(modern: RealTrac) -> None:
+    """A ticket that is not there is reported as gone, and its neighbours arrive."""
+    async with opened(address(modern)) as database:
+        found = await fetch(database, [1, 999, 2])
+    assert [isinstance(found[number], Ticket) for number in (1, 999, 2)] == [True, False, True]
+    assert found[999] == Missing(999, "Ticket 999 does not exist.", gone=True)
+
+
+@pytest.mark.parametrize("time", ["9223372036854775807", "'soon'"])
+async def test_impossible_time(modern: RealTrac, tmp_path: Path, time: str) -> None:
+    """A ticket with a time that is none is reported and not gone, and the others arrive."""
+    url = copied(modern, tmp_path / "env", f"UPDATE ticket SET time = {time} WHERE id = 2")
+    async with opened(url) as database:
+        found = await fetch(database, [1, 2, 3])
+    assert found[2] == Missing(2, "Ticket 2 has a time that cannot be read.")
+    assert all(isinstance(found[number], Ticket) for number in (1, 3))
+
+
+async def test_no_text(modern: RealTrac, tmp_path: Path) -> None:
+    """Bytes that are no UTF-8 lose nothing and stop nothing."""
+    texts = "summary = CAST(x'41FF42' AS TEXT), owner = x'C3A9'"
+    async with opened(
+        copied(modern, tmp_path / "env", f"UPDATE ticket SET {texts} WHERE id = 2")
+    ) as database:
+        record = (await ticket(database, 2)).record
+    assert record[3]["summary"] == "A\udcffB"
+    assert record[3]["owner"] == "é"
+    assert records.load(records.dump(record)) == record
