@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote
 
 from sqlalchemy.engine import URL, make_url
@@ -38,22 +40,25 @@ def parse(url: str) -> Address:
     """
     try:
         parts = make_url(url)
-        options = {name: value for name, value in parts.query.items() if isinstance(value, str)}
     except (ArgumentError, ValueError):
         raise UsageError("That is not the address of a Trac's database.") from None
-    if parts.password is not None or any(name in options for name in SECRETS):
+    options = dict(parts.query)
+    if parts.password is not None or not options.keys().isdisjoint(SECRETS):
         # The address is not repeated: there is a password in it.
         raise UsageError("The address holds a password: leave it out, and use pgpass or $OFFTRACFS_PASSWORD.")
-    ini, schema = options.pop("trac_ini", ""), options.pop("schema", "public")
-    named = Path(ini) if ini else None
-    if named and not named.is_absolute():
+    ini = Path(str(options.pop("trac_ini", "/")))
+    if not ini.is_absolute():
         raise UsageError("trac_ini must be an absolute path.")
     if parts.drivername == "trac+postgresql":
-        if not parts.database:
-            raise UsageError("The address names no database: trac+postgresql://USER@HOST/DATABASE.")
-        return Address(None, parts.set(drivername="postgresql+psycopg", query=options), schema, named)
-    path = unquote(parts.database or "").lstrip("/")
-    if parts.drivername != "trac+sqlite" or parts.host or parts.username or options or not path:
+        return _postgresql(parts, str(options.pop("schema", "public")), options, ini)
+    file = Path("/", unquote(parts.database or "").lstrip("/"))
+    if parts.drivername != "trac+sqlite" or parts.host or parts.username or options or not parts.database:
         raise UsageError("A Trac's SQLite database is trac+sqlite:// and an absolute path: three slashes.")
-    file = Path("/", path)
-    return Address(file, parts, "", named or file.parent.parent / "conf" / "trac.ini")
+    return Address(file, parts, "", ini if ini.name else file.parent.parent / "conf" / "trac.ini")
+
+
+def _postgresql(parts: URL, schema: str, options: Mapping[str, Any], ini: Path) -> Address:
+    if not parts.database:
+        raise UsageError("The address names no database: trac+postgresql://USER@HOST/DATABASE.")
+    server = parts.set(drivername="postgresql+psycopg", query=options)
+    return Address(None, server, schema, ini if ini.name else None)

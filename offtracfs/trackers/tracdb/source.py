@@ -33,8 +33,12 @@ from offtracfs.errors import (
 )
 from offtracfs.trackers.trac.faults import quoted
 
-PAGES = 1000  # copied at once, some 4 MB in 10 ms, while which a writer waits; 4 times more at each new start
+PAGES = (
+    1000  # copied at once, some 4 MB in 10 ms, while which a writer waits; 4 times as many after each restart
+)
 SETTLES = 2  # seconds after which a file's time of change tells two changes apart
+MOST_PAGES = 256_000  # 1 GB in some 2 seconds; a Trac gives up after 10
+POLL = 0.001  # seconds between two tries of a step: SQLite's own would miss the pauses of a busy writer
 PATIENCE = 30.0  # seconds that SQLite may be locked, or a server may take to answer
 NO_DRIVER = "PostgreSQL needs the Python package psycopg: pip install 'offtracfs[postgresql]'."
 
@@ -91,8 +95,10 @@ class SqliteSource:
             pages = PAGES
             while True:
                 try:
-                    live.backup(self._copy, pages=pages, progress=_progress())
+                    live.backup(self._copy, pages=pages, progress=_progress(), sleep=POLL)
                 except _Restarted:
+                    if pages >= MOST_PAGES:
+                        raise sqlite3.OperationalError("it is written to without a pause") from None
                     pages *= 4
                 else:
                     break
@@ -100,7 +106,7 @@ class SqliteSource:
 
     def _live(self) -> sqlite3.Connection:
         uri = f"{self._file.absolute().as_uri()}?mode=ro"
-        return sqlite3.connect(uri, uri=True, timeout=1)
+        return sqlite3.connect(uri, uri=True, timeout=0)
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -135,15 +141,16 @@ def _progress() -> Callable[[int, int, int], None]:
     """Ends a backup that is cancelled, that has begun again, or that waits in vain."""
     least, moved = sys.maxsize, time.monotonic()
 
-    def progress(_status: int, remaining: int, _total: int) -> None:
+    def progress(status: int, remaining: int, _total: int) -> None:
         nonlocal least, moved
         trio.from_thread.check_cancelled()
-        if remaining > least:
+        if status in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            if time.monotonic() - moved > PATIENCE:
+                raise sqlite3.OperationalError("database is locked")
+        elif remaining >= least:
             raise _Restarted
-        if remaining < least:
+        else:
             least, moved = remaining, time.monotonic()
-        elif time.monotonic() - moved > PATIENCE:
-            raise sqlite3.OperationalError("database is locked")
 
     return progress
 
