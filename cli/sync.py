@@ -24,7 +24,6 @@ from .text import count, shown
 
 TERMINATED = 143  # 128 + SIGTERM, as shells have it
 Report = Callable[[sync.Outcome | OfftracfsError], None]
-Once = Callable[..., Awaitable[sync.Outcome]]
 
 
 @click.command()
@@ -73,14 +72,15 @@ def command(
     if interval is not None and not watch:
         raise UsageError("--interval goes with --watch.")
     report = _json if as_json else _plain(quiet=quiet, dated=watch)
-    once = partial(sync.once, full=full, accept_deletions=accept_deletions)
+    options = {"full": full, "accept_deletions": accept_deletions}
     database = Database(directory)
     if watch:
-        first = once if full or accept_deletions else None
-        work = partial(_watch, database, report, first, interval or database.settings.interval)
-        trio.run(_until_terminated, work)
+        pause = interval or database.settings.interval
+        tracker = partial(connect, database.settings)
+        loop = partial(sync.watch, database, tracker, interval=pause, report=report, **options)
+        trio.run(_until_terminated, loop)
         return None
-    work = partial(_once, database, report, once, silent=quiet or as_json)
+    work = partial(_once, database, report, options, silent=quiet or as_json)
     return TERMINATED if trio.run(_until_terminated, work) else None
 
 
@@ -94,16 +94,6 @@ async def _once(database: Database, report: Report, once: Once, *, silent: bool)
                 report(error)
             raise
     report(outcome)
-
-
-async def _watch(database: Database, report: Report, first: Once | None, interval: float) -> None:
-    tracker = partial(connect, database.settings, database.path)
-    if first:
-        try:
-            report(await first(database, tracker))
-        except OfftracfsError as error:
-            report(error)
-    await sync.watch(database, tracker, interval=interval, report=report)
 
 
 async def _until_terminated(work: Callable[[], Awaitable[None]]) -> bool:

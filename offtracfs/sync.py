@@ -125,13 +125,18 @@ async def watch(
     *,
     interval: float,
     report: Callable[[Outcome | OfftracfsError], None],
+    **options: Any,
 ) -> None:
-    """Sync now and then every `interval` seconds, for ever; what fails is reported and tried again."""
+    """Sync now and then every `interval` seconds, for ever; what fails is reported and tried again.
+
+    `options` are for the first sync that succeeds.
+    """
     while True:
         try:
             async with aclosing(await connect()) as tracker:
                 while True:
-                    report(await sync(database, tracker))
+                    report(await sync(database, tracker, **options))
+                    options = {}
                     await trio.sleep(interval)
         except OfftracfsError as error:
             record(database, error)
