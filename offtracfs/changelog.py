@@ -22,6 +22,7 @@ Row = list[Any]
 _SECOND = 1_000_000  # in microseconds
 _LAST_MOMENT = 253_402_300_800 * _SECOND - 1  # ISO text ends with the year 9999
 _EDIT = re.compile(r"_comment([0-9]{1,9})")
+_DELETED = re.compile(r"Milestone (.+) deleted")
 _MOMENT = re.compile(r"[0-9]{1,18}")
 
 
@@ -146,10 +147,24 @@ def in_order(
     for run in reversed([list(run) for _, run in seconds]):
         while run:
             change = run.pop(_last(run, rows, state))
-            state.update((name, rows[at][3] or "") for name, at in change.places.items() if name in state)
+            state.update((name, old) for name, old in _replaced(change, rows) if name in state)
             ordered.append(change)
     ordered.reverse()
     return ordered, state
+
+
+def _replaced(change: Change, rows: list[Row]) -> Iterator[tuple[str, str]]:
+    """The values that a change replaced.
+
+    When a site's last milestone was deleted, Trac before 1.0 (``Milestone.delete``) no longer had such a
+    field, and wrote that nothing became nothing; only the comment that it made says which milestone it was.
+    """
+    for name, at in change.places.items():
+        old = rows[at][3] or ""
+        if name == "milestone" and not (old or rows[at][4]) and "comment" in change.places:
+            comment = rows[change.places["comment"]][4] or ""
+            old = match[1] if (match := _DELETED.fullmatch(comment)) else old
+        yield name, old
 
 
 def _last(run: list[Change], rows: list[Row], state: Mapping[str, Any]) -> int:

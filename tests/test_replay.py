@@ -269,6 +269,22 @@ def test_a_chain_that_does_not_connect() -> None:
     assert versions[-1] == Version(None, "", "#42 as the tracker says now", "", record, log)
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "comment", "before"),
+    [
+        (None, None, "Milestone 0.10 deleted", "0.10"),
+        (None, None, "Milestone 0.10 is late", ""),
+        (None, "0.20", "Milestone 0.10 deleted", ""),
+        ("m1", None, "Milestone 0.10 deleted", "m1"),
+    ],
+)
+def test_a_deleted_milestone(old: str | None, new: str | None, comment: str, before: str) -> None:
+    """The last milestone of a site is named only in the comment that Trac makes when it is deleted."""
+    log = [row(T1, "bob", "comment", "1", comment), row(T1, "bob", "milestone", old, new)]
+    versions = played(ticket(T1, milestone=new or ""), log)
+    assert values(versions, "milestone") == [before, new or ""]
+
+
 def test_a_changetime_that_moved_alone() -> None:
     """A changetime later than all that is logged is dated by itself: something happened then."""
     log = [row(T1, "bob", "status", "new", "open")]
