@@ -26,7 +26,7 @@ $(VENV)/ready: pyproject.toml
 	packaging/system-dependencies run build
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --upgrade 'pip>=25.1'
-	PYTHONWARNINGS=ignore $(BIN)/pip install --quiet --editable '.[keyring]' --group dev
+	PYTHONWARNINGS=ignore $(BIN)/pip install --quiet --editable '.[keyring,postgresql]' --group dev
 	touch $@
 
 .PHONY: demo

@@ -27,10 +27,13 @@ def command(context: click.Context, url: str, user: str) -> None:
     \b
       offtracfs init https://trac.example.org
       offtracfs --db ~/trackers/work init --user me https://trac.example.org/project
+      offtracfs init trac+sqlite:///srv/trac/db/trac.db
+      offtracfs init trac+postgresql://me@db.example.org/trac?trac_ini=/srv/trac/conf/trac.ini
 
     The Trac needs the XML-RPC plugin, and for whoever logs in the permissions XML_RPC and TICKET_VIEW;
     reports need REPORT_VIEW and REPORT_SQL_VIEW. If something is missing, it is named, and nothing is
-    left behind.
+    left behind. Its own database needs no plugin; what only its trac.ini says is read from ../conf, or
+    from where trac_ini says.
 
     A password is never an argument. The first of these that has one is taken: $OFFTRACFS_PASSWORD; what
     the `password_command` of config.toml prints; ~/.netrc (or $NETRC), which must have mode 600; the

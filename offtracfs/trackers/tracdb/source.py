@@ -223,7 +223,7 @@ class PostgresSource:
         if state == "42501":
             return PermissionMissing(f"{place} does not let us read it: {said}")
         if state in ("42P01", "42703"):
-            return NotATracker(f"{place} has no Trac in its schema {self._schema!r}: {said}")
+            return NotATracker(f"{place} shows us no Trac in its schema {self._schema!r}: {said}")
         if "does not exist" in said:
             return NotATracker(f"{place} is not there: {said}")
         return Unreachable(f"{place} cannot be reached: {said}")
