@@ -76,7 +76,7 @@ def command(
     database = Database(directory)
     if watch:
         pause = interval or database.settings.interval
-        tracker = partial(connect, database.settings)
+        tracker = partial(connect, database.settings, database.path)
         loop = partial(sync.watch, database, tracker, interval=pause, report=report, **options)
         trio.run(_until_terminated, loop)
         return None
@@ -84,11 +84,13 @@ def command(
     return TERMINATED if trio.run(_until_terminated, work) else None
 
 
-async def _once(database: Database, report: Report, once: Once, *, silent: bool) -> None:
+async def _once(database: Database, report: Report, options: dict[str, Any], *, silent: bool) -> None:
     with nullcontext() if silent else progress() as show:
-        tell = {"progress": show} if show else {}
+        if show:
+            options["progress"] = show
         try:
-            outcome = await once(database, partial(connect, database.settings, database.path), **tell)
+            tracker = partial(connect, database.settings, database.path)
+            outcome = await sync.once(database, tracker, **options)
         except OfftracfsError as error:
             if report is _json:  # for people, the sentence on stderr is enough
                 report(error)
