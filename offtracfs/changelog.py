@@ -163,7 +163,7 @@ def _replaced(change: Change, rows: list[Row]) -> Iterator[tuple[str, str]]:
         old = rows[at][3] or ""
         if name == "milestone" and not (old or rows[at][4]) and "comment" in change.places:
             comment = rows[change.places["comment"]][4] or ""
-            old = match[1] if (match := _DELETED.fullmatch(comment)) else old
+            old = named[1] if (named := _DELETED.fullmatch(comment)) else old
         yield name, old
 
 
