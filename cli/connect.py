@@ -12,7 +12,7 @@ import trio
 
 from offtracfs import credentials
 from offtracfs.database import Settings
-from offtracfs.trackers import Tracker, trac, tracdb
+from offtracfs.trackers import Tracker, folder, trac, tracdb
 
 
 async def login(settings: Settings) -> trac.Credentials | None:
@@ -30,7 +30,9 @@ async def login(settings: Settings) -> trac.Credentials | None:
 
 def checked_url(url: str) -> str:
     """A tracker's address as it may stand in `Settings`. Raises UsageError."""
-    return tracdb.checked_url(url) if _is_database(url) else trac.checked_url(url)
+    if url.startswith(folder.SCHEME):
+        return folder.checked_url(url)
+    return tracdb.checked_url(url) if url.startswith(tracdb.SCHEMES) else trac.checked_url(url)
 
 
 async def connect(settings: Settings, directory: Path | None = None) -> Tracker:
@@ -42,10 +44,8 @@ async def connect_as(
     who: trac.Credentials | None, settings: Settings, directory: Path | None = None
 ) -> Tracker:
     """As `connect`, with credentials that were found before."""
-    if _is_database(settings.url):
+    if settings.url.startswith(folder.SCHEME):
+        return folder.Folder(settings.url)
+    if settings.url.startswith(tracdb.SCHEMES):
         return await tracdb.connect(settings.url, who, directory=directory)
     return await trac.connect(settings.url, who)
-
-
-def _is_database(url: str) -> bool:
-    return url.startswith(tracdb.SCHEMES)

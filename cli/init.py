@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import shutil
 from contextlib import aclosing
 
 import click
@@ -10,6 +11,7 @@ import trio
 from click.core import ParameterSource
 
 from offtracfs.database import Database, Settings
+from offtracfs.trackers import folder
 
 from .connect import checked_url, connect_as, login
 from .text import count, shown
@@ -29,10 +31,11 @@ def command(context: click.Context, url: str, user: str) -> None:
       offtracfs --db ~/trackers/work init --user me https://trac.example.org/project
       offtracfs init trac+sqlite:///srv/trac/db/trac.db
       offtracfs init trac+postgresql://me@db.example.org/trac?trac_ini=/srv/trac/conf/trac.ini
+      offtracfs init offtrac:///home/me/db         a folder that offtrac kept; its commits are kept, too
 
     The Trac needs the XML-RPC plugin, and for whoever logs in the permissions XML_RPC and TICKET_VIEW;
     reports need REPORT_VIEW and REPORT_SQL_VIEW. If something is missing, it is named, and nothing is
-    left behind. Its own database needs no plugin; what only its trac.ini says is read from ../conf, or
+    left behind. A Trac's own database needs no plugin; what only its trac.ini says is read from ../conf, or
     from where trac_ini says.
 
     A password is never an argument. The first of these that has one is taken: $OFFTRACFS_PASSWORD; what
@@ -45,6 +48,12 @@ def command(context: click.Context, url: str, user: str) -> None:
     settings = Settings(checked_url(url), user)
     tickets, seen_by, problems = trio.run(_try, settings)
     database = Database.create(context.obj, settings)
+    if url.startswith(folder.SCHEME):
+        try:
+            folder.keep_commits(url, database)
+        except BaseException:
+            shutil.rmtree(database.path)
+            raise
     program = "offtracfs"
     if context.parent and context.parent.get_parameter_source("db") is ParameterSource.COMMANDLINE:
         program += f" --db {shlex.quote(str(database.path))}"

@@ -1,0 +1,149 @@
+"""A folder as the first offtrac kept it, or a copy of a mount: flat JSON files, taken as a tracker.
+
+Nothing is written there. What other programs put there later is noticed by the next sync.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection
+from contextlib import aclosing, asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import trio
+
+from offtracfs.database import Database
+from offtracfs.errors import DatabaseError, NotATracker, TrackerError, UsageError
+from offtracfs.git import git
+from offtracfs.names import changelog_path, number_of, ticket_path
+from offtracfs.records import check_changelog, check_ticket, from_microseconds, load, microseconds
+from offtracfs.trackers import Columns, Metadata, Missing, Ticket
+
+SCHEME = "offtrac:"
+KEPT = "refs/offtrac"  # where the folder's own commits go
+OTHERS = ("fields.json", "report/*.json", "field/*/*.json")
+SECOND = 1_000_000  # microseconds
+QUARTER = 15 * 60  # seconds
+
+
+def checked_url(url: str) -> str:
+    """A folder's address: ``offtrac:///home/bob/db``. Raises UsageError."""
+    _path(url)
+    return url
+
+
+def _path(url: str) -> Path:
+    parts = urlsplit(url)
+    if parts.netloc or not parts.path.startswith("/"):
+        raise UsageError("A folder of offtrac's is offtrac:// and an absolute path: three slashes.")
+    return Path(unquote(parts.path))
+
+
+class Folder:
+    """One folder. Raises NotATracker where there is none; methods raise as those of `Tracker`."""
+
+    exact_text = False  # offtrac asked over XML-RPC
+    requests = 0  # over HTTP: none
+
+    def __init__(self, url: str) -> None:
+        self.problems: list[str] = []
+        self._path = _path(url)
+        if not (self._path / "ticket").is_dir():
+            raise NotATracker(f"{self._path} is no folder of offtrac's: there is no folder of tickets in it.")
+
+    def now(self) -> datetime:
+        """The clock of this machine (UTC)."""
+        return datetime.now(UTC)
+
+    async def ids(self) -> list[int]:
+        """The ids of all tickets, ascending."""
+        await trio.lowlevel.checkpoint()
+        found = (number_of(file.name) for file in (self._path / "ticket").iterdir())
+        return sorted(number for number in found if number is not None)
+
+    async def changed_since(self, moment: datetime) -> list[int]:
+        """Ids of the tickets with a time of change at or after `moment`."""
+        return await self._since(moment, lambda ticket: [ticket.record[2]])
+
+    async def attached_since(self, moment: datetime) -> list[int]:
+        """Ids of the tickets with an attachment at or after `moment`."""
+        return await self._since(moment, lambda ticket: [row[0] for row in ticket.changelog if row[5] == 0])
+
+    async def _since(self, moment: datetime, times: Callable[[Ticket], list[str]]) -> list[int]:
+        async with self.tickets(await self.ids()) as stream:
+            return [
+                item.number
+                async for item in stream
+                if isinstance(item, Ticket)
+                and any(from_microseconds(microseconds(time)) >= moment for time in times(item))
+            ]
+
+    @asynccontextmanager
+    async def tickets(self, numbers: Collection[int]) -> AsyncIterator[AsyncIterator[Ticket | Missing]]:
+        """Each of `numbers` once."""
+
+        async def read() -> AsyncGenerator[Ticket | Missing, None]:
+            for number in numbers:
+                await trio.lowlevel.checkpoint()
+                yield self._ticket(number)
+
+        async with aclosing(read()) as stream:
+            yield stream
+
+    def _ticket(self, number: int) -> Ticket | Missing:
+        try:
+            record = check_ticket(number, self._load(ticket_path(number)))
+            log = self._path / changelog_path(number)
+            return Ticket(number, record, check_changelog(number, self._load(log) if log.exists() else []))
+        except FileNotFoundError:
+            return Missing(number, f"Ticket {number} does not exist.", gone=True)
+        except (OSError, DatabaseError, TrackerError) as error:
+            return Missing(number, f"Ticket {number} cannot be had: {error}")
+
+    def _load(self, path: str | Path) -> Any:
+        return load((self._path / path).read_bytes())
+
+    async def metadata(self) -> Metadata:
+        """Whatever is in the folders of fields and reports, and ``fields.json`` if there is one."""
+        await trio.lowlevel.checkpoint()
+        records: dict[str, Any] = {}
+        problems: list[str] = []
+        for file in (file for pattern in OTHERS for file in self._path.glob(pattern)):
+            path = file.relative_to(self._path).as_posix()
+            try:
+                records[path] = self._load(path)
+            except (OSError, DatabaseError) as error:
+                problems.append(f"{path} cannot be had: {error}")
+        listed = {path.rpartition("/")[0] for path in records if "/" in path}
+        return Metadata(records, set() if problems else listed, problems)
+
+    @asynccontextmanager
+    async def columns(self) -> AsyncIterator[AsyncIterator[Columns]]:
+        """Every ticket's texts, and its time of change."""
+        numbers = await self.ids()
+
+        async def read() -> AsyncGenerator[Columns, None]:
+            async with self.tickets(numbers) as stream:
+                async for item in stream:
+                    if isinstance(item, Ticket):
+                        _, _, changed, props = item.record
+                        texts = {name: value for name, value in props.items() if isinstance(value, str)}
+                        yield Columns(item.number, texts, microseconds(changed) // SECOND % QUARTER)
+
+        async with aclosing(read()) as stream:
+            yield stream
+
+    async def aclose(self) -> None:
+        """Nothing to give back."""
+
+
+def keep_commits(url: str, database: Database) -> None:
+    """Take the folder's own commits, if it has any, into the database's repository, below `KEPT`.
+
+    Raises DatabaseError.
+    """
+    folder = _path(url)
+    if (folder / ".git").exists():
+        git(database.store.path, "fetch", "--quiet", "--no-tags", str(folder), f"+refs/heads/*:{KEPT}/*")
