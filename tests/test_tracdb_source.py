@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -265,6 +266,13 @@ def test_wrong_address(url: str, words: str) -> None:
     with pytest.raises(UsageError, match=words) as caught:
         tracdb.checked_url(url)
     assert "hunter2" not in f"{caught.value} {caught.value.__cause__!r}"
+
+
+async def test_no_driver(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without psycopg, which is optional, PostgreSQL is refused with the way to have it."""
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    with pytest.raises(UsageError, match=r"pip install 'offtracfs\[postgresql\]'"):
+        await tracdb.connect("trac+postgresql://host/trac")
 
 
 def test_circle(tmp_path: Path) -> None:

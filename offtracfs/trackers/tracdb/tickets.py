@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import suppress
-from datetime import datetime
+from datetime import UTC, datetime, tzinfo
 from itertools import groupby
 from operator import itemgetter
 from typing import Any
@@ -118,7 +118,7 @@ def _time(value: Any) -> str:
     try:
         return iso(from_microseconds(int(said)))
     except ValueError:
-        return _date(said)
+        return _date(said, UTC)
 
 
 def _default(field: dict[str, Any]) -> str:
@@ -128,13 +128,14 @@ def _default(field: dict[str, Any]) -> str:
         with suppress(ValueError, IndexError):
             value = options[int(value)]
     if field["type"] == "time":
-        return _date(value)
+        return _date(value, None)  # in the zone of Trac's machine, which should be ours
     return value if field["type"] == "textarea" else value.strip()
 
 
-def _date(text: str) -> str:
-    """A date as text in ISO form, "" where it is in no such form, as "now"."""
+def _date(said: str, zone: tzinfo | None) -> str:
+    """A date as records have it; "" where it is in no ISO form, as "now", which would never be the same."""
     try:
-        return iso(datetime.fromisoformat(text))
+        date = datetime.fromisoformat(said)
     except ValueError:
         return ""
+    return iso(date if date.tzinfo else date.replace(tzinfo=zone))
