@@ -73,9 +73,7 @@ async def _text(http: Http, number: int, title: str, description: str) -> str | 
                 return lines(answer.text)
             if (query := text_areas(answer.text).get("query")) is not None:
                 return (
-                    query
-                    if query.startswith(("query:", "?"))
-                    else header(number, title, description) + query
+                    query if query.startswith(("query:", "?")) else header(number, title, description) + query
                 )
         elif query := _saved_query(answer, number):
             return query
