@@ -54,15 +54,16 @@ def since(
 ) -> Iterator[Version]:
     """The versions that lead from a stored state of a ticket to exactly `record` and `changelog`.
 
-    Without a stored state they are all the ticket ever had. A row that arrives late is added to what is
-    stored, and sets its field unless a stored row set it later. What no row explains comes in one last
-    version. There is none at all if the stored state is that of the arguments.
+    Without a stored state they are all the ticket ever had; as they are where the stored one is another
+    ticket's, which was deleted: on SQLite, Trac gives the highest number anew. A row that arrives late is
+    added to what is stored, and sets its field unless a stored row set it later. What no row explains comes
+    in one last version. There is none at all if the stored state is that of the arguments.
     """
     log = read(changelog)
     fields = {name: value for name, value in record[3].items() if name not in _NO_FIELDS}
     ordered, first = in_order(changes(log), changelog, fields)
     version = None
-    if old_record is None:
+    if old_record is None or old_record[1][:19] != record[1][:19]:
         known: set[int] = set()
         state = _State([*record[:3], dict(record[3])])
         version = state.create(first, record)

@@ -26,7 +26,7 @@ def sync(database: Database, life: Life) -> None:
     trio.run(lambda: synced(database, life, full=True, accept_deletions=True))
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(RANDOMS, st.lists(STEPS, min_size=1, max_size=3))
 def test_every_moment_is_true(random: Random, steps: list[int]) -> None:
     """Where all is logged, every "@T" is to the byte what the tracker held, whenever it was synced."""
@@ -42,7 +42,7 @@ def test_every_moment_is_true(random: Random, steps: list[int]) -> None:
         assert mirrored(database) == expected(life)
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(RANDOMS, STEPS)
 def test_only_what_is_not_logged_differs(random: Random, steps: int) -> None:
     """Of what Trac does not log, "@T" shows the present; all else is true to the byte."""

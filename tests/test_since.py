@@ -124,3 +124,14 @@ def test_since_a_text_changed_in_place() -> None:
     log = [row(T1, "bob", "comment", "1", "rewritten"), STORED[1][1]]
     [only] = since(STORED[0], log, *STORED)
     assert (only.moment, only.changelog) == (None, log)
+
+
+def test_since_the_number_was_given_to_another_ticket() -> None:
+    """Where a ticket is deleted and its number given anew, all versions of the new one come, no others."""
+    log = [row(T3, "cay", "status", "new", "closed")]
+    record = ticket(T3, created=T2, status="closed", summary="B")
+    versions = list(since(record, log, *STORED))
+    hold(versions, record, log)
+    assert told(versions) == [("ann", "#42 created: B"), ("cay", "#42 status: new → closed")]
+    assert values(versions, "status") == ["new", "closed"]
+    assert versions[0].changelog == []
