@@ -65,7 +65,7 @@ def command(
 
 def _sync_command(directory: Path, interval: float | None) -> list[str]:
     pause = [] if interval is None else ["--interval", f"{interval:g}"]
-    program = [sys.executable, "-m", "offtracfs_cli", "--db", str(directory)]
+    program = [sys.executable, "-P", "-m", "offtracfs_cli", "--db", str(directory)]
     return [*program, "sync", "--watch", "--quiet", *pause]
 
 

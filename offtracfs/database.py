@@ -74,6 +74,8 @@ class State:
     )
     error: str = ""  # one sentence, where the last one failed
     problems: list[str] = field(default_factory=list)  # what it had to leave out
+    left_out: list[str] = field(default_factory=list)  # the part of it that the last sweep had to leave out
+    missing: list[int] = field(default_factory=list)  # tickets that the tracker could not give
 
 
 class Snapshot:
@@ -196,9 +198,10 @@ class Database:
             known = json.loads((self.path / "state.json").read_bytes())
         except (OSError, ValueError):
             return state
-        for name, value in asdict(state).items():
-            if isinstance(known, dict) and isinstance(known.get(name), type(value)):
-                setattr(state, name, known[name])
+        for name, default in asdict(state).items():
+            value = known.get(name) if isinstance(known, dict) else None
+            if _fits(value, default, name):
+                setattr(state, name, value)
         return state
 
     def save(self, state: State) -> None:
@@ -253,6 +256,19 @@ def _settings_text(settings: Settings) -> str:
         text = f"{item.name} = {quoted}"
         lines.append(text if value != item.default else f"# {text}")
     return "\n".join(lines) + "\n"
+
+
+def _fits(value: Any, default: Any, name: str) -> bool:
+    """Whether a value that somebody may have edited is of the kind that its place in the state needs."""
+    if name in ("ended", "succeeded", "swept"):
+        try:
+            return value == "" or bool(records.microseconds(value))
+        except (TypeError, ValueError):
+            return False
+    if isinstance(default, list):
+        kind = int if name == "missing" else str
+        return isinstance(value, list) and all(type(item) is kind for item in value)
+    return type(value) is type(default)
 
 
 def _is_unicode(value: object) -> bool:

@@ -10,12 +10,14 @@ from typing import Any
 from offtracfs import records
 from offtracfs.changelog import paired
 from offtracfs.database import Snapshot
+from offtracfs.errors import DatabaseDamaged
 from offtracfs.names import changelog_path, field_path, ticket_path
 from offtracfs.spool import Fetched, Spool
 from offtracfs.trackers import Columns, Metadata, Missing, Ticket, Tracker
 
 OVERLAP = timedelta(minutes=5)  # a slow transaction may land behind what was already seen
 SPOOLED_AT_ONCE = 50  # tickets
+MOST_MISSING = 1_000  # tickets that are asked for again by each sync; a sweep asks for all
 TRUSTED_GONE = 20  # so many records may go at once, or
 TRUSTED_SHARE = 0.1  # this share of them, before the tracker is doubted
 SECOND = 1_000_000  # microseconds
@@ -61,18 +63,28 @@ def decide(stored: Bytes | None, found: Bytes | Missing) -> Action:
 class Fetch:
     """One sync's look at the tracker; what it found is in the spool and in these attributes."""
 
-    def __init__(self, tracker: Tracker, snapshot: Snapshot, spool: Spool, progress: Progress) -> None:
+    def __init__(
+        self,
+        tracker: Tracker,
+        snapshot: Snapshot,
+        spool: Spool,
+        progress: Progress,
+        missing: Collection[int] = (),
+    ) -> None:
         self.records: dict[str, Any] = {}  # path → what no ticket's record is, where it changed; None: gone
         self.new = 0  # tickets
         self.changed = 0  # tickets
         self.gone: set[int] = set()  # tickets
         self.problems: list[str] = []  # what had to be left out, a sentence each
         self.doubts: list[str] = []  # what is not believed, and what to do if it is true
-        self.begun = tracker.now()  # all that the tracker held then is fetched
+        self.left_out: list[str] = []  # the same, of fields and reports
+        self.missing: list[int] = []  # tickets that the tracker could not give this time
+        self.begun = tracker.now()  # when it was looked at: all that the tracker held then is fetched
         self.tracker = tracker
         self._snapshot = snapshot
         self._spool = spool
         self._progress = progress
+        self._missing = missing  # tickets that the tracker could not give the last time
         self._arrived: list[Fetched] = []
         self._unknown_value = False
 
@@ -99,12 +111,13 @@ class Fetch:
             self.begun = moment(began)
             arrived -= set(await self.tracker.changed_since(self.begun - OVERLAP))
             self._count(arrived)
-        if self._snapshot.empty:
-            numbers = await self.tracker.ids()
-        else:
-            since = moment(self._snapshot.recent) - OVERLAP
-            numbers = await self.tracker.changed_since(since)
-            numbers = sorted({*numbers, *await self.tracker.attached_since(since)})
+        since = moment(self._snapshot.recent or LONG_AGO) - OVERLAP
+        first = self._snapshot.empty
+        numbers = await (self.tracker.ids() if first else self.tracker.changed_since(since))
+        if not began:
+            self.begun = self.tracker.now()  # by this very answer: a connection may be kept for days
+        if not first:
+            numbers = sorted({*numbers, *self._missing, *await self.tracker.attached_since(since)})
         return [number for number in numbers if number not in arrived] if arrived else numbers
 
     async def _suspects(self) -> Collection[int]:
@@ -117,17 +130,28 @@ class Fetch:
                 if columns.number in known and not self._agrees(columns):
                     suspects.add(columns.number)
         for number in known & seen - suspects:
-            log = self._snapshot.load(changelog_path(number)) or []
+            log = self._known(changelog_path(number)) or []
             if any(row[5] == 0 for row in log):
                 suspects.add(number)  # an attachment that is deleted leaves no other trace
         return sorted(suspects - self._spool.numbers())
 
     def _agrees(self, columns: Columns) -> bool:
-        _, _, changed, props = self._snapshot.load(ticket_path(columns.number))
+        known = self._known(ticket_path(columns.number))
+        if known is None:
+            return True
+        _, _, changed, props = known
         second = records.microseconds(changed) // SECOND
         return columns.changed in (None, second % QUARTER) and all(
             (props.get(name) or "") == value for name, value in columns.values.items()
         )
+
+    def _known(self, path: str) -> Any:
+        """What is stored at a path; None, and a problem, where git has it damaged: the rest goes on."""
+        try:
+            return self._snapshot.load(path)
+        except DatabaseDamaged as error:
+            self.problems.append(f"{path} is damaged and stays as it is: {error}")
+            return None
 
     async def _fetch(self, numbers: Collection[int]) -> None:
         done = 0
@@ -142,7 +166,11 @@ class Fetch:
 
     def _take(self, found: Ticket | Missing) -> None:
         paths = ticket_path(found.number), changelog_path(found.number)
-        record, log = self._snapshot.get(paths[0]), self._snapshot.get(paths[1])
+        try:
+            record, log = self._snapshot.get(paths[0]), self._snapshot.get(paths[1])
+        except DatabaseDamaged as error:
+            self.problems.append(f"Ticket {found.number} stays as it is, since its past is damaged: {error}")
+            return
         stored = None if record is None else (record, log or b"[]")
         fresh = found if isinstance(found, Missing) else self._merged(found, stored)
         action = decide(stored, fresh)
@@ -150,6 +178,8 @@ class Fetch:
             self.gone.add(found.number)
         elif action is Action.REPORT and isinstance(found, Missing):
             self.problems.append(found.reason)
+            if len(self.missing) < MOST_MISSING:
+                self.missing.append(found.number)
         elif isinstance(found, Ticket) and isinstance(fresh, tuple) and action is not Action.NOTHING:
             self.new += action is Action.ADD
             self.changed += action is Action.CHANGE
@@ -193,7 +223,7 @@ class Fetch:
             self.new += not known
 
     def _compare(self, found: Metadata, accept_deletions: bool) -> None:
-        self.problems += found.problems
+        self.left_out += found.problems
         for path, new in found.records.items():
             stored = self._snapshot.get(path)
             merged = new if stored is None else self._merge(records.load(stored), new)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import aclosing, closing
+from contextlib import aclosing, closing, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -19,7 +19,7 @@ import trio
 
 from offtracfs import index, records
 from offtracfs.database import Database, State
-from offtracfs.errors import DatabaseBusy, OfftracfsError, Suspicious
+from offtracfs.errors import DatabaseBusy, LoginRefused, OfftracfsError, Suspicious
 from offtracfs.fetch import Fetch, Progress, moment
 from offtracfs.revisions import SECOND, Plan, append
 from offtracfs.spool import Spool
@@ -27,6 +27,7 @@ from offtracfs.trackers import Tracker
 
 SETTLES = 60  # seconds after which nothing is expected to come in any more, from a tracker that was asked
 SWEEP = timedelta(days=1)  # how often everything is looked at
+LONGEST_PAUSE = 3600.0  # seconds between two tries to log in that are refused
 
 
 @dataclass(slots=True)
@@ -63,7 +64,7 @@ async def sync(
         state = database.state()
         with database.snapshot() as snapshot:
             outcome.swept = full or snapshot.empty or _sweep_is_due(state)
-            fetch = Fetch(tracker, snapshot, spool, progress)
+            fetch = Fetch(tracker, snapshot, spool, progress, state.missing)
             await fetch.run(sweep=outcome.swept, accept_deletions=accept_deletions)
             progress("git", 0, None)
             outcome.commits = append(snapshot, spool, _plan(fetch, snapshot.recent, spool, state.settled))
@@ -71,7 +72,7 @@ async def sync(
         index.catch_up(database.path, database.store)
         outcome.new, outcome.changed, outcome.deleted = fetch.new, fetch.changed, len(fetch.gone)
         outcome.metadata = len(fetch.records) - 2 * len(fetch.gone)
-        outcome.problems, outcome.requests = fetch.problems, tracker.requests - requests
+        outcome.problems, outcome.requests = fetch.problems + fetch.left_out, tracker.requests - requests
         _save(database, state, fetch, swept=outcome.swept)
         spool.clear()
         database.store.maintain()
@@ -82,7 +83,8 @@ async def sync(
 
 
 def _sweep_is_due(state: State) -> bool:
-    return not state.swept or datetime.now(UTC) - moment(state.swept) > SWEEP
+    age = datetime.now(UTC) - moment(state.swept) if state.swept else SWEEP
+    return not timedelta(0) <= age < SWEEP  # the clock may have been wrong
 
 
 def _plan(fetch: Fetch, recent: str, spool: Spool, settled: int) -> Plan:
@@ -98,11 +100,13 @@ def _plan(fetch: Fetch, recent: str, spool: Spool, settled: int) -> Plan:
 
 def _save(database: Database, state: State, fetch: Fetch, *, swept: bool) -> None:
     state.ended = records.iso(datetime.now(UTC).replace(microsecond=0))
-    state.error, state.problems = " ".join(fetch.doubts), fetch.problems
+    state.error, state.missing = " ".join(fetch.doubts), fetch.missing
+    if swept:  # what a sweep had to leave out stands until the next
+        state.swept, state.left_out = state.ended, fetch.left_out + fetch.doubts
+    state.problems = fetch.problems + state.left_out
     state.settled = max(state.settled, int(fetch.begun.timestamp()) - SETTLES)
     if not fetch.doubts:
         state.succeeded = state.ended
-        state.swept = state.ended if swept else state.swept
     database.save(state)
 
 
@@ -131,23 +135,27 @@ async def watch(
 
     `options` are for the first sync that succeeds.
     """
+    pause = interval
     while True:
         try:
             async with aclosing(await connect()) as tracker:
                 while True:
                     report(await sync(database, tracker, **options))
-                    options = {}
+                    options, pause = {}, interval
                     await trio.sleep(interval)
         except OfftracfsError as error:
             record(database, error)
             report(error)
-            await trio.sleep(interval)
+            if isinstance(error, Suspicious):
+                options = {}
+            # A wrong password that is tried every minute locks its owner out.
+            pause = min(2 * pause, LONGEST_PAUSE) if isinstance(error, LoginRefused) else interval
+            await trio.sleep(pause)
 
 
 def record(database: Database, error: OfftracfsError) -> None:
     """Keep in the database's state that a sync has failed; not where another process is at it."""
-    if isinstance(error, DatabaseBusy):
-        return
-    state = database.state()
-    state.ended, state.error = records.iso(datetime.now(UTC).replace(microsecond=0)), str(error)
-    database.save(state)
+    with suppress(DatabaseBusy), database.writing("sync"):
+        state = database.state()
+        state.ended, state.error = records.iso(datetime.now(UTC).replace(microsecond=0)), str(error)
+        database.save(state)

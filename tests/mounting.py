@@ -222,7 +222,7 @@ def arguments(pid: int) -> list[str]:
     return Path(f"/proc/{pid}/cmdline").read_text().split("\0")[:-1]
 
 
-PROGRAM = (sys.executable, "-m", "offtracfs_cli")
+PROGRAM = (sys.executable, "-P", "-m", "offtracfs_cli")
 
 
 async def offtracfs(database: Database, *words: str | Path, code: int = 0) -> str:

@@ -16,7 +16,7 @@ import httpx
 
 from tests.standin import StandInTrac
 
-PROGRAM = [sys.executable, "-m", "offtracfs_cli"]
+PROGRAM = [sys.executable, "-P", "-m", "offtracfs_cli"]
 Done = subprocess.CompletedProcess[str]
 
 

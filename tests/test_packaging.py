@@ -83,7 +83,7 @@ def test_man_page_names_every_command_and_option(program: click.Group) -> None:
 
 def test_runs_as_a_module(program: click.Group) -> None:
     """`python -m offtracfs_cli` is the same program as the installed script."""
-    helps = [run(PROGRAM, "--help").stdout, run(sys.executable, "-m", "offtracfs_cli", "--help").stdout]
+    helps = [run(PROGRAM, "--help").stdout, run(sys.executable, "-P", "-m", "offtracfs_cli", "--help").stdout]
     for text in helps:
         listed = re.findall(r"^  ([a-z]+)\b", text.partition("Commands:")[2], re.MULTILINE)
         assert listed == sorted(program.commands)

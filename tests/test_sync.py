@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
+from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import trio
+import trio.testing
 
-from offtracfs import check
+from offtracfs import check, sync
 from offtracfs.database import Database
-from offtracfs.errors import DatabaseBusy, Suspicious, TrackerError
+from offtracfs.errors import DatabaseBusy, LoginRefused, Suspicious, TrackerError
 from offtracfs.fetch import Action, decide
-from offtracfs.trackers import Missing
+from offtracfs.trackers import Missing, Tracker
+from offtracfs.trackers.trac import connect
 from tests import faults
+from tests.mounting import damage
 from tests.standin import StandInTrac
 from tests.syncing import expected, git, log, mirrored, new_database, synced
 
@@ -294,6 +299,8 @@ async def test_sudden_emptiness(tmp_path: Path) -> None:
     assert "ticket/1.json" in found
     assert b"still here" in found["changelog/40.json"]
     assert "30 of 60" in database.state().error
+    await synced(database, trac)
+    assert any("30 of 60" in problem for problem in database.state().problems)
     outcome = await synced(database, trac, full=True, accept_deletions=True)
     assert outcome.deleted == 30
     assert mirrored(database) == expected(trac)
@@ -357,3 +364,90 @@ async def test_one_writer(trac: StandInTrac, database: Database) -> None:
     with database.writing("a test"), pytest.raises(DatabaseBusy, match="a test"):
         await synced(database, trac)
     assert database.state().error == ""
+
+
+async def test_one_connection_for_days(trac: StandInTrac, database: Database) -> None:
+    """By a connection that is kept, each sync goes on from the last: what was seen is not asked for again."""
+    async with aclosing(await connect(trac.url, trac.login(), transport=trac.transport)) as tracker:
+        await sync.sync(database, tracker)
+        for hour in range(3):
+            trac.clock += HOUR
+            trac.change(1, trac.clock, "bob", f"comment {hour}")
+            trac.clock += timedelta(minutes=1)
+            outcome = await sync.sync(database, tracker)
+            assert (outcome.changed, outcome.commits) == (1, 1)
+            with database.snapshot() as snapshot:
+                assert snapshot.recent == (trac.clock - timedelta(minutes=1)).strftime("%Y-%m-%dT%H:%M:%S")
+    assert mirrored(database) == expected(trac)
+
+
+async def test_missing_ticket_is_asked_for_again(trac: StandInTrac, database: Database) -> None:
+    """A ticket that could not be had is asked for by each sync, and named as left out, until it comes."""
+    trac.broken = {2}
+    await synced(database, trac)
+    trac.clock += HOUR
+    assert len((await synced(database, trac)).problems) == 1
+    assert len(database.state().problems) == 1
+    trac.broken = set()
+    assert (await synced(database, trac)).new == 1
+    assert mirrored(database) == expected(trac)
+    assert database.state().problems == []
+
+
+async def test_what_a_sweep_left_out_stands(trac: StandInTrac, database: Database) -> None:
+    """What the last sweep could not have is still said after an ordinary sync."""
+    trac.lacks = {"REPORT_VIEW"}
+    await synced(database, trac)
+    outcome = await synced(database, trac)
+    assert outcome.problems == []
+    assert len(database.state().problems) == 1
+
+
+async def test_damaged_ticket_stops_no_other(trac: StandInTrac, database: Database) -> None:
+    """A damaged record is named and left as it is; all other tickets arrive."""
+    await synced(database, trac)
+    with database.snapshot() as snapshot:
+        damage(database, snapshot.get("ticket/2.json") or b"")
+    trac.clock += HOUR
+    for number in (2, 3):
+        trac.change(number, trac.clock, "bob", "news", status="closed")
+    for full in (False, True):
+        outcome = await synced(Database(database.path), trac, full=full)
+        assert any("2" in problem and "damaged" in problem for problem in outcome.problems)
+    with database.snapshot() as snapshot:
+        assert snapshot.get("ticket/3.json") == expected(trac)["ticket/3.json"]
+
+
+async def test_servers_clock_far_ahead(trac: StandInTrac, database: Database) -> None:
+    """A server's clock that is years ahead for a while dates nothing into the far future."""
+    await synced(database, trac)
+    trac.clock = datetime(2099, 1, 1, tzinfo=UTC)
+    await synced(database, trac)
+    trac.clock = datetime.now(UTC)
+    trac.change(1, trac.clock, "bob", "later")
+    await synced(database, trac)
+    assert int(log(database, "%ct")[-1]) < datetime.now(UTC).timestamp() + 2 * 86_400
+
+
+@pytest.mark.parametrize("swept", ["2999-01-01T00:00:00", "yesterday", "2999-01-01T00:00:00Z", 7])
+async def test_odd_state(trac: StandInTrac, database: Database, swept: object) -> None:
+    """A state that nobody could have written is no obstacle: the sweep takes place."""
+    await synced(database, trac)
+    (database.path / "state.json").write_text(json.dumps({"swept": swept, "missing": ["x"], "settled": None}))
+    assert (await synced(database, trac)).swept
+
+
+async def test_refused_login_is_not_repeated_soon(
+    trac: StandInTrac, database: Database, autojump_clock: trio.testing.MockClock
+) -> None:
+    """Where the login is refused, the pause between two tries grows up to an hour."""
+    begun, tries = trio.current_time(), []
+
+    async def refuse() -> Tracker:
+        tries.append(trio.current_time() - begun)
+        raise LoginRefused("no")
+
+    with trio.move_on_after(86_400):
+        await sync.watch(database, refuse, interval=60, report=lambda _: None)
+    assert tries[:4] == [0, 120, 360, 840]
+    assert 20 < len(tries) < 35

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any
@@ -39,6 +39,7 @@ SHORT_DEADLINE = 60.0  # seconds for one that can be asked in smaller parts
 STREAM_DEADLINE = 1800.0  # seconds for one streamed answer
 LIMIT = 32 * 2**20  # bytes of an answer that is held in memory
 SHORT_LIMIT = 8 * 2**20  # bytes of one to a question that can be asked in smaller parts
+FAR_AHEAD = timedelta(days=1)  # of this machine's clock: a server's is not believed beyond
 TIMEOUT = httpx.Timeout(120, connect=20)  # seconds without a byte
 BUSY = (429, 502, 503, 504)
 
@@ -151,7 +152,9 @@ class Http:
 
     def _set_clock(self, response: httpx.Response) -> None:
         with suppress(KeyError, ValueError, OverflowError):
-            self.date = parsedate_to_datetime(response.headers["date"]).astimezone(UTC)
+            date = parsedate_to_datetime(response.headers["date"]).astimezone(UTC)
+            # A clock that is years ahead would for ever be ahead of all that is dated by it.
+            self.date = min(date, datetime.now(UTC) + FAR_AHEAD)
 
     @contextmanager
     def _within(self, seconds: float) -> Iterator[None]:
