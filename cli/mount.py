@@ -18,21 +18,17 @@ from offtracfs.database import Database
 from offtracfs.fuse import Operations
 from offtracfs.tree import Tree
 
+from . import shared
 from .text import shown
 
 NO_SYNC_YET = "{}: nothing has been synced yet. The folders are empty until the first sync is done{}."
 
 
 @click.command()
-@click.argument("mountpoint", type=click.Path(path_type=Path))
+@shared.mountpoint
 @click.option("--foreground", is_flag=True, help="Stay, and log to the terminal; Ctrl-C unmounts.")
 @click.option("--no-sync", is_flag=True, help="Show what is there, and never ask the tracker.")
-@click.option(
-    "--interval",
-    type=click.FloatRange(1),
-    metavar="SECONDS",
-    help="The pause between two syncs. Default: what config.toml says, else 60.",
-)
+@shared.interval
 @click.option("--allow-other", is_flag=True, help="Let other users of this machine read it.")
 @click.pass_obj
 def command(
@@ -64,7 +60,7 @@ def command(
 
 
 def _sync_command(directory: Path, interval: float | None) -> list[str]:
-    pause = [] if interval is None else ["--interval", f"{interval:g}"]
+    pause = [] if interval is None else ["--interval", repr(interval)]
     program = [sys.executable, "-P", "-m", "offtracfs_cli", "--db", str(directory)]
     return [*program, "sync", "--watch", "--quiet", *pause]
 
@@ -122,7 +118,7 @@ def _drive(
     ready: Callable[[], None],
 ) -> None:
     """Be the driver of a mount until it is unmounted; `ready` is called when it answers."""
-    tree = Tree(database.reader(), database.store.blob, zone=database.settings.zone)
+    tree = Tree(database.reader(), database.store, zone=database.settings.zone)
 
     async def live(record: mounts.Record) -> None:
         operations = Operations(tree)

@@ -31,6 +31,7 @@ from offtracfs.names import number_of, split
 from offtracfs.store import Store
 
 INTERVAL = 60.0  # seconds between two syncs
+INTERVALS = (1, 31 * 86400)  # the shortest and the longest, in seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ class Settings:
             value = getattr(self, item.name)
             if not isinstance(value, (int, float) if number else str) or not _is_unicode(value):
                 raise UsageError(f"config.toml: {item.name} is not {'a number' if number else 'text'}.")
-        if not 1 <= self.interval <= 31 * 86400:
+        if not INTERVALS[0] <= self.interval <= INTERVALS[1]:
             raise UsageError("config.toml: interval is not between 1 second and a month.")
         _ = self.zone
 
@@ -188,8 +189,11 @@ class Database:
                 lock.write(name.encode())
             except OSError as error:
                 raise cannot_write(self.path / "lock", error) from error
-            yield
-            lock.truncate(0)
+            try:
+                yield
+            finally:
+                lock.truncate(0)
+                fcntl.flock(lock, fcntl.LOCK_UN)  # closing would not do: a child may have it for a moment yet
 
     def state(self) -> State:
         """How the last sync ended; a new State where none has, or where the file cannot be read."""

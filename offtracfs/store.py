@@ -96,6 +96,11 @@ class Store:
         except (OSError, pygit2.GitError) as error:
             raise NotADatabase(f"There is no usable git repository in {self.path}: {error}.") from error
 
+    def reopen(self) -> None:
+        """Let go of what was read so far, of packs that are gone too. Raises NotADatabase."""
+        self._repository.free()
+        self._repository = self._open()
+
     def head(self) -> bytes | None:
         """Id of the newest commit, None while there is none. Raises DatabaseDamaged."""
         try:
@@ -114,7 +119,7 @@ class Store:
             except _UNREADABLE as error:
                 if attempt == 2:
                     raise DatabaseDamaged(f"The git object {oid.hex()} cannot be read: {error}.") from error
-                self._repository = self._open()  # a repack may have moved it to a pack not yet seen
+                self.reopen()  # a repack may have moved it to a pack not yet seen
         raise AssertionError
 
     def blob(self, oid: bytes) -> bytes:

@@ -25,6 +25,7 @@ from typing import NamedTuple
 
 from offtracfs.index import Reader, Revision
 from offtracfs.names import NUMBERED, Back, Commit, Period, parse_at, split, version_name
+from offtracfs.store import Store
 
 DAYS = "@"
 ALWAYS = ("changelog", "field", "report", "ticket")  # directories that are there even when empty
@@ -90,9 +91,9 @@ class Listing:
 
 
 class Tree:
-    """The nodes of one database, as `reader` has them and as of its last `refresh`.
+    """The nodes of one database, as its index has them and as of the last `refresh`.
 
-    `blob` gives the contents of a git blob. `settled` is the moment (seconds since 1970 UTC) before which
+    `settled` is the moment (seconds since 1970 UTC) before which
     nothing can change any more, for `moves`. Methods may raise DatabaseDamaged.
     """
 
@@ -101,13 +102,14 @@ class Tree:
     def __init__(
         self,
         reader: Reader,
-        blob: Callable[[bytes], bytes],
+        store: Store,
         *,
         zone: tzinfo = UTC,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._reader = reader
-        self._blob = lru_cache(CACHED_BLOBS)(blob)
+        self._store = store
+        self._blob = lru_cache(CACHED_BLOBS)(store.blob)
         self._zone = zone
         self._clock = clock
         self.settled = 0
@@ -116,7 +118,9 @@ class Tree:
     def refresh(self) -> Revision | None:
         """Go over to what has been published since, which costs microseconds; the head as it is now."""
         self._reader.refresh()
-        self.head = self._reader.head()
+        before, self.head = self.head, self._reader.head()
+        if self.head != before:
+            self._store.reopen()  # packs that a repack has replaced would take room as long as they are open
         return self.head
 
     def knows(self, revision: Revision) -> bool:

@@ -71,7 +71,7 @@ def grow(database: Database) -> None:
 
 def tree_of(database: Database, **options: Any) -> Tree:
     """The tree of a database, as the mount has it."""
-    return Tree(database.reader(), database.store.blob, zone=database.settings.zone, **options)
+    return Tree(database.reader(), database.store, zone=database.settings.zone, **options)
 
 
 def damage(database: Database, contents: bytes) -> None:

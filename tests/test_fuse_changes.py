@@ -266,3 +266,21 @@ async def test_many_readers_at_once(mnt: Path) -> None:
             for number in numbers:
                 nursery.start_soon(read, number)
     assert got == Counter(b'[%d,"needle"]\n' % number for number in numbers)
+
+
+def held_open() -> list[str]:
+    """The files that this process has open or mapped."""
+    links = [link for link in Path("/proc/self/fd").iterdir() if link.is_symlink()]
+    return [*(str(link.readlink()) for link in links), *Path("/proc/self/maps").read_text().splitlines()]
+
+
+async def test_replaced_packs_are_let_go(database: Database, mnt: Path) -> None:
+    """After a repack and the next revision, no file is held open that is not there any more."""
+    assert await run("cat", mnt / "ticket/2.json") == "again\n"
+    for number in range(3):
+        append(database, (AUTUMN + number, {"ticket/2.json": b"%d\n" % number}))
+        await until(partial(shows, mnt / "ticket/2.json", b"%d\n" % number))
+        database.store.maintain(packs=0)
+    append(database, (AUTUMN + 9, {"ticket/2.json": b"last\n"}))
+    await until(partial(shows, mnt / "ticket/2.json", b"last\n"))
+    assert not [line for line in await away(held_open) if str(database.path) in line and "(deleted)" in line]
