@@ -12,6 +12,7 @@ import platformdirs
 
 from offtracfs import demo
 
+from . import shared
 from .mount import mount
 from .text import shown
 
@@ -29,7 +30,7 @@ And to end it:
 
 
 @click.command()
-@click.argument("mountpoint", type=click.Path(path_type=Path))
+@shared.mountpoint
 def command(mountpoint: Path) -> int:
     r"""Mount a made-up tracker with ten years of history at MOUNTPOINT. No server is needed.
 
@@ -43,8 +44,8 @@ def command(mountpoint: Path) -> int:
     kept below $XDG_CACHE_HOME, in offtracfs-demo, which may be deleted while it is not mounted.
     """
     directory = demo.database(platformdirs.user_cache_path("offtracfs-demo")).path
-    with suppress(FileExistsError):  # a file, or a dead mount: for `mount` to judge
-        mountpoint.mkdir(parents=True, exist_ok=True)
+    with suppress(FileExistsError):  # whatever it is, be it a dead mount: for `mount` to judge
+        mountpoint.mkdir(parents=True)
     here = os.getpid()
     code = mount(directory, mountpoint)
     if code == 0 and os.getpid() == here:  # the driver is a fork of this process, and ends here too

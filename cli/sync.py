@@ -19,6 +19,7 @@ from offtracfs import sync
 from offtracfs.database import Database
 from offtracfs.errors import OfftracfsError, UsageError
 
+from . import shared
 from .connect import connect
 from .progress import progress
 from .text import count, shown
@@ -30,12 +31,7 @@ Report = Callable[[sync.Outcome | OfftracfsError], None]
 @click.command()
 @click.option("--full", is_flag=True, help="Look at everything now, as is done once a day by itself.")
 @click.option("--watch", is_flag=True, help="Go on, and sync again after every interval.")
-@click.option(
-    "--interval",
-    type=click.FloatRange(1, 31 * 86400),
-    metavar="SECONDS",
-    help="The pause between two syncs of --watch. Default: what config.toml says, else 60.",
-)
+@shared.interval
 @click.option(
     "--accept-deletions", is_flag=True, help="Believe the tracker that more than a tenth of it is gone."
 )

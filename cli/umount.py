@@ -8,9 +8,11 @@ import click
 
 from offtracfs import mounts
 
+from . import shared
+
 
 @click.command()
-@click.argument("mountpoint", type=click.Path(path_type=Path))
+@shared.mountpoint
 def command(mountpoint: Path) -> None:
     """Take the mount at MOUNTPOINT away, and come back when its processes have ended."""
     mounts.unmount(mountpoint)

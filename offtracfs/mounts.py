@@ -15,7 +15,7 @@ import select
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -30,6 +30,7 @@ TYPE = "offtracfs"  # in /proc/self/mountinfo, after "fuse."
 DEVICE = Path("/dev/fuse")
 CONFIGURATION = Path("/etc/fuse.conf")
 PATIENCE = 15.0  # seconds to wait for the processes of a mount that is gone
+LINKS = 40  # as many as the kernel follows (path_resolution(7))
 
 
 class Mounted(NamedTuple):
@@ -62,6 +63,19 @@ def mounted_at(mountpoint: Path) -> Mounted | None:
     return found
 
 
+def _located(mountpoint: Path) -> Path:
+    """The path without links; found without a question to our own mount, whose driver may be stopped."""
+    place = mountpoint.absolute()
+    for _ in range(LINKS):
+        place = Path(os.path.realpath(place.parent), place.name)
+        if mounted_at(place):
+            return place
+        if not place.is_symlink():
+            break
+        place = place.parent / place.readlink()
+    return Path(os.path.realpath(place))
+
+
 def _unescaped(text: str) -> str:
     return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), text)
 
@@ -72,11 +86,11 @@ def prepare(mountpoint: Path, *, allow_other: bool) -> Path:
     Raises MountError.
     """
     _check_system(allow_other=allow_other)
-    mountpoint = Path(os.path.realpath(mountpoint))
+    mountpoint = _located(mountpoint)
     while found := mounted_at(mountpoint):
         if found.type == "autofs":  # systemd's automount waits for us
             break
-        if not _is_dead(mountpoint):
+        if not _is_dead(mountpoint, database_of(found)):
             raise MountError(_occupied(mountpoint, found))
         _fusermount("-u", "-z", "--", str(mountpoint))
     try:
@@ -120,13 +134,19 @@ def _occupied(mountpoint: Path, found: Mounted) -> str:
     return f"{directory} is mounted at {mountpoint} already: `offtracfs umount {mountpoint}` ends that."
 
 
-def _is_dead(mountpoint: Path) -> bool:
+def _is_dead(mountpoint: Path, directory: Path | None) -> bool:
     """Whether the driver of a FUSE mount is gone."""
+    if directory and _served(mountpoint, directory):
+        return False  # a stopped one would never answer
     try:
-        mountpoint.stat()
+        os.statvfs(mountpoint)  # unlike stat, it is never answered from the kernel's cache
     except OSError as error:
         return error.errno == errno.ENOTCONN
     return False
+
+
+def _served(mountpoint: Path, directory: Path) -> list[Record]:
+    return [record for record in records(directory) if record.mountpoint == str(mountpoint)]
 
 
 def _fusermount(*arguments: str) -> None:
@@ -143,20 +163,21 @@ def _fusermount(*arguments: str) -> None:
 
 def unmount(mountpoint: Path) -> None:
     """Take a mount of ours away, and come back when its processes have ended. Raises MountError."""
-    mountpoint = Path(os.path.realpath(mountpoint))
+    mountpoint = _located(mountpoint)
     found = mounted_at(mountpoint)
     directory = database_of(found) if found else None
     if directory is None:
         raise MountError(f"No offtracfs is mounted at {mountpoint}: `offtracfs status` lists what is.")
-    ours = [record for record in records(directory) if record.mountpoint == str(mountpoint)]
-    processes = [_watched(pid) for record in ours for pid in (record.pid, record.sync.pid) if pid]
+    ours = _served(mountpoint, directory)
+    pids = [pid for record in ours for pid in (record.pid, record.sync.pid) if pid]
+    processes = {pid: watched for pid in pids if (watched := _watched(pid)) is not None}
     try:
         _fusermount("-u", "--", str(mountpoint))
     except MountError as error:
         if "busy" not in str(error):
             raise
         raise MountError(f"{mountpoint} is in use{_by_whom(mountpoint)}: try again when it is not.") from None
-    _wait([process for process in processes if process is not None])
+    _wait(processes)
 
 
 def _watched(pid: int) -> int | None:
@@ -166,13 +187,15 @@ def _watched(pid: int) -> int | None:
         return None
 
 
-def _wait(processes: Sequence[int]) -> None:
+def _wait(processes: Mapping[int, int]) -> None:
     deadline = time.monotonic() + PATIENCE
-    for process in processes:
+    for pid, process in processes.items():
         ended, _, _ = select.select([process], [], [], max(deadline - time.monotonic(), 0))
         os.close(process)
         if not ended:
-            raise MountError("It is unmounted, but its processes are still ending: `offtracfs status` shows.")
+            raise MountError(
+                f"It is unmounted, but process {pid} has not ended: `kill -9 {pid}` ends it without loss."
+            )
 
 
 def _by_whom(mountpoint: Path) -> str:

@@ -14,6 +14,7 @@ import pytest
 
 from offtracfs import index, mounts
 from offtracfs.database import Database
+from offtracfs.errors import MountError
 from tests.mounting import (
     AUTUMN,
     PROGRAM,
@@ -69,8 +70,8 @@ async def test_umount_ends_both_processes(database: Database, place: Path) -> No
 
 async def test_interval_is_handed_on(database: Database, place: Path) -> None:
     """The interval of `mount` is that of the side process."""
-    _, side = await mounted_processes(database, place, "--interval", "7.5")
-    assert arguments(side)[-2:] == ["--interval", "7.5"]
+    _, side = await mounted_processes(database, place, "--interval", "1234567.5")
+    assert arguments(side)[-2:] == ["--interval", "1234567.5"]
 
 
 async def test_fusermount_ends_both_processes(database: Database, place: Path) -> None:
@@ -104,17 +105,42 @@ async def test_foreground_stays_until_interrupted(database: Database, place: Pat
     assert mounts.mounted_at(place) is None
 
 
-async def test_dead_mount_is_cleared(database: Database, place: Path) -> None:
+@pytest.mark.parametrize("looked", [False, True], ids=["cold", "warm"])
+async def test_dead_mount_is_cleared(database: Database, place: Path, looked: bool) -> None:
     """After a kill -9 of the driver the side process ends too, and `mount` mounts anew."""
     processes = await mounted_processes(database, place)
+    if looked:  # then the kernel goes on answering for its root
+        await run("ls", "-la", place)
     os.kill(processes[0], signal.SIGKILL)
     await until(partial(gone, *processes))
     with pytest.raises(OSError) as caught:  # noqa: PT011
-        await away(os.stat, place)
+        await away(os.statvfs, place)
     assert caught.value.errno == errno.ENOTCONN
     assert await offtracfs(database, "mount", "--no-sync", place) == ""
     assert await run("cat", place / "ticket/1.json") == "[1, 2]\n"
     assert record(database).pid != processes[0]
+
+
+@pytest.mark.parametrize("name", ["mnt", "link"])
+async def test_stopped_driver(
+    database: Database, tmp_path: Path, place: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A driver that does not answer keeps neither `mount` nor `umount` waiting, by whatever path."""
+    monkeypatch.setattr(mounts, "PATIENCE", 0.1)
+    (tmp_path / "link").symlink_to(place)
+    asked = tmp_path / "link" if name == "link" else place
+    await offtracfs(database, "mount", "--no-sync", place)
+    driver = record(database).pid
+    os.kill(driver, signal.SIGSTOP)
+    try:
+        said = await offtracfs(database, "mount", asked, code=MountError.exit_code)
+        assert "is mounted at" in said
+        with pytest.raises(MountError, match=f"is unmounted, but process {driver} has not ended: `kill -9"):
+            await away(mounts.unmount, asked)
+        assert mounts.mounted_at(place) is None
+    finally:
+        os.kill(driver, signal.SIGCONT)
+    await until(partial(gone, driver))
 
 
 async def test_killed_side_process_is_started_again(database: Database, place: Path) -> None:
