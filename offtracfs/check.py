@@ -21,7 +21,7 @@ from offtracfs.database import Database, Snapshot
 from offtracfs.errors import DatabaseDamaged, TrackerError
 from offtracfs.fetch import Progress
 from offtracfs.index import Revision
-from offtracfs.index.build import LINK, engine, translate
+from offtracfs.index.build import LINK, branch_is_gone, engine, translate
 from offtracfs.index.schema import FIRST_INODE, path, revision, version
 from offtracfs.status import writer
 from offtracfs.store import Commit, Store
@@ -114,6 +114,8 @@ class _Version(NamedTuple):
 
 def _index(database: Database, reader: index.Reader, progress: Progress) -> Iterator[str]:
     head, store = reader.head(), database.store
+    if head and store.head() is None:
+        raise branch_is_gone(store, head.commit)  # the index is all that knows it: it must stay
     rebuild = REBUILD.format(database.path / LINK)
     with _connection(database) as connection, closing(_expected(store)) as expected:
         said = connection.exec_driver_sql("PRAGMA integrity_check(1)").scalar_one()
@@ -127,7 +129,7 @@ def _index(database: Database, reader: index.Reader, progress: Progress) -> Iter
                 return
             if isinstance(found, Revision) and head:
                 progress("index", found.number, head.number)
-    if (head is None or head.commit != store.head()) and not writer(database.path):
+    if (head and head.commit) != store.head() and not writer(database.path):
         yield "The index lags behind git: the next sync will catch up."
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import sqlite3
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -123,10 +125,22 @@ def test_index_that_is_none(database: Database) -> None:
 
 
 def test_branch_that_is_gone(database: Database) -> None:
-    """Where git has lost its branch, an index that knows more does not pass for well."""
-    for file in (database.path / "git").glob("refs/heads/*"):
-        file.unlink()
-    assert any("not what git says" in found for found in check(Database(database.path)))
+    """Where git has lost its branch, the remedy that is named brings it back, and spares the index."""
+    (branch,) = (database.path / "git").glob("refs/heads/*")
+    branch.unlink()
+    found = list(check(Database(database.path)))
+    assert "rm " not in "".join(found)
+    (remedy,) = (match[1] for line in found if (match := re.match("Git's branch is gone: `(.*)`", line)))
+    subprocess.run(shlex.split(remedy), check=True)
+    assert list(check(Database(database.path))) == []
+
+
+def test_nothing_synced_yet(tmp_path: Path) -> None:
+    """An index that was made by a sync which then failed is nothing to complain of."""
+    database = new_database(tmp_path / "db")
+    with database.writing("a test"):
+        index.catch_up(database.path, database.store)
+    assert list(check(database)) == []
 
 
 def test_index_behind(database: Database) -> None:

@@ -98,6 +98,12 @@ def translate(error: SQLError) -> DatabaseError:
     return DatabaseDamaged(f"The index cannot be used ({error.orig}): `offtracfs sync` builds it anew.")
 
 
+def branch_is_gone(store: Store, commit: bytes) -> DatabaseDamaged:
+    """The error where git has no branch although the index stands at a commit of it."""
+    remedy = f"`git --git-dir={store.path} update-ref {BRANCH} {commit.hex()}` brings it back"
+    return DatabaseDamaged(f"Git's branch is gone: {remedy}.")
+
+
 class _Stale(Exception):
     """The file is no index of this version, or of this branch."""
 
@@ -115,8 +121,7 @@ def _append(file: Path, store: Store) -> int:
         last = connection.execute(newest).one_or_none()
     head = store.head()
     if last and head is None:
-        remedy = f"`git --git-dir={store.path} update-ref {BRANCH} {last.commit.hex()}` brings it back"
-        raise DatabaseDamaged(f"Git's branch is gone: {remedy}.")
+        raise branch_is_gone(store, last.commit)
     if last and last.commit != head and not store.follows(last.commit):
         raise _Stale
     with made.connect() as connection:
