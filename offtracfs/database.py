@@ -15,6 +15,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 import tomllib
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
@@ -30,6 +31,7 @@ from offtracfs.errors import DatabaseBusy, DatabaseDamaged, DatabaseError, DiskF
 from offtracfs.names import number_of, split
 from offtracfs.store import Store
 
+PASSWORD = re.compile(r"([\w+.-]+://)?[^/?#@]*:[^/?#]+@|.*[?&](ssl)?password=")  # in a URL
 INTERVAL = 60.0  # seconds between two syncs
 INTERVALS = (1, 31 * 86400)  # the shortest and the longest, in seconds
 
@@ -50,6 +52,10 @@ class Settings:
             value = getattr(self, item.name)
             if not isinstance(value, (int, float) if number else str) or not _is_unicode(value):
                 raise UsageError(f"config.toml: {item.name} is not {'a number' if number else 'text'}.")
+        if PASSWORD.match(self.url):
+            raise UsageError(
+                "config.toml: url holds a password: take it out; `man offtracfs` says where one may be kept."
+            )
         if not INTERVALS[0] <= self.interval <= INTERVALS[1]:
             raise UsageError("config.toml: interval is not between 1 second and a month.")
         _ = self.zone

@@ -63,6 +63,9 @@ def test_settings_are_kept(tmp_path_factory: pytest.TempPathFactory, settings: S
         ('url = "x"\ninterval = 0', UsageError, "interval is not between"),
         ('url = "x"\ninterval = nan', UsageError, "interval is not between"),
         ('url = "x"\ninterval = 1e9', UsageError, "interval is not between"),
+        ('url = "https://ann:hunter2@example.org"', UsageError, "url holds a password"),
+        ('url = "ann:hunter2@example.org"', UsageError, "url holds a password"),
+        ('url = "trac+postgresql://host/trac?password=hunter2"', UsageError, "url holds a password"),
         ('url = "x"\npasword_command = "x"', UsageError, "no setting called 'pasword_command'"),
         *(
             (f'url = "x"\ntimezone = "{zone}"', UsageError, "no time zone is called")
@@ -79,6 +82,21 @@ def test_settings_that_cannot_be(database: Database, text: str, error: type[Exce
     with pytest.raises(error, match=says) as caught:
         Database(database.path)
     assert one_sentence(caught.value)
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://ann@example.org:8080/a:b@c",
+        "http://[::1]:8000/",
+        "trac+sqlite:///a:b@c/trac.db",
+        "offtrac:///a@b",
+    ],
+)
+def test_addresses_without_a_password(url: str) -> None:
+    """Colons and at signs elsewhere, or a user alone, are no password."""
+    assert Settings(url).url == url
 
 
 def test_settings_must_be_text() -> None:
