@@ -8,6 +8,7 @@ from pathlib import Path
 
 from offtracfs.errors import DatabaseError, DiskFull
 
+LITTLE = 1 << 16  # bytes; git has made some room again before it tells
 _ENVIRONMENT = {
     "GIT_CONFIG_NOSYSTEM": "1",
     "GIT_CONFIG_GLOBAL": os.devnull,
@@ -35,8 +36,15 @@ def git(path: Path, *arguments: str, stdin: bytes = b"") -> bytes:
         ["git", *arguments], cwd=cwd, env=fixed, input=stdin, capture_output=True, check=False
     )
     if done.returncode:
-        raise failed("git " + arguments[0], done.stderr)
+        error = failed("git " + arguments[0], done.stderr)
+        raise DiskFull(f"The disk is full: {cwd} could not be written.") if _is_full(cwd) else error
     return done.stdout
+
+
+def _is_full(directory: Path) -> bool:
+    """Whether a disk has no room: of what failed for that, git does not always say why."""
+    disk = os.statvfs(directory)
+    return disk.f_bavail * disk.f_frsize < LITTLE
 
 
 def failed(what: str, said: bytes) -> DatabaseError:
