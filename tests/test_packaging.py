@@ -10,13 +10,14 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Callable, Iterator
+from dataclasses import fields
 from importlib.metadata import entry_points
 from pathlib import Path
 
 import click
 import pytest
 
-from offtracfs.database import Database
+from offtracfs.database import Database, Settings
 from offtracfs.mounts import mounted_at
 from tests.conftest import needs
 from tests.mounting import append, missing, new_database, unmounted_after
@@ -79,6 +80,13 @@ def test_man_page_names_every_command_and_option(program: click.Group) -> None:
     assert documented == {name: options_of(command) for name, command in program.commands.items()}
     general = set(re.findall(r"^\.BI? (--[a-z-]+)", sections["OPTIONS"], re.MULTILINE))
     assert general == options_of(program) | {"--help"}
+
+
+def test_man_page_explains_every_setting() -> None:
+    """The man page has an entry for each setting of config.toml, and for no other."""
+    page = (ROOT / "packaging" / "offtracfs.1").read_text()
+    files = page.partition(".SH FILES")[2].partition(".SH")[0]
+    assert re.findall(r"^\.TP\n\.B (\S+)$", files, re.MULTILINE) == [item.name for item in fields(Settings)]
 
 
 def test_runs_as_a_module(program: click.Group) -> None:
