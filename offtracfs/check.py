@@ -18,7 +18,7 @@ from sqlalchemy.exc import DatabaseError as SQLError
 
 from offtracfs import index, names, records
 from offtracfs.database import Database, Snapshot
-from offtracfs.errors import DatabaseDamaged, TrackerError
+from offtracfs.errors import DatabaseDamaged, DatabaseError, TrackerError
 from offtracfs.fetch import Progress
 from offtracfs.index import Revision
 from offtracfs.index.build import LINK, branch_is_gone, engine, translate
@@ -44,7 +44,7 @@ def check(
             yield from _some(_guarded(_damage(database, said)))
             yield from _guarded(_index(database, reader, progress))
             yield from _some(_guarded(_records(Snapshot(database.store, reader), progress)))
-    except DatabaseDamaged as error:
+    except DatabaseError as error:
         if database.store.head():  # else nothing has been synced yet
             yield str(error)
 
@@ -61,7 +61,7 @@ def _guarded(findings: Iterator[str]) -> Iterator[str]:
         yield from findings
     except SQLError as error:
         yield str(translate(error))
-    except DatabaseDamaged as error:
+    except DatabaseError as error:
         yield str(error)
 
 

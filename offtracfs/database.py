@@ -167,11 +167,11 @@ class Database:
         Raises DatabaseDamaged where it cannot be, DatabaseBusy where another process is at it.
         """
         try:
-            return index.Reader(self.path)
+            return index.Reader(self.path, heals=True)
         except DatabaseDamaged:
             with self.writing("building the index"):
                 index.catch_up(self.path, self.store)
-            return index.Reader(self.path)
+            return index.Reader(self.path, heals=True)
 
     @contextmanager
     def snapshot(self) -> Iterator[Snapshot]:

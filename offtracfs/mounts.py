@@ -16,7 +16,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,7 +24,7 @@ from typing import NamedTuple
 from urllib.parse import quote, unquote
 
 from offtracfs.database import write
-from offtracfs.errors import MountError
+from offtracfs.errors import DiskFull, MountError
 
 TYPE = "offtracfs"  # in /proc/self/mountinfo, after "fuse."
 DEVICE = Path("/dev/fuse")
@@ -255,10 +255,11 @@ def records(directory: Path) -> list[Record]:
 
 @contextmanager
 def recorded(directory: Path, mountpoint: Path) -> Iterator[Record]:
-    """Record that this process is a mount's driver, until the block ends. Raises DiskFull, DatabaseError."""
+    """Record that this process is a mount's driver, until the block ends. Raises DatabaseError."""
     pid = os.getpid()
     record = Record(str(mountpoint), pid, _started(pid) or 0, iso(datetime.now(UTC)), Sync())
-    record.save(directory)
+    with suppress(DiskFull):  # a tracker that can be read is worth more than its record
+        record.save(directory)
     try:
         yield record
     finally:

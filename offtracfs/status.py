@@ -11,7 +11,7 @@ from pathlib import Path
 
 from offtracfs import index, mounts
 from offtracfs.database import Database, State
-from offtracfs.errors import DatabaseDamaged
+from offtracfs.errors import DatabaseError
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ def look(database: Database) -> Status:
     contents, trouble = None, ""
     try:
         contents = _contents(database.path)
-    except DatabaseDamaged as error:
+    except DatabaseError as error:
         if database.store.head():
             trouble = str(error)
     return Status(

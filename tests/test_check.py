@@ -15,6 +15,7 @@ import pytest
 from offtracfs import demo, index, records
 from offtracfs.check import MOST_LISTED, check
 from offtracfs.database import Database
+from offtracfs.status import look
 from tests.mounting import append, damage, new_database
 from tests.program import offtracfs
 
@@ -111,11 +112,14 @@ def test_index_that_is_gone(database: Database) -> None:
 
 
 def test_index_whose_pages_are_damaged(database: Database) -> None:
-    """A page of rubbish in the index is found."""
+    """A page of rubbish in the index is found, and the index is left for its owner to remove."""
     with (database.path / "index.db").open("r+b") as file:
         file.seek(2 * 4096)
         file.write(os.urandom(4096))
+    files = sorted(database.path.iterdir())
     assert re.match("The index (is damaged|cannot be used)", next(check(database)))
+    look(database)
+    assert sorted(database.path.iterdir()) == files
 
 
 def test_index_that_is_none(database: Database) -> None:

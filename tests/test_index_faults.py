@@ -104,7 +104,7 @@ DAMAGES = [
 
 def look(store: Store) -> dict[str, object]:
     """All that a reader shows, as a mount would go through it."""
-    with closing(Reader(store.path.parent)) as reader:
+    with closing(Reader(store.path.parent, heals=True)) as reader:
         head = reader.head()
         return dict(view(reader, head.horizon)) if head else {}
 
@@ -139,6 +139,16 @@ def test_a_damaged_page(store: Store) -> None:
             assert index.catch_up(place, store) == 1
             assert look(store) == expected
     assert met > 3
+
+
+def test_only_who_heals_gives_it_up(store: Store) -> None:
+    """Who meets damage leaves the files as they are, unless told that it may heal them."""
+    place = store.path.parent
+    scribbled(place / LINK)
+    for heals in (False, True):
+        with pytest.raises(DatabaseDamaged), closing(Reader(place, heals=heals)) as reader:
+            reader.head()
+        assert (place / LINK).exists() is not heals
 
 
 def test_an_older_index_is_built_anew(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -278,6 +288,27 @@ def test_a_reader_is_undisturbed(store: Store, anew: bool) -> None:
         assert news.number == head.number + len(MORE)
         assert view(reader, head.horizon) == before
         assert len(view(reader, news.horizon)) == len(before) + 1
+
+
+def test_reading_on_a_full_disk(tmp_path: Path) -> None:
+    """Opening an index needs no room, also while somebody writes who has found some."""
+    with small_disk(tmp_path / "disk", "2m") as disk:
+        store = Store.create(disk / "git")
+        append(store, FILES)
+        index.catch_up(disk, store)
+        before = look(store)
+        hog = fill(disk)
+        with closing(Reader(disk)) as reader:
+            head = reader.head()
+            assert head is not None
+            assert dict(view(reader, head.horizon)) == before == look(store)
+            hog.unlink()
+            append(store, *MORE)
+            index.catch_up(disk, store)
+            news = reader.head()
+            assert news is not None
+            assert news.number == head.number + len(MORE)
+            assert dict(view(reader, news.horizon)) == look(store)
 
 
 def test_a_full_disk(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ import pytest
 from offtracfs import index, mounts
 from offtracfs.database import Database
 from offtracfs.errors import MountError
+from tests.helpers import fill, small_disk
 from tests.mounting import (
     AUTUMN,
     PROGRAM,
@@ -56,6 +57,17 @@ async def test_mount_answers_when_it_comes_back(database: Database, place: Path)
     assert gone(driven)
     assert await away(os.listdir, place) == []
     assert mounts.records(database.path) == []
+
+
+async def test_mount_on_a_full_disk(tmp_path: Path, place: Path) -> None:
+    """A sound database on a full disk can be mounted, read and unmounted."""
+    with small_disk(tmp_path / "disk") as disk:
+        database = new_database(disk / "db")
+        append(database, (AUTUMN, {"ticket/1.json": b"sound\n"}))
+        fill(disk)
+        assert await offtracfs(database, "mount", "--no-sync", place) == ""
+        assert await run("cat", place / "ticket/1.json") == "sound\n"
+        await offtracfs(database, "umount", place)
 
 
 async def test_umount_ends_both_processes(database: Database, place: Path) -> None:

@@ -25,6 +25,7 @@ from offtracfs.store import BRANCH, Change, Commit, Store
 LINK = "index.db"
 BUSY = 10_000  # milliseconds to wait for another process that writes
 COMMITS_A_TRANSACTION = 2_000
+DAMAGE = (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CONSTRAINT)
 ROWS_A_STATEMENT = 5_000
 
 _same_path = (path.c.directory == bindparam("in_directory")) & (path.c.name == bindparam("with_name"))
@@ -95,7 +96,9 @@ def translate(error: SQLError) -> DatabaseError:
         return DatabaseBusy("The index is locked by another program: try again when it has ended.")
     if code == sqlite3.SQLITE_FULL:
         return DiskFull("The disk is full: the index could not be written.")
-    return DatabaseDamaged(f"The index cannot be used ({error.orig}): `offtracfs sync` builds it anew.")
+    if code in DAMAGE:
+        return DatabaseDamaged(f"The index cannot be used ({error.orig}): `offtracfs sync` builds it anew.")
+    return DatabaseError(f"The index cannot be read ({error.orig}): is the disk full, or not yours to write?")
 
 
 def branch_is_gone(store: Store, commit: bytes) -> DatabaseDamaged:

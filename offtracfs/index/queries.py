@@ -17,8 +17,9 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import DatabaseError as SQLError
 
 from offtracfs.errors import DatabaseDamaged
-from offtracfs.index.build import LINK, engine, translate
-from offtracfs.index.schema import VERSION, path, published, revision, version
+from offtracfs.index.build import LINK, translate
+from offtracfs.index.opening import UNWRITABLE, code_of, connected, state_of
+from offtracfs.index.schema import path, published, revision, version
 
 PAGE = 1_000  # rows read at once when a directory is listed
 
@@ -130,32 +131,36 @@ TOUCHED = _sql(
 class Reader:
     """One connection to the index, for reading; not for use by several threads at once.
 
-    Every method raises DatabaseDamaged where the index cannot be read.
+    Every method raises DatabaseDamaged where the index is of no use, DatabaseError where it cannot be read
+    for another reason. A reader that `heals` gives up a damaged file, so that the next sync builds another.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, heals: bool = False) -> None:
         self._link = directory / LINK
+        self._heals = heals
         self._file: tuple[int, int] | None = None  # device and inode: a new index may have an old name
+        self._frozen: tuple[int, ...] | None = None
         self._sqlite: sqlite3.Connection
         self._open()
 
     def _open(self) -> None:
         file = self._link.resolve()
-        if not file.exists():
+        if not file.is_file():
             raise DatabaseDamaged("There is no index: `offtracfs sync` builds it.")
+        state, linked = state_of(file), self._linked()
         with self._translated():
-            connection = engine(file).raw_connection()
-        assert isinstance(connection.driver_connection, sqlite3.Connection)
-        self._pooled = connection  # which would close the other when it is let go
-        self._sqlite, self._file = connection.driver_connection, self._linked()
-        with self._translated():
-            self._sqlite.execute("PRAGMA query_only=ON")
-            if self._sqlite.execute("PRAGMA user_version").fetchone()[0] != VERSION:
-                raise DatabaseDamaged("The index is of another version: `offtracfs sync` builds it anew.")
+            try:
+                self._sqlite, self._frozen = connected(file, "mode=rw"), None
+            except sqlite3.OperationalError as error:
+                # SQLite's own notes for other processes need room: it can do without while nobody writes.
+                if code_of(error) not in UNWRITABLE or state[0]:
+                    raise
+                self._sqlite, self._frozen = connected(file, "mode=ro&immutable=1"), state
+        self._file = linked
 
     def close(self) -> None:
         """Give the connection back."""
-        self._pooled.close()
+        self._sqlite.close()
 
     def refresh(self) -> None:
         """Go over to a newer index file, where one has been swapped in."""
@@ -177,7 +182,7 @@ class Reader:
         except SQLError as error:
             raise translate(error) from error
         except sqlite3.Error as error:
-            if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_CORRUPT:
+            if self._heals and code_of(error) == sqlite3.SQLITE_CORRUPT:
                 self._let_go()
             raise translate(SQLError(None, None, error)) from error
 
@@ -186,8 +191,14 @@ class Reader:
         if self._linked() == self._file:
             self._link.unlink(missing_ok=True)
 
+    def _execute(self, statement: str, values: dict[str, Any]) -> sqlite3.Cursor:
+        if self._frozen and self._frozen != state_of(self._link.resolve()):
+            self.close()
+            self._open()
+        return self._sqlite.execute(statement, values)
+
     def _rows(self, statement: str, most: int | None, **values: Any) -> list[Any]:
-        with self._translated(), closing(self._sqlite.execute(statement, values)) as cursor:
+        with self._translated(), closing(self._execute(statement, values)) as cursor:
             return cursor.fetchall() if most is None else cursor.fetchmany(most)
 
     def _revision(self, statement: str, **values: Any) -> Revision | None:
@@ -255,4 +266,4 @@ class Reader:
     def touched(self, after: int, horizon: int) -> Iterator[tuple[str, str]]:
         """Directory and name of each file that came, changed or went between two horizons."""
         with self._translated():
-            yield from self._sqlite.execute(TOUCHED, {"after": after, "horizon": horizon})
+            yield from self._execute(TOUCHED, {"after": after, "horizon": horizon})
