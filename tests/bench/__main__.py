@@ -6,14 +6,15 @@ import shutil
 import signal
 from collections.abc import Collection, Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import click
 
-from tests.bench import figures, generate, history, mounts, processes, syncs
+from tests.bench import figures, generate, history, importing, mounts, processes, syncs
 from tests.bench.figures import Figure
 from tests.tracservers import RealTrac, TracServer, served
 
-PARTS = ("sync", "mount", "files", "history")
+PARTS = ("sync", "import", "mount", "files", "history")
 COLD = {True: "no cache holds anything", False: "a fresh mount; dropping the disk's caches takes root"}
 
 
@@ -32,7 +33,7 @@ def _numbers(_context: click.Context, _option: click.Parameter, text: str) -> li
     "--only",
     type=click.Choice(PARTS),
     multiple=True,
-    help="This part; can be repeated. Those but sync and history take the database that sync made last.",
+    help="This part; can be repeated. Mount, files and history take the database that import made last.",
 )
 @click.option(
     "--cache",
@@ -41,41 +42,60 @@ def _numbers(_context: click.Context, _option: click.Parameter, text: str) -> li
     show_default=True,
     help="Where what is made is kept: trackers of each size, and their databases.",
 )
+@click.option(
+    "--source",
+    type=click.Path(exists=True, path_type=Path, resolve_path=True),
+    help="Import this Trac's SQLite database, and measure nothing else.",
+)
 @click.option("--output", type=click.Path(path_type=Path), help="The table's file. Default: CACHE/bench.md.")
-def main(sizes: list[int], only: tuple[str, ...], cache: Path, output: Path | None) -> None:
+def main(
+    sizes: list[int], only: tuple[str, ...], cache: Path, source: Path | None, output: Path | None
+) -> None:
     """Measure generated trackers, and print each figure beside its reference as a Markdown table."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # to clean up then too
     cache.mkdir(parents=True, exist_ok=True)
     found: list[Figure] = []
     try:
-        for figure in figures.against_smallest(_measured(sizes, only or PARTS, cache)):
-            found.append(figure)
-            click.echo(figures.line(figure), err=True)
+        with TemporaryDirectory(prefix="scratch-", dir=cache) as name:
+            scratch = Path(name)
+            if source:
+                measured = importing.measure(source, cache / "imported", scratch / "import")
+            else:
+                measured = _measured(sizes, only or PARTS, cache, scratch)
+            for figure in figures.against_smallest(measured):
+                found.append(figure)
+                click.echo(figures.line(figure), err=True)
     finally:
-        cold = COLD[processes.drop_caches()]
-        text = f"{figures.machine()}- Best times of a few runs; cold: {cold}\n\n{figures.table(found)}"
+        said = [
+            f"A ticket that was made up has {generate.CHANGES} changes beside its creation",
+            f"Best times of a few runs; cold: {COLD[processes.drop_caches()]}",
+        ]
+        text = "".join(f"- {line}\n" for line in [*figures.machine(), *said]) + f"\n{figures.table(found)}"
         click.echo(text)
         (output or cache / "bench.md").write_text(text)
 
 
-def _measured(sizes: list[int], parts: Collection[str], cache: Path) -> Iterator[Figure]:
+def _measured(sizes: list[int], parts: Collection[str], cache: Path, scratch: Path) -> Iterator[Figure]:
     for size in sizes:
-        database = cache / f"offtracfs-{size}"
-        if "sync" in parts or (not database.exists() and {"mount", "files"} & {*parts}):
+        source, database = generate.environment(size, cache) / "db/trac.db", cache / f"offtracfs-{size}"
+        if "sync" in parts:
             with served("modern") as server:
-                yield from syncs.measure(size, _trac(server, size, cache), database)
+                yield from syncs.measure(size, _trac(server, source), scratch / "synced")
+        if "import" in parts:
+            yield from importing.measure(source, database, scratch / "import")
+        elif not database.exists():
+            importing.make(source, database)
         if "mount" in parts:
             yield from mounts.first_listing(size, database)
         if "files" in parts:
-            yield from mounts.measure(size, database, cache / "disk")
+            yield from mounts.measure(size, database, scratch / "disk")
         if "history" in parts:
-            yield from history.measure(size, cache)
+            yield from history.measure(size, database, source, scratch / "moments")
 
 
-def _trac(server: TracServer, size: int, cache: Path) -> RealTrac:
+def _trac(server: TracServer, source: Path) -> RealTrac:
     trac = server.new()
-    file = trac.environment / "db/trac.db"
-    shutil.copy(generate.database(size, file, cache), file)
+    shutil.copy(source, trac.environment / "db/trac.db")
     return trac
 
 

@@ -11,14 +11,22 @@ from importlib.metadata import version
 from pathlib import Path
 
 MB = 1e6
-UNITS = {"s": (2, "s"), "ms": (1, "ms"), "MB": (0, "MB"), "times": (2, "")}  # digits; what follows a number
+UNITS = {  # digits; what follows a number
+    "s": (2, "s"),
+    "ms": (1, "ms"),
+    "µs": (0, "µs"),
+    "MB": (0, "MB"),
+    "/s": (0, "/s"),
+    "times": (2, ""),
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Figure:
     """One measurement. With a `reference`, `most` is how many times that it may be; else what it may be.
 
-    `growth` in place of both: how many times the same figure at the smallest size it may be.
+    `growth` in place of both: how many times the same figure at the smallest size it may be, sizes below
+    `base` not counted. `least` is what it must be, whatever the reference.
     """
 
     tickets: int
@@ -29,6 +37,8 @@ class Figure:
     reference: float | None = None
     most: float | None = None
     growth: float | None = None
+    base: int = 0  # tickets
+    least: float | None = None
 
     @property
     def ratio(self) -> float | None:
@@ -38,6 +48,8 @@ class Figure:
     @property
     def met(self) -> bool | None:
         """Whether it is what it should be; None where nothing is asked of it."""
+        if self.least is not None:
+            return self.value >= self.least
         compared = self.value if self.reference is None else self.ratio
         return None if self.most is None or compared is None else compared <= self.most
 
@@ -46,7 +58,7 @@ def against_smallest(figures: Iterable[Figure]) -> Iterator[Figure]:
     """The figures, those with a `growth` beside the same at the smallest number of tickets."""
     smallest: dict[str, Figure] = {}
     for figure in figures:
-        first = smallest.setdefault(figure.what, figure)
+        first = smallest.setdefault(figure.what, figure) if figure.tickets >= figure.base else figure
         if figure.growth and first is not figure:
             figure = replace(
                 figure,
@@ -62,7 +74,7 @@ def table(figures: Iterable[Figure]) -> str:
     groups: dict[str, list[Figure]] = {}
     for figure in figures:
         groups.setdefault(figure.what, []).append(figure)
-    lines = ["| What | Tickets | Measured | Reference | Ratio | At most | |", "|---|--:|--:|---|--:|--:|---|"]
+    lines = ["| What | Tickets | Measured | Reference | Ratio | Wanted | |", "|---|--:|--:|---|--:|--:|---|"]
     lines += [line(figure) for group in groups.values() for figure in group]
     return "\n".join(lines) + "\n"
 
@@ -70,14 +82,16 @@ def table(figures: Iterable[Figure]) -> str:
 def line(figure: Figure) -> str:
     """A row of the table."""
     ratio, reference = "", ""
-    most = _number(figure.most, figure.unit)
+    wanted = "" if figure.most is None else f"≤ {_number(figure.most, figure.unit)}"
     if figure.reference is not None:
         ratio = _number(figure.ratio, "times")
         reference = f"{_number(figure.reference, figure.unit)} {figure.against}"
-        most = "" if figure.most is None else f"× {figure.most:g}"
+        wanted = "" if figure.most is None else f"≤ × {figure.most:g}"
+    if figure.least is not None:
+        wanted = f"≥ {_number(figure.least, figure.unit)}"
     verdict = {True: "met", False: "**missed**", None: ""}[figure.met]
     measured = _number(figure.value, figure.unit)
-    cells = (figure.what, f"{figure.tickets:,}", measured, reference, ratio, most, verdict)
+    cells = (figure.what, f"{figure.tickets:,}", measured, reference, ratio, wanted, verdict)
     return f"| {' | '.join(cells)} |"
 
 
@@ -88,17 +102,16 @@ def _number(value: float | None, unit: str) -> str:
     return f"{value:,.{digits}f} {shown}".strip()
 
 
-def machine() -> str:
-    """What the figures come from: a line of Markdown each."""
+def machine() -> list[str]:
+    """What the figures come from, in a few lines."""
     described = (line.split(":") for line in Path("/proc/cpuinfo").read_text().splitlines())
     model = dict(pair for pair in described if len(pair) == 2).get("model name\t", platform.machine()).strip()
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     git = subprocess.run(["git", "--version"], capture_output=True, text=True, check=True).stdout.split()[2]
     fuse = subprocess.run(["fusermount3", "--version"], capture_output=True, text=True, check=True)
-    lines = [
+    return [
         f"{model}, {len(os.sched_getaffinity(0))} cores, {memory:.0f} GB",
         f"{platform.freedesktop_os_release().get('PRETTY_NAME', 'Linux')}, kernel {platform.release()}",
         f"Python {platform.python_version()}, git {git}, libfuse {fuse.stdout.split()[-1]},"
         f" pyfuse3 {version('pyfuse3')}, pygit2 {version('pygit2')}",
     ]
-    return "".join(f"- {line}\n" for line in lines)

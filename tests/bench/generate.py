@@ -14,7 +14,9 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
-RECIPE = 2  # changes with what is made here, so that older databases in a cache are not taken for it
+from tests.tracinstall import installed
+
+RECIPE = 3  # changes with what is made here, so that older databases in a cache are not taken for it
 FIRST_DAY = 1_104_537_600  # 2005-01-01, in seconds since 1970 UTC
 LAST_DAY = 1_735_689_600  # 2025-01-01
 QUIET = 365 * 86_400  # seconds in the end without a new ticket: else its last changes would all come at once
@@ -22,7 +24,7 @@ SECOND = 1_000_000  # Trac's times are in microseconds
 DESCRIPTION = 600, 0.9  # bytes in the median, and sigma of the logarithm: a few are very long
 COMMENT = 250, 0.9
 LONGEST = 50_000  # bytes of a text
-CHANGES = 1, 2, 3, 4  # of a ticket: comments, most of them with a change of a field
+CHANGES = 5  # of a ticket: comments, most of them with a change of a field
 PAUSE = 20 * 86_400  # mean seconds between two changes of a ticket
 PEOPLE = [f"dev{number}@example.org" for number in range(40)]
 VALUES = {
@@ -64,25 +66,35 @@ class Writing:
         return self._text[start : start + length].strip()
 
 
-def database(size: int, empty: Path, cache: Path) -> Path:
-    """A Trac database with so many tickets, made from an empty one unless the cache has it."""
-    made = cache / f"trac-{RECIPE}-{size}.db"
+def environment(size: int, cache: Path) -> Path:
+    """A Trac's environment with so many tickets in its database, made unless the cache has it."""
+    made = cache / f"trac-{RECIPE}-{size}"
     if not made.exists():
         part = made.with_suffix(".part")
-        shutil.copy(empty, part)
-        with closing(sqlite3.connect(part)) as connection, connection:
+        shutil.rmtree(part, ignore_errors=True)
+        shutil.copytree(installed("modern").template, part)
+        with closing(sqlite3.connect(part / "db/trac.db")) as connection, connection:
             fill(connection, size)
         part.rename(made)
     return made
+
+
+def newest(size: int, moment: float) -> int:
+    """The ticket that was the last to be made by then, in seconds since 1970 UTC."""
+    return min(size, int((moment - FIRST_DAY) * SECOND // _step(size)))
+
+
+def _step(size: int) -> int:
+    """Microseconds from each ticket to the next, the first counted from the first day."""
+    return (LAST_DAY - QUIET - FIRST_DAY) * SECOND // (size + 1)
 
 
 def fill(connection: sqlite3.Connection, size: int) -> None:
     """Put so many tickets with their changes into a Trac database."""
     dice = random.Random(size)
     writing = Writing(dice)
-    step = (LAST_DAY - QUIET - FIRST_DAY) * SECOND // (size + 1)
     for number in range(1, size + 1):
-        ticket = _ticket(number, FIRST_DAY * SECOND + number * step, dice, writing)
+        ticket = _ticket(number, FIRST_DAY * SECOND + number * _step(size), dice, writing)
         rows = list(_changes(ticket, dice, writing))
         marks = ",".join(f":{name}" for name in ticket)
         connection.execute(f"INSERT INTO ticket ({','.join(ticket)}) VALUES ({marks})", ticket)
@@ -109,7 +121,7 @@ def _ticket(number: int, created: int, dice: random.Random, writing: Writing) ->
 
 def _changes(ticket: dict[str, Any], dice: random.Random, writing: Writing) -> Iterator[Row]:
     """What happened to a ticket, which is left as that leaves it."""
-    for count in range(1, dice.choice(CHANGES) + 1):
+    for count in range(1, CHANGES + 1):
         ticket["changetime"] += (1 + int(dice.expovariate(1 / PAUSE))) * SECOND
         number, moment, author = ticket["id"], ticket["changetime"], dice.choice(PEOPLE)
         for name, new in _changed(ticket, dice).items():

@@ -1,54 +1,57 @@
-"""The time machine on a tracker with very many revisions: `@DATE` at random dates."""
+"""The time machine on a tracker with very many revisions: `@T` at random moments."""
 
 from __future__ import annotations
 
 import random
 import shutil
+import sqlite3
+import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import quantiles
 
-from offtracfs import index, records
-from offtracfs.database import Database, Settings
-from offtracfs.fastimport import Writer
-from offtracfs.names import changelog_path, ticket_path
+from tests.bench import generate
 from tests.bench.figures import Figure
-from tests.bench.generate import FIRST_DAY, LAST_DAY, PEOPLE, Writing
+from tests.bench.generate import FIRST_DAY, LAST_DAY, QUIET, SECOND
 from tests.bench.mounts import mounted
 from tests.bench.processes import timed
 
-CHANGES = 50_000  # commits beside those that bring a ticket each
-COMPLETE = 0.8  # of the time after which there is no new ticket
-DATES = 400  # that are looked at, each for the first time
+MOMENTS = 400  # that are looked at, each for the first time
 MOST = 50  # ms
 TIMES = 3
+COPIED = 10_000  # tickets: more are not copied to disk twice
 
 
-def measure(size: int, cache: Path) -> Iterator[Figure]:
-    """The figures for a tracker of so many tickets, and CHANGES revisions more, which the cache keeps."""
-    path = cache / f"history-{size}"
-    if not path.exists():
-        _make(path, size)
+def measure(size: int, database: Path, source: Path, scratch: Path) -> Iterator[Figure]:
+    """The figures for a database of a generated Trac, whose own is `source`."""
     dice = random.Random(size)
-    with mounted(path) as mountpoint:
-        yield from _percentiles(size, "`ls @DATE`", lambda: list((mountpoint / _at(dice)).iterdir()))
-        ticket = "ticket/42.json"
-        cat = f"`cat @DATE/{ticket}`"
-        yield from _percentiles(size, cat, lambda: (mountpoint / _at(dice) / ticket).read_bytes())
+
+    def cat() -> None:
+        moment = _moment(dice)
+        number = dice.randint(1, generate.newest(size, moment))
+        (mountpoint / _at(moment) / f"ticket/{number}.json").read_bytes()
+
+    with mounted(database) as mountpoint:
+        yield from _percentiles(size, "`ls @T`", lambda: list((mountpoint / _at(_moment(dice))).iterdir()))
+        yield from _percentiles(size, "`cat @T/ticket/N.json`", cat)
     now, then = [], []
     for _ in range(TIMES):
-        with mounted(path) as mountpoint:
+        with mounted(database) as mountpoint:
             now.append(timed("ls", mountpoint / "ticket"))
-        with mounted(path) as mountpoint:
-            then.append(timed("ls", mountpoint / _at(dice, COMPLETE) / "ticket"))
-    yield Figure(size, "`ls @DATE/ticket`", min(then), "s", "`ls ticket`", min(now), 1.5)
+        with mounted(database) as mountpoint:
+            complete = LAST_DAY - QUIET, LAST_DAY - QUIET / 2  # all tickets are there, some change later
+            then.append(timed("ls", mountpoint / _at(dice.uniform(*complete)) / "ticket"))
+    yield Figure(size, "`ls @T/ticket`", min(then), "s", "`ls ticket`", min(now), 1.5)
+    if size <= COPIED:
+        yield from _difference(size, database, source, scratch)
 
 
 def _percentiles(size: int, what: str, look: Callable[[], object]) -> Iterator[Figure]:
     taken = []
-    for _ in range(DATES):
+    for _ in range(MOMENTS):
         began = time.perf_counter()
         look()
         taken.append((time.perf_counter() - began) * 1000)
@@ -57,45 +60,37 @@ def _percentiles(size: int, what: str, look: Callable[[], object]) -> Iterator[F
     yield Figure(size, f"{what}, p99", cuts[98], "ms", most=MOST)
 
 
-def _at(dice: random.Random, after: float = 0.1) -> str:
-    """The `@…` of a moment, after some share of the time from the first to the last commit."""
-    moment = FIRST_DAY + dice.uniform(after, 1) * (LAST_DAY - FIRST_DAY)
+def _moment(dice: random.Random) -> float:
+    """A moment when there were tickets, in seconds since 1970 UTC."""
+    return FIRST_DAY + dice.uniform(0.1, 1) * (LAST_DAY - FIRST_DAY)
+
+
+def _at(moment: float) -> str:
     return f"@{datetime.fromtimestamp(moment, UTC):%Y-%m-%dT%H:%M:%S}"
 
 
-def _make(path: Path, size: int) -> None:
-    part = path.with_name(path.name + ".unfinished")
-    shutil.rmtree(part, ignore_errors=True)
-    database = Database.create(part, Settings("http://trac.example.org"))
-    with database.writing("benchmark"):
-        with database.store.writer() as writer:
-            _write(writer, size, random.Random(size))
-        index.catch_up(part, database.store)
-    part.rename(path)
+def _difference(size: int, database: Path, source: Path, scratch: Path) -> Iterator[Figure]:
+    """`diff -r` of two moments between which one ticket changed, copied to `scratch` and in the mount."""
+    moments = [_at(moment) for moment in _last_moments(source)]
+    shutil.rmtree(scratch, ignore_errors=True)
+    scratch.mkdir()
+    with mounted(database) as mountpoint:
+        for name in moments:
+            timed("cp", "-r", mountpoint / name, scratch / name)
+    on_disk = min(timed("diff", "-r", *moments, cwd=scratch) for _ in range(TIMES))
+    seconds = []
+    for _ in range(TIMES):
+        with mounted(database) as mountpoint:
+            seconds.append(timed("diff", "-r", *moments, cwd=mountpoint))
+            brief = ("diff", "-rq", *moments)
+            found = subprocess.run(brief, cwd=mountpoint, capture_output=True, text=True, check=False)
+            assert found.stdout.count("\n") == 2, found  # the ticket and its change log
+    yield Figure(size, "`diff -r @A @B`, one ticket differs", min(seconds), "s", "on disk", on_disk, 2)
 
 
-def _write(writer: Writer, size: int, dice: random.Random) -> None:
-    """Tickets come evenly until COMPLETE; changes to those that are there, evenly until the end."""
-    writing = Writing(dice)
-    ends = [(COMPLETE * n / size, n) for n in range(1, size + 1)]
-    moments = sorted(ends + [((n + 1) / CHANGES, 0) for n in range(CHANGES)])
-    newest = 0
-    for share, number in moments:
-        newest = number or newest
-        if newest:
-            moment = FIRST_DAY + int(share * (LAST_DAY - FIRST_DAY))
-            _commit(writer, number or dice.randint(1, newest), moment, dice.choice(PEOPLE), writing)
-
-
-def _commit(writer: Writer, number: int, moment: int, person: str, writing: Writing) -> None:
-    when = records.iso(datetime.fromtimestamp(moment, UTC))
-    props = {"summary": writing.text(50, 0.4), "description": writing.text(600, 0.9), "reporter": person}
-    row = [when, person, "comment", "1", writing.text(250, 0.9), 1]
-    files = [(changelog_path(number), [row]), (ticket_path(number), [number, when, when, props])]
-    writer.commit(
-        author=person,
-        authored=moment,
-        committed=moment,
-        message=f"#{number}",
-        files=[(path, writer.blob(records.dump(record))) for path, record in files],
-    )
+def _last_moments(source: Path) -> tuple[float, float]:
+    """When the last but one and the last but two changes were; the last brings ``db.json``, too."""
+    query = "SELECT DISTINCT time FROM ticket_change ORDER BY time DESC LIMIT 3"
+    with closing(sqlite3.connect(source)) as connection:
+        _, second, third = (row[0] / SECOND for row in connection.execute(query))
+    return third, second

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -11,38 +12,46 @@ from collections import defaultdict
 from pathlib import Path
 from typing import NamedTuple
 
-LOOK = 0.02  # seconds between two looks at the memory of the processes
+LOOK = 0.05  # seconds between two looks at the memory of the processes
+SAY_NO = ("grep", "diff")  # by exit code 1: nothing was found, there are differences
 ENVIRONMENT = os.environ | {"LC_ALL": "C.UTF-8", "OFFTRACFS_PASSWORD": "secret", "NETRC": os.devnull}
 
 
 class Ran(NamedTuple):
     """A program that has ended, and the most memory in bytes that processes of each name ever held.
 
-    `peaks` has all that they had in memory, files mapped from the disk's cache included; `own` does not.
+    `peaks` has all that they had in memory, files mapped from the disk's cache included; `own` does not,
+    nor does `together`, which is the most that all of them had at one time.
     """
 
     output: str
+    seconds: float
     peaks: dict[str, int]
     own: dict[str, int]
+    together: int
 
 
-def run(*command: str | Path) -> Ran:
+def run(*command: str | Path, **environment: str) -> Ran:
     """Run a program to its end. Raises CalledProcessError, after having shown what it said."""
-    ran = Ran("", defaultdict(int), defaultdict(int))
+    peaks: dict[str, int] = defaultdict(int)
+    own: dict[str, int] = defaultdict(int)
+    together = 0
+    began = time.monotonic()
     with (
         tempfile.TemporaryFile("w+") as output,
-        subprocess.Popen(command, env=ENVIRONMENT, stdout=output) as child,
+        subprocess.Popen(command, env=ENVIRONMENT | environment, stdout=output) as child,
     ):
         try:
             while not _ended(child):
-                _look(child.pid, ran)
+                together = max(together, _look(child.pid, peaks, own))
         except BaseException:
             child.terminate()
             raise
+        seconds = time.monotonic() - began
         if child.returncode:
             raise subprocess.CalledProcessError(child.returncode, command)
         output.seek(0)
-        return ran._replace(output=output.read())
+        return Ran(output.read(), seconds, peaks, own, together)
 
 
 def timed(*command: str | Path, cwd: Path | None = None) -> float:
@@ -53,7 +62,7 @@ def timed(*command: str | Path, cwd: Path | None = None) -> float:
         while child.stdout.read(2**16):
             pass
     seconds = time.monotonic() - began
-    if child.returncode and not (command[0] == "grep" and child.returncode == 1):  # grep found nothing
+    if child.returncode and not (command[0] in SAY_NO and child.returncode == 1):
         raise subprocess.CalledProcessError(child.returncode, command)
     return seconds
 
@@ -78,6 +87,12 @@ def offtracfs(database: Path, *arguments: str | Path) -> list[str | Path]:
     return [Path(sys.executable).with_name("offtracfs"), "--db", database, *arguments]
 
 
+def create(database: Path, *arguments: str, **environment: str) -> None:
+    """A new, empty database in place of any, as ``offtracfs init`` makes it."""
+    shutil.rmtree(database, ignore_errors=True)
+    run(*offtracfs(database, "init", *arguments), **environment)
+
+
 def _ended(child: subprocess.Popen[bytes]) -> bool:
     try:
         child.wait(LOOK)
@@ -86,17 +101,20 @@ def _ended(child: subprocess.Popen[bytes]) -> bool:
     return True
 
 
-def _look(number: int, ran: Ran) -> None:
-    """Note the memory of a process and of those below it."""
+def _look(number: int, peaks: dict[str, int], own: dict[str, int]) -> int:
+    """Note the memory of a process and of those below it; what all of them have of their own."""
+    together = 0
     try:
         name = Path(f"/proc/{number}/comm").read_text().strip()
-        ran.peaks[name] = max(ran.peaks[name], status(number, "VmHWM"))
-        ran.own[name] = max(ran.own[name], status(number, "RssAnon"))
+        peaks[name] = max(peaks[name], status(number, "VmHWM"))
+        together = status(number, "RssAnon")
+        own[name] = max(own[name], together)
         for thread in Path(f"/proc/{number}/task").iterdir():
             for child in (thread / "children").read_text().split():
-                _look(int(child), ran)
+                together += _look(int(child), peaks, own)
     except (OSError, KeyError):
         pass  # it has just ended
+    return together
 
 
 def status(number: int, name: str) -> int:

@@ -1,10 +1,9 @@
-"""A full sync, a sync with nothing new, and one with ten changed tickets, from a real Trac."""
+"""A first sync, a sync with nothing new, and one with ten changed tickets, from a real Trac."""
 
 from __future__ import annotations
 
 import json
 import random
-import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any
 
 from tests.bench import generate
 from tests.bench.figures import MB, Figure
-from tests.bench.processes import Ran, offtracfs, run, times
+from tests.bench.processes import Ran, create, offtracfs, run, times
 from tests.tracservers import RealTrac
 
 CHANGED = 10  # tickets
@@ -20,8 +19,8 @@ TIMES = 5  # repetitions of a small sync
 
 
 def measure(size: int, trac: RealTrac, database: Path) -> Iterator[Figure]:
-    """The figures for a Trac of that size; the database is made anew, and left for others to use."""
-    yield from _full(size, trac, database)
+    """The figures for a Trac of that size; the database is made anew."""
+    yield from _first(size, trac, database)
     done = [_sync(database) for _ in range(TIMES)]
     yield Figure(size, "Sync, nothing new: requests", max(each["requests"] for each, _ in done), "", most=5)
     yield Figure(size, "Sync, nothing new: commits", max(each["commits"] for each, _ in done), "", most=0)
@@ -33,27 +32,21 @@ def measure(size: int, trac: RealTrac, database: Path) -> Iterator[Figure]:
     yield Figure(size, f"Sync, {CHANGED} tickets changed", min(seconds), "s", growth=2)
 
 
-def _full(size: int, trac: RealTrac, database: Path) -> Iterator[Figure]:
+def _first(size: int, trac: RealTrac, database: Path) -> Iterator[Figure]:
     references, syncs = [], []
     for _ in range(times(size)):
         bare = run(sys.executable, "-m", "tests.bench.bare", trac.url, "admin")
         references.append(float(bare.output))
-        make(trac.url, database)
+        create(database, "--user", "admin", trac.url)
         outcome, ran = _sync(database)
         syncs.append(outcome["seconds"])
     what = "the same requests, nothing kept"
-    yield Figure(size, "Full sync", min(syncs), "s", what, min(references), most=1.2)
+    yield Figure(size, "First sync, the past written too", min(syncs), "s", what, min(references))
     peak, least = (max(each.peaks.values()) / MB for each in (ran, bare))
-    yield Figure(size, "Full sync: most memory of a process (VmHWM)", peak, "MB", "nothing kept", least)
-    what = "Full sync: most memory of its own (RssAnon)"
+    yield Figure(size, "First sync: most memory of a process (VmHWM)", peak, "MB", "nothing kept", least)
+    what = "First sync: most memory of its own (RssAnon)"
     yield Figure(size, what, ran.own["offtracfs"] / MB, "MB", growth=1.2)
     yield Figure(size, f"{what}, git beside it", ran.own["git"] / MB, "MB")
-
-
-def make(url: str, database: Path) -> None:
-    """A new, empty database in place of any."""
-    shutil.rmtree(database, ignore_errors=True)
-    run(*offtracfs(database, "init", "--user", "admin", url))
 
 
 def _sync(database: Path) -> tuple[dict[str, Any], Ran]:
