@@ -6,6 +6,7 @@ go to no one else.
 
 from __future__ import annotations
 
+import os
 import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
@@ -18,7 +19,7 @@ from urllib.parse import urljoin
 import httpx
 import trio
 
-from offtracfs.errors import LoginRefused, TrackerError, Unreachable
+from offtracfs.errors import LoginRefused, NotATracker, TrackerError, Unreachable
 from offtracfs.trackers.trac.faults import Busy, CutShort, Unusable, quoted
 from offtracfs.trackers.trac.pages import Form, login_form
 from offtracfs.trackers.trac.site import (
@@ -170,15 +171,21 @@ class Http:
         try:
             yield
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError) as error:
-            if cause := _tls(error):
-                raise Unreachable(f"No trusted connection to {self.url}: {_tls_words(cause)}") from cause
+            causes = list(_causes(error))
+            if tls := next((cause for cause in causes if isinstance(cause, ssl.SSLError)), None):
+                raise Unreachable(f"No trusted connection to {self.url}: {_tls_words(tls)}") from tls
+            said = next((_words(cause) for cause in causes if isinstance(cause, OSError)), str(error))
             raise Unreachable(
-                f"{self.url} cannot be reached ({quoted(str(error)) or 'no answer'}):"
+                f"{self.url} cannot be reached ({quoted(said) or 'no answer'}):"
                 " check the address and the network."
             ) from error
         except httpx.TimeoutException as error:
             raise CutShort(f"{self.url} did not answer in time.") from error
         except httpx.HTTPError as error:
+            if isinstance(error.__context__, httpx.InvalidURL):  # httpx looks at each Location
+                raise NotATracker(
+                    f"{self.url} sends us on to what is no address: check the one that you gave."
+                ) from None
             raise CutShort(f"{self.url} broke off its answer: {quoted(str(error))}.") from error
 
     async def sign_in(self, *, again: bool = False) -> None:
@@ -231,13 +238,22 @@ def _basic(credentials: Credentials | None) -> httpx.BasicAuth | None:
     return httpx.BasicAuth(credentials.user, credentials.password or "") if credentials else None
 
 
-def _tls(error: BaseException | None) -> ssl.SSLError | None:
-    while error is not None and not isinstance(error, ssl.SSLError):
-        error = error.__cause__ or error.__context__
-    return error
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """The causes of an error, those that know most first."""
+    if error is not None:
+        yield from _causes(error.__cause__ or error.__context__)
+        for inner in error.exceptions if isinstance(error, BaseExceptionGroup) else ():
+            yield from _causes(inner)
+        yield error
+
+
+def _words(error: OSError) -> str:
+    return os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror or str(error)
 
 
 def _tls_words(error: ssl.SSLError) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"{error.verify_message}. A private authority can be named in SSL_CERT_FILE."
+    if error.reason == "WRONG_VERSION_NUMBER":
+        return "there, no TLS is spoken. If it is the right place, its address begins with http://."
     return f"{quoted(error.reason or str(error))}."
