@@ -55,9 +55,9 @@ async def test_no_plugin(trac: StandInTrac, answer: Answerer) -> None:
     ids=["empty", "bytes", "object", "list", "deep", "NaN"],
 )
 async def test_garbage(trac: StandInTrac, content: bytes) -> None:
-    """An answer that claims to be JSON-RPC and is not is refused as such."""
+    """An answer that claims to be JSON-RPC and is not is refused as such, with the address and a remedy."""
     trac.always = faults.body(content)
-    with pytest.raises(TrackerError, match="The answer is not JSON"):
+    with pytest.raises(TrackerError, match=r"example.org.*check the address.* The answer is not JSON"):
         await client(trac)
 
 
@@ -88,6 +88,22 @@ async def test_redirect(trac: StandInTrac) -> None:
     with pytest.raises(NotATracker, match=r"sends us on to https://elsewhere.example.net/rpc"):
         await client(trac)
     assert {request.url.host for request in trac.requests} == {"trac.example.org"}
+
+
+async def test_redirect_to_nowhere(trac: StandInTrac) -> None:
+    """A redirection with what would command a terminal is refused at once, and not repeated."""
+    trac.always = faults.status(302, Location="https://elsewhere.example.net/\x1b[2J")
+    with pytest.raises(NotATracker, match="sends us on to what is no address") as caught:
+        await client(trac)
+    assert str(caught.value).isprintable()
+    assert len(trac.requests) == 1
+
+
+async def test_anonymous_without_permission(trac: StandInTrac) -> None:
+    """Without a login, a missing permission is first of all a missing login."""
+    trac.always = faults.status(403)
+    with pytest.raises(PermissionMissing, match=r"web server forbids it\. Log in with `init --user NAME`"):
+        await connect("http://trac.example.org", None, transport=trac.transport)
 
 
 async def test_login_form_elsewhere(trac: StandInTrac) -> None:

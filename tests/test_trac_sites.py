@@ -144,8 +144,8 @@ async def test_no_login_needed(trac: RealTrac) -> None:
 
 
 async def test_no_password(trac: RealTrac) -> None:
-    """A user without a password is told that none was found."""
-    with pytest.raises(LoginRefused, match="none was found"):
+    """A user without a password is told that none was found, and where one may be kept."""
+    with pytest.raises(LoginRefused, match=r"none was found: put it into ~/\.netrc, or see `man offtracfs`"):
         await connect(trac.url, Credentials("admin", None))
 
 
@@ -166,8 +166,8 @@ async def test_plugin_disabled(trac: RealTrac) -> None:
 
 
 async def test_nobody_there() -> None:
-    """A port that nobody listens on is said to be unreachable."""
-    with pytest.raises(Unreachable, match="cannot be reached"):
+    """A port that nobody listens on is said to be unreachable, and why."""
+    with pytest.raises(Unreachable, match=r"cannot be reached \(Connection refused\)"):
         await connect("http://127.0.0.1:9")
 
 
@@ -223,8 +223,8 @@ async def test_trusted_certificate(tls_url: str, certificate: Path, monkeypatch:
 
 
 async def test_no_tls_there(trac: RealTrac) -> None:
-    """Https where the server speaks http is a failure of TLS."""
-    with pytest.raises(Unreachable, match="No trusted connection"):
+    """Where the server speaks http only, an https address is answered with the remedy."""
+    with pytest.raises(Unreachable, match=r"No trusted connection.* begins with http://"):
         await connect(trac.url.replace("http:", "https:"))
 
 

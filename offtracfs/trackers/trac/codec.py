@@ -48,7 +48,7 @@ def _expecting(what: str) -> Iterator[None]:
     try:
         yield
     except (SyntaxError, ValueError, LookupError, RecursionError) as error:
-        raise Unusable(f"The answer is not {what}: {quoted(str(error))}.") from None
+        raise Unusable(f"The answer is not {what}, or only a part of it ({quoted(str(error))}).") from None
 
 
 def _finite(text: str) -> float:

@@ -64,6 +64,10 @@ class Rpc:
         self._check(answer)
         try:
             return decode(answer.body)
+        except Unusable as error:
+            raise Unusable(
+                f"{http.url} is not understood: check the address, or try later. {error}"
+            ) from None
         except Fault as fault:
             if fault.forbidden:
                 raise self._forbidden(str(fault)) from None
@@ -93,10 +97,12 @@ class Rpc:
             )
 
     def _forbidden(self, said: str) -> PermissionMissing:
-        user = self.http.credentials.user if self.http.credentials else "anonymous"
+        who = self.http.credentials
+        user = who.user if who else "anonymous"
+        login = "" if who else "Log in with `init --user NAME`, or with user in config.toml. "
         return PermissionMissing(
-            f"{self.http.url} does not let {user!r} do this: {said} The Trac's administrator can grant it,"
-            f" for XML_RPC with: trac-admin ENV permission add {user} XML_RPC"
+            f"{self.http.url} does not let {user!r} do this: {said.rstrip('.')}. {login}The Trac's"
+            f" administrator can grant it, for XML_RPC with: trac-admin ENV permission add {user} XML_RPC"
         )
 
 

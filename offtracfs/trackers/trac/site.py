@@ -61,7 +61,10 @@ def checked_url(url: str) -> str:
 def refused(url: str, credentials: Credentials) -> LoginRefused:
     """The error for a wrong user name or password."""
     if credentials.password is None:
-        return LoginRefused(f"{url} asks for the password of {credentials.user!r}, and none was found.")
+        return LoginRefused(
+            f"{url} asks for the password of {credentials.user!r}, and none was found: put it into ~/.netrc,"
+            " or see `man offtracfs` for other places."
+        )
     return LoginRefused(f"{url} refused the user name {credentials.user!r} or the password.")
 
 
