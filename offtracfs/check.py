@@ -24,11 +24,15 @@ from offtracfs.index import Revision
 from offtracfs.index.build import LINK, branch_is_gone, engine, translate
 from offtracfs.index.schema import FIRST_INODE, path, revision, version
 from offtracfs.status import writer
-from offtracfs.store import Commit, Store
+from offtracfs.store import BRANCH, Commit, Store
 from offtracfs.tree import ALWAYS
 
 MOST_LISTED = 100  # findings of a kind
 REBUILD = "the next sync builds it anew after `rm {}`"
+LOST = (
+    "Git's branch is gone, and the index that knew its last commit is of no use: `git --git-dir={0} fsck` "
+    "names that commit as dangling, and `git --git-dir={0} update-ref {1} COMMIT` brings it back."
+)
 _ID = re.compile(r"(?<!pack-)\b[0-9a-f]{40}\b")
 
 
@@ -45,8 +49,10 @@ def check(
             yield from _guarded(_index(database, reader, progress))
             yield from _some(_guarded(_records(Snapshot(database.store, reader), progress)))
     except DatabaseError as error:
-        if database.store.head():  # else nothing has been synced yet
+        if database.store.head():
             yield str(error)
+        elif database.state().succeeded:  # else nothing has been synced yet
+            yield LOST.format(database.store.path, BRANCH)
 
 
 def _some(findings: Iterator[str]) -> Iterator[str]:

@@ -14,7 +14,7 @@ import pytest
 
 from offtracfs import demo, index, records
 from offtracfs.check import MOST_LISTED, check
-from offtracfs.database import Database
+from offtracfs.database import Database, State
 from offtracfs.status import look
 from tests.mounting import append, damage, new_database
 from tests.program import offtracfs
@@ -137,6 +137,22 @@ def test_branch_that_is_gone(database: Database) -> None:
     (remedy,) = (match[1] for line in found if (match := re.match("Git's branch is gone: `(.*)`", line)))
     subprocess.run(shlex.split(remedy), check=True)
     assert list(check(Database(database.path))) == []
+
+
+def test_branch_and_index_that_are_gone(database: Database) -> None:
+    """Where nobody knows the last commit any more, the remedy that is named still brings everything back."""
+    (branch,) = (database.path / "git").glob("refs/heads/*")
+    branch.unlink()
+    (database.path / "index.db").unlink()
+    database.save(State(succeeded="2011-04-09T21:16:07"))
+    (found,) = check(Database(database.path))
+    look_for, bring_back = (shlex.split(command) for command in re.findall("`(git .*?)`", found))
+    said = subprocess.run(look_for, check=True, capture_output=True, text=True).stdout
+    (commit,) = re.findall("dangling commit (.*)", said)
+    subprocess.run([*bring_back[:-1], commit], check=True)
+    with database.writing("a test"):
+        index.catch_up(database.path, database.store)
+    assert list(check(database)) == []
 
 
 def test_nothing_synced_yet(tmp_path: Path) -> None:
