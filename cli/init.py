@@ -33,10 +33,11 @@ def command(context: click.Context, url: str, user: str) -> None:
       offtracfs init trac+postgresql://me@db.example.org/trac?trac_ini=/srv/trac/conf/trac.ini
       offtracfs init offtrac:///home/me/db         a folder that offtrac kept; its commits are kept, too
 
-    The Trac needs the XML-RPC plugin, and for whoever logs in the permissions XML_RPC and TICKET_VIEW;
-    reports need REPORT_VIEW and REPORT_SQL_VIEW. If something is missing, it is named, and nothing is
-    left behind. A Trac's own database needs no plugin; what only its trac.ini says is read from ../conf, or
-    from where trac_ini says.
+    The Trac needs the XML-RPC plugin, and for whoever logs in the permissions XML_RPC and TICKET_VIEW: if
+    one is missing, it is named, and nothing is left behind. Reports need REPORT_VIEW and REPORT_SQL_VIEW
+    (with Trac 1.6, REPORT_MODIFY or REPORT_CREATE): a sync that may not read them says so. A
+    Trac's own database needs no plugin; what only its trac.ini says is read from ../conf, or from where
+    trac_ini says.
 
     A password is never an argument. The first of these that has one is taken: $OFFTRACFS_PASSWORD; what
     the `password_command` of config.toml prints; ~/.netrc (or $NETRC), which must have mode 600; the
