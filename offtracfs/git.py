@@ -19,6 +19,8 @@ _ENVIRONMENT = {
     "TZ": "UTC",
 }
 
+PIPE = 1 << 20  # bytes: with less, git and we take turns instead of working side by side
+
 
 def environment(path: Path) -> dict[str, str]:
     """The environment of a git process for the repository in `path`: no settings of a user or a system."""

@@ -20,7 +20,7 @@ from pygit2.enums import ConfigLevel
 
 from offtracfs.errors import DatabaseDamaged, DatabaseError, NotADatabase
 from offtracfs.fastimport import IMPORT, Writer
-from offtracfs.git import environment, failed, git
+from offtracfs.git import PIPE, environment, failed, git
 from offtracfs.names import path_in_git
 
 BRANCH = "refs/heads/main"
@@ -169,7 +169,7 @@ class Store:
         with (
             TemporaryFile() as complaint,
             subprocess.Popen(
-                command, env=environment(self.path), stdout=subprocess.PIPE, stderr=complaint
+                command, env=environment(self.path), stdout=subprocess.PIPE, stderr=complaint, pipesize=PIPE
             ) as process,
         ):
             assert process.stdout is not None
