@@ -9,7 +9,7 @@ from hashlib import sha1
 from pathlib import Path
 from typing import IO
 
-from offtracfs.git import PIPE, environment, failed, git
+from offtracfs.git import environment, failed, git, widened
 from offtracfs.names import git_path
 
 IMPORT = "refs/offtracfs/import"  # where a sync's commits stand until all of them are there
@@ -72,11 +72,11 @@ class Writer:
                 env=environment(self._path),
                 stdin=subprocess.PIPE,
                 bufsize=1 << 16,
-                pipesize=PIPE,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
                 process_group=0,  # a Ctrl-C is for us: we end it
             )
+            widened(self._process.stdin)
             self._commits = 0
         try:
             _pipe(self._process).write(data)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
+from contextlib import suppress
 from pathlib import Path
+from typing import IO
 
 from offtracfs.errors import DatabaseError, DiskFull
 
@@ -19,7 +22,7 @@ _ENVIRONMENT = {
     "TZ": "UTC",
 }
 
-PIPE = 1 << 20  # bytes: with less, git and we take turns instead of working side by side
+PIPE = 1 << 20  # bytes; Linux lets every user have as much, unless its administrator says otherwise
 
 
 def environment(path: Path) -> dict[str, str]:
@@ -47,6 +50,14 @@ def _is_full(directory: Path) -> bool:
     """Whether a disk has no room: of what failed for that, git does not always say why."""
     disk = os.statvfs(directory)
     return disk.f_bavail * disk.f_frsize < LITTLE
+
+
+def widened(pipe: IO[bytes] | None) -> IO[bytes]:
+    """A pipe to or from git with more room: else git and we take turns instead of working side by side."""
+    assert pipe is not None
+    with suppress(OSError):
+        fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, PIPE)
+    return pipe
 
 
 def failed(what: str, said: bytes) -> DatabaseError:

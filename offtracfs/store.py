@@ -20,7 +20,7 @@ from pygit2.enums import ConfigLevel
 
 from offtracfs.errors import DatabaseDamaged, DatabaseError, NotADatabase
 from offtracfs.fastimport import IMPORT, Writer
-from offtracfs.git import PIPE, environment, failed, git
+from offtracfs.git import environment, failed, git, widened
 from offtracfs.names import path_in_git
 
 BRANCH = "refs/heads/main"
@@ -169,12 +169,12 @@ class Store:
         with (
             TemporaryFile() as complaint,
             subprocess.Popen(
-                command, env=environment(self.path), stdout=subprocess.PIPE, stderr=complaint, pipesize=PIPE
+                command, env=environment(self.path), stdout=subprocess.PIPE, stderr=complaint
             ) as process,
         ):
-            assert process.stdout is not None
+            output = widened(process.stdout)
             try:
-                while data := process.stdout.read(1 << 16):
+                while data := output.read(1 << 16):
                     yield data
             except BaseException:  # nobody wants the rest
                 process.kill()
