@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,21 @@ class MountPoint(click.Path):
         return Path(value)
 
 
+class Seconds(click.FloatRange):
+    """A number in a range; click itself would let "nan" through."""
+
+    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> Any:
+        """The number. Raises click.BadParameter."""
+        number = super().convert(value, parameter, context)
+        if math.isnan(number):
+            self.fail(f"{value} is not in the range {self._describe_range()}.", parameter, context)
+        return number
+
+
 mountpoint = click.argument("mountpoint", type=MountPoint(file_okay=False))
 interval = click.option(
     "--interval",
-    type=click.FloatRange(*INTERVALS),
+    type=Seconds(*INTERVALS),
     metavar="SECONDS",
     help="The pause between two syncs. Default: what config.toml says, else 60.",
 )

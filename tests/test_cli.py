@@ -63,6 +63,7 @@ def fails(home: Path, code: int, words: str, *arguments: str | Path, **environme
         ("sync --quiet --json", "cannot be had together"),
         ("sync --interval 5", "--interval goes with --watch"),
         ("sync --watch --interval 0", "0.0 is not in the range"),
+        ("sync --watch --interval nan", "nan is not in the range"),
         ("mount here --interval 99999999", "99999999.0 is not in the range"),
         ("sync now", "unexpected extra argument"),
         ("status --all", "No such option"),
