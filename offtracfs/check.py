@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, select
 from sqlalchemy.exc import DatabaseError as SQLError
 
-from offtracfs import index, names, records
+from offtracfs import index, names, records, sync
 from offtracfs.database import Database, Snapshot
 from offtracfs.errors import DatabaseDamaged, DatabaseError, TrackerError
 from offtracfs.fetch import Progress
@@ -29,10 +29,6 @@ from offtracfs.tree import ALWAYS
 
 MOST_LISTED = 100  # findings of a kind
 REBUILD = "the next sync builds it anew after `rm {}`"
-LOST = (
-    "Git's branch is gone, and the index that knew its last commit is of no use: `git --git-dir={0} fsck` "
-    "names that commit as dangling, and `git --git-dir={0} update-ref {1} COMMIT` brings it back."
-)
 _ID = re.compile(r"(?<!pack-)\b[0-9a-f]{40}\b")
 
 
@@ -52,7 +48,7 @@ def check(
         if database.store.head():
             yield str(error)
         elif database.state().succeeded:  # else nothing has been synced yet
-            yield LOST.format(database.store.path, BRANCH)
+            yield sync.LOST.format(database.store.path, BRANCH)
 
 
 def _some(findings: Iterator[str]) -> Iterator[str]:

@@ -19,15 +19,21 @@ import trio
 
 from offtracfs import index, records
 from offtracfs.database import Database, State
-from offtracfs.errors import DatabaseBusy, LoginRefused, OfftracfsError, Suspicious
+from offtracfs.errors import DatabaseBusy, DatabaseDamaged, LoginRefused, OfftracfsError, Suspicious
 from offtracfs.fetch import Fetch, Progress, moment
 from offtracfs.revisions import SECOND, Plan, append
 from offtracfs.spool import Spool
+from offtracfs.store import BRANCH
 from offtracfs.trackers import Tracker
 
 SETTLES = 60  # seconds after which nothing is expected to come in any more, from a tracker that was asked
 SWEEP = timedelta(days=1)  # how often everything is looked at
 LONGEST_PAUSE = 3600.0  # seconds between two tries to log in that are refused
+
+LOST = (
+    "Git's branch is gone, and the index that knew its last commit is of no use: `git --git-dir={0} fsck` "
+    "names that commit as dangling, and `git --git-dir={0} update-ref {1} COMMIT` brings it back."
+)
 
 
 @dataclass(slots=True)
@@ -63,6 +69,8 @@ async def sync(
         index.catch_up(database.path, database.store)  # a process may have been killed before it got there
         state = database.state()
         with database.snapshot() as snapshot:
+            if snapshot.empty and state.succeeded:
+                raise DatabaseDamaged(LOST.format(database.store.path, BRANCH))
             outcome.swept = full or snapshot.empty or _sweep_is_due(state)
             fetch = Fetch(tracker, snapshot, spool, progress, state.missing)
             await fetch.run(sweep=outcome.swept, accept_deletions=accept_deletions)

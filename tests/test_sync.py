@@ -13,7 +13,7 @@ import trio.testing
 
 from offtracfs import check, sync
 from offtracfs.database import Database
-from offtracfs.errors import DatabaseBusy, LoginRefused, Suspicious, TrackerError
+from offtracfs.errors import DatabaseBusy, DatabaseDamaged, LoginRefused, Suspicious, TrackerError
 from offtracfs.fetch import Action, decide
 from offtracfs.trackers import Missing, Tracker
 from offtracfs.trackers.trac import connect
@@ -451,3 +451,13 @@ async def test_refused_login_is_not_repeated_soon(
         await sync.watch(database, refuse, interval=60, report=lambda _: None)
     assert tries[:4] == [0, 120, 360, 840]
     assert 20 < len(tries) < 35
+
+
+async def test_lost_branch_is_no_new_tracker(trac: StandInTrac, database: Database) -> None:
+    """Where a synced database has lost branch and index, a sync says so, and does not begin anew."""
+    await synced(database, trac)
+    git(database, "update-ref", "-d", "refs/heads/main")
+    (database.path / "index.db").unlink()
+    with pytest.raises(DatabaseDamaged, match="update-ref refs/heads/main"):
+        await synced(Database(database.path), trac)
+    assert Database(database.path).store.head() is None
