@@ -74,11 +74,11 @@ async def test_editors_open_read_only(mnt: Path, tmp_path: Path, command: tuple[
     assert "noreadonly" not in text
 
 
-def screen(command: list[str], cwd: Path, wanted: bytes) -> bytes:
+def screen(command: list[str | Path], wanted: bytes) -> bytes:
     """What a program shows on a terminal, up to `wanted` or the end of ten seconds; it is killed then."""
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
-        command, cwd=cwd, stdin=theirs, stdout=theirs, stderr=theirs, env=os.environ | {"TERM": "xterm"}
+        command, stdin=theirs, stdout=theirs, stderr=theirs, env=os.environ | {"TERM": "xterm"}
     )
     shown = b""
     while not re.search(wanted, shown) and select.select([ours], [], [], 10)[0]:
@@ -93,5 +93,14 @@ def screen(command: list[str], cwd: Path, wanted: bytes) -> bytes:
 async def test_nano_says_that_it_is_read_only(mnt: Path) -> None:
     """Nano opens a ticket and warns that the file cannot be written."""
     wanted = b"is meant to be read-only|is unwritable"  # to root, and to others
-    shown = await away(screen, [program("nano"), "-I", "1.json"], mnt / "ticket", wanted)
+    # A shell goes there: with `cwd` it would be this process that waits for its own answer.
+    there: list[str | Path] = [
+        "sh",
+        "-c",
+        'cd "$1" && exec "$2" -I 1.json',
+        "sh",
+        mnt / "ticket",
+        program("nano"),
+    ]
+    shown = await away(screen, there, wanted)
     assert re.search(wanted, shown)
