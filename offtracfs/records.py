@@ -82,7 +82,7 @@ def merge(old: Any, new: Any, *, exact_text: bool = True) -> Any:
     """`new`, but with `old`'s value wherever `old` only says the same more precisely.
 
     Another protocol or plugin may cut times to seconds; XML-RPC (``exact_text=False``) also loses
-    carriage returns and control characters (Trac's RPC plugin, seen). Neither is a change of the record.
+    control characters, and through most XML parsers carriage returns. Neither is a change of the record.
     """
     if isinstance(old, str) and isinstance(new, str):
         return old if old == new or _says_less(new, old, exact_text) else new
