@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import islice
+from itertools import accumulate, islice
 from pathlib import Path
 from tempfile import TemporaryFile
 
@@ -26,6 +26,7 @@ from offtracfs.names import path_in_git
 BRANCH = "refs/heads/main"
 COMMITS_A_LOG = 20_000  # git log's memory grows with what it has read (1.6 KB a commit, measured)
 PACKS = 20  # more than these are repacked
+LARGE_PACK = 256 << 20  # bytes; one of this size is left as it is
 LITTER = ("*.lock", "tmp_*", ".tmp-*", "fast_import_crash_*")  # what git leaves behind when it is killed
 _MARK = "\x02"  # begins a commit in the output of git log; no path or number holds one
 _CONFIG = {
@@ -210,13 +211,28 @@ class Store:
                 file.unlink(missing_ok=True)
 
     def maintain(self, *, packs: int = PACKS) -> bool:
-        """Repack where there are more than `packs` packs; only under the writer's lock. True if it did."""
-        found = len(list((self.path / "objects" / "pack").glob("*.pack")))
-        if found <= packs:
+        """Repack where there are more than `packs` packs; only under the writer's lock. True if it did.
+
+        As ``git repack --geometric=2`` would, but without its walk through all history for better deltas,
+        which takes 1.8 GB after 600,000 commits (measured; this 0.4 GB): packs are combined as long as one
+        is less than twice as large as all smaller ones together.
+        """
+        directory = self.path / "objects/pack"
+        sizes = sorted(file.stat().st_size for file in directory.glob("*.pack"))
+        if len(sizes) <= packs:
             return False
-        git(self.path, "repack", "-d", "-q", "--geometric=2", "--write-midx")
+        sums = list(accumulate(sizes))
+        small = [
+            total for size, below, total in zip(sizes[1:], sums, sums[1:], strict=False) if size < 2 * below
+        ]
+        if small:
+            git(self.path, "multi-pack-index", "write")
+            git(self.path, "multi-pack-index", "repack", f"--batch-size={min(max(small), LARGE_PACK)}")
+            git(self.path, "multi-pack-index", "expire")
+            (
+                directory / "multi-pack-index"
+            ).unlink()  # it helps with many packs, and is as large as their indexes
         git(self.path, "commit-graph", "write", "--reachable")
-        git(self.path, "prune", "--expire=1.day.ago")
         return True
 
     def check(self) -> list[str]:

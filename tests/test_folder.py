@@ -98,9 +98,9 @@ def test_program(old: Path, tmp_path: Path) -> None:
         return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
     assert git("log", "--format=%s", "refs/offtrac/master") == "synced in 2011\n"
-    assert git("show", "main:ticket/0/0/1.json") == records.dump(TICKET).decode()
-    assert '"status":"new"' in git("show", "main~1:ticket/0/0/1.json") + git(
-        "show", "main~2:ticket/0/0/1.json"
+    assert git("show", "main:ticket/0/0/0/1.json") == records.dump(TICKET).decode()
+    assert '"status":"new"' in git("show", "main~1:ticket/0/0/0/1.json") + git(
+        "show", "main~2:ticket/0/0/0/1.json"
     )
 
 

@@ -150,9 +150,9 @@ async def test_log_by_author_and_time(tmp_path: Path) -> None:
     assert log(database, "%s") == everything
     bobs = git(database, "log", "--author=bob", "--since=2011-04-09T23:00:00Z", "--format=%s", "main")
     assert bobs.splitlines() == everything[-1:]
-    past = git(database, "log", "--format=%an", "main", "--", "ticket/0/0/1.json")
+    past = git(database, "log", "--format=%an", "main", "--", "ticket/0/0/0/1.json")
     assert past.split() == ["bob", "ann", "bob", "ann"]
-    blame = git(database, "blame", "main", "--", "ticket/0/0/1.json")
+    blame = git(database, "blame", "main", "--", "ticket/0/0/0/1.json")
     for name, author in {"status": "bob", "priority": "ann", "resolution": "bob", "summary": "ann"}.items():
         assert re.search(rf'\({author} +2011-04-\d\d .*"{name}":', blame), blame
 

@@ -78,10 +78,14 @@ def test_paths_of_numbers() -> None:
 @given(st.integers(0, 10**18 - 1))
 def test_numbers_and_names(number: int) -> None:
     """A number is found again in its file's name, and git's small trees are undone."""
-    path = names.ticket_path(number)
-    assert number_of(names.split(path)[1]) == number
-    assert path_in_git(git_path(path)) == path
-    assert git_path(path) == f"ticket/{number // 10_000}/{number // 100 % 100}/{number}.json"
+    small = f"ticket/{number // 1000}/{number // 100 % 10}/{number // 10 % 10}/{number}"
+    for path, in_git in (
+        (names.ticket_path(number), f"{small}.json"),
+        (names.changelog_path(number), f"{small}.changelog.json"),
+    ):
+        assert number_of(names.split(path)[1]) == number
+        assert git_path(path) == in_git
+        assert path_in_git(in_git) == path
 
 
 @pytest.mark.parametrize(

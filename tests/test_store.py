@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import threading
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -186,6 +187,19 @@ def test_few_packs_stay(store: Store) -> None:
     assert len(log_of(store)) == 30
     assert len(listed(store)) == 30
     assert all(store.blob(blob) for blob in listed(store).values())
+    assert store.check() == []
+
+
+def test_a_large_pack_stays(store: Store) -> None:
+    """Small packs are combined with each other, not again and again with the large one of the first sync."""
+    append(store, *({f"ticket/{n}.json": sha256(b"%d" % n).digest() * 100} for n in range(100)))
+    (large,) = store.path.glob("objects/pack/*.pack")
+    for number in range(6):
+        append(store, {"db.json": b"%d" % number})
+    assert store.maintain(packs=5)
+    packs = list(store.path.glob("objects/pack/*.pack"))
+    assert len(packs) == 2
+    assert large in packs
     assert store.check() == []
 
 

@@ -187,7 +187,7 @@ async def test_deleted_ticket(trac: StandInTrac, database: Database) -> None:
     assert mirrored(database) == expected(trac)
     assert log(database, "%an %s")[-1] == "offtracfs Noticed: 2 records that changed unlogged"
     assert "ticket/3.json is gone" in git(database, "log", "-1", "--format=%b", "main")
-    assert "ticket/0/0/3.json" in git(database, "ls-tree", "-r", "--name-only", "main~1")
+    assert "ticket/0/0/0/3.json" in git(database, "ls-tree", "-r", "--name-only", "main~1")
 
 
 async def test_deleted_while_it_is_fetched(
