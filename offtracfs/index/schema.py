@@ -4,9 +4,15 @@ The whole time machine is one rule: **the tracker as it stood at a revision is, 
 with the greatest inode not above that revision's `horizon`**. So the index only ever grows: no row is
 changed when a later revision arrives, and a reader that keeps to one horizon sees one state, whatever is
 written meanwhile.
+
+Trac's own tables stand beside that as ``trac_*``, for reports: a row stands at a revision R where
+``since <= R`` and ``until > R``. They are Trac 1.6's columns and values (its ``db_default.py`` and
+``ticket/model.py``): times in microseconds since 1970 UTC, NULL where Trac writes NULL.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 from sqlalchemy import (
     Column,
@@ -20,8 +26,9 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-VERSION = 2  # SQLite's user_version; an index of another version is built anew
+VERSION = 3  # SQLite's user_version; an index of an older version is built anew
 FIRST_INODE = 2  # 1 is the root of the mount
+STANDS = 2**62  # `until` of what stands now
 
 metadata = MetaData()
 
@@ -63,3 +70,56 @@ published = Table(
     metadata,
     Column("revision", Integer, nullable=False),  # readers see no later one; one row, or none yet
 )
+
+
+def _trac(name: str, key: str, *columns: Column[Any]) -> Table:
+    """A table of Trac's with its past; `key` is what its rows are found by when their record changes."""
+    return Table(
+        f"trac_{name}",
+        metadata,
+        *columns,
+        Column("since", Integer, nullable=False),  # the revision that brought the row
+        Column("until", Integer, nullable=False),  # the revision that took it away
+        Index(f"trac_{name}_stands", key, "until"),
+    )
+
+
+def _texts(*names: str) -> list[Column[Any]]:
+    return [Column(name, Text) for name in names]
+
+
+trac_ticket = _trac(
+    "ticket",
+    "id",
+    Column("id", Integer),
+    *_texts("type"),
+    Column("time", Integer),
+    Column("changetime", Integer),
+    *_texts("component", "severity", "priority", "owner", "reporter", "cc", "version", "milestone"),
+    *_texts("status", "resolution", "summary", "keywords"),
+)
+trac_description = _trac(  # a column of Trac's ticket, long and seldom changed
+    "description", "ticket", Column("ticket", Integer), *_texts("description")
+)
+trac_ticket_change = _trac(
+    "ticket_change",
+    "ticket",
+    Column("ticket", Integer),
+    Column("time", Integer),
+    *_texts("author", "field", "oldvalue", "newvalue"),
+)
+trac_ticket_custom = _trac("ticket_custom", "ticket", Column("ticket", Integer), *_texts("name", "value"))
+trac_enum = _trac("enum", "path", *_texts("path", "type", "name", "value", "description"))
+trac_component = _trac("component", "path", *_texts("path", "name", "owner", "description"))
+trac_milestone = _trac(
+    "milestone",
+    "path",
+    *_texts("path", "name"),
+    Column("due", Integer),
+    Column("completed", Integer),
+    *_texts("description"),
+)
+trac_version = _trac(
+    "version", "path", *_texts("path", "name"), Column("time", Integer), *_texts("description")
+)
+trac_report = _trac("report", "id", Column("id", Integer), *_texts("author", "title", "query", "description"))
