@@ -2,7 +2,8 @@
 
     OfftracfsError                  exit 70, EIO     anything that is not below: a bug
     ├── UsageError                  exit 64, EINVAL  the user asked for something that cannot be
-    │   └── NotADatabase            exit 66, ENOENT  there is no database in that directory
+    │   ├── NotADatabase            exit 66, ENOENT  there is no database in that directory
+    │   └── QueryRefused            exit 65, EINVAL  SQL, a report or a query that cannot run here
     ├── DatabaseError               exit 74, EIO     the database's own files
     │   ├── DatabaseBusy            exit 75, EAGAIN  another process is writing it
     │   ├── DatabaseDamaged         exit 65, EIO     an object or a file does not hold what it should
@@ -40,6 +41,10 @@ class UsageError(OfftracfsError):
 class NotADatabase(UsageError):
     exit_code = 66
     errno = errno.ENOENT
+
+
+class QueryRefused(UsageError):
+    exit_code = 65
 
 
 class DatabaseError(OfftracfsError):

@@ -17,14 +17,15 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from functools import lru_cache
 from typing import NamedTuple
 
 from offtracfs.index import Reader, Revision
-from offtracfs.names import NUMBERED, Back, Commit, Period, parse_at, split, version_name
+from offtracfs.index.moments import Clock, revision_at
+from offtracfs.names import NUMBERED, Commit, Period, parse_at, split, version_name
 from offtracfs.store import Store
 
 DAYS = "@"
@@ -105,7 +106,7 @@ class Tree:
         store: Store,
         *,
         zone: tzinfo = UTC,
-        clock: Callable[[], float] = time.time,
+        clock: Clock = time.time,
     ) -> None:
         self._reader = reader
         self._store = store
@@ -139,17 +140,7 @@ class Tree:
 
     def revision(self, at: str) -> Revision | None:
         """The revision that "@…" stands for ("" is the head); None where there is none."""
-        if self.head is None or not at:
-            return self.head
-        match parse_at(at, self._zone):
-            case Period(start, end) if start <= self._clock():
-                return self._reader.before(end, self.head.number)
-            case Back(revisions):
-                return self._reader.revision(self.head.number - revisions)
-            case Commit(prefix):
-                return self._reader.by_commit(prefix, self.head.number)
-            case _:
-                return None
+        return revision_at(self._reader, self.head, at, self._zone, self._clock)
 
     def exists(self, directory: Directory) -> bool:
         """Whether there is such a directory now."""

@@ -1,1 +1,1 @@
-"""What is asked of the tracker in SQL: its own reports, ticket queries, and statements of the user's."""
+"""Reports and queries: foreign SQL run safely on the index, and what comes out, written in four formats."""
