@@ -23,13 +23,15 @@ _TOKEN = re.compile(
 
 
 class Bound(NamedTuple):
-    """SQL with named parameters (``:NAME``), and their values by name.
+    """SQL with ``?`` placeholders, and the values for them in order.
 
-    `missing` are the variables that nobody gave a value, in order of appearance; theirs is "".
+    `given` are all values by name. `missing` are the variables that have none, in order of appearance: theirs
+    is "".
     """
 
     sql: str
-    values: dict[str, str]
+    values: list[str]
+    given: dict[str, str]
     missing: list[str]
 
 
@@ -38,29 +40,28 @@ def bound(sql: str, given: Mapping[str, str]) -> Bound:
 
     A value that is itself ``$NAME`` stands for that variable's; ``$$`` at its beginning for a ``$``.
     """
-    values: dict[str, str] = {}
-    missing: list[str] = []
     known = dict(reversed(_DEFAULT.findall(sql))) | dict(given)  # of two lines, the first counts
+    values: list[str] = []
+    missing: dict[str, None] = {}
 
-    def parameter(name: str) -> str:
-        if name not in values:
-            found = _resolved(name, known)
-            values[name] = found or ""
-            if found is None:
-                missing.append(name)
-        return f":{name} "  # the space keeps a cast apart: to SQLite ":NAME::int" would be one name
+    def placeholder(name: str) -> str:
+        value = _resolved(name, known)
+        if value is None:
+            missing[name] = None
+        values.append(value or "")
+        return "?"
 
     def bind(match: re.Match[str]) -> str:
         if match["name"]:
-            return parameter(match["name"])
+            return placeholder(match["name"])
         if match["percent"]:
             return "%"  # doubled in SQL that Trac gives to a database driver with parameters
         if match["literal"]:
             parts = NAME.split(match["literal"][1:-1])
-            return "||".join(parameter(part) if n % 2 else f"'{part}'" for n, part in enumerate(parts))
+            return "||".join(placeholder(part) if n % 2 else f"'{part}'" for n, part in enumerate(parts))
         return match[0]
 
-    return Bound(_TOKEN.sub(bind, sql), values, missing)
+    return Bound(_TOKEN.sub(bind, sql), values, known, [*missing])
 
 
 def filled(text: str, given: Mapping[str, str]) -> str:
