@@ -23,16 +23,20 @@ _TOKEN = re.compile(
 
 
 class Bound(NamedTuple):
-    """SQL with ``?`` placeholders, and the values for them in order.
+    """SQL with ``?`` placeholders; in their order, the names of the variables and the values.
 
-    `given` are all values by name. `missing` are the variables that have none, in order of appearance: theirs
-    is "".
+    `missing` are the variables that nobody gave a value, in order of appearance: theirs is "".
     """
 
     sql: str
+    names: list[str]
     values: list[str]
-    given: dict[str, str]
     missing: list[str]
+
+
+def defaults(sql: str) -> dict[str, str]:
+    """The values that lines ``-- NAME = value`` give; of two lines for one variable, the first counts."""
+    return dict(reversed(_DEFAULT.findall(sql)))
 
 
 def bound(sql: str, given: Mapping[str, str]) -> Bound:
@@ -40,7 +44,8 @@ def bound(sql: str, given: Mapping[str, str]) -> Bound:
 
     A value that is itself ``$NAME`` stands for that variable's; ``$$`` at its beginning for a ``$``.
     """
-    known = dict(reversed(_DEFAULT.findall(sql))) | dict(given)  # of two lines, the first counts
+    known = defaults(sql) | dict(given)
+    names: list[str] = []
     values: list[str] = []
     missing: dict[str, None] = {}
 
@@ -48,6 +53,7 @@ def bound(sql: str, given: Mapping[str, str]) -> Bound:
         value = _resolved(name, known)
         if value is None:
             missing[name] = None
+        names.append(name)
         values.append(value or "")
         return "?"
 
@@ -61,7 +67,7 @@ def bound(sql: str, given: Mapping[str, str]) -> Bound:
             return "||".join(placeholder(part) if n % 2 else f"'{part}'" for n, part in enumerate(parts))
         return match[0]
 
-    return Bound(_TOKEN.sub(bind, sql), values, known, [*missing])
+    return Bound(_TOKEN.sub(bind, sql), names, values, [*missing])
 
 
 def filled(text: str, given: Mapping[str, str]) -> str:

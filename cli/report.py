@@ -1,0 +1,62 @@
+"""`offtracfs report`: the tracker's own reports."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import closing
+from pathlib import Path
+
+import click
+
+from offtracfs.database import Database
+from offtracfs.errors import UsageError
+from offtracfs.reports import report, sandbox
+
+from .shared import at, form, moment, write
+from .text import shown
+
+NOBODY = "anonymous"  # as Trac calls whoever has not logged in
+
+
+@click.command()
+@click.argument("number", required=False, type=click.IntRange(min=0))
+@click.argument("variables", nargs=-1, metavar="[NAME=VALUE]...")
+@form
+@at
+@click.pass_obj
+def command(directory: Path, number: int | None, variables: tuple[str, ...], form: str, at: str) -> None:
+    r"""Run one of the tracker's own reports, or list them.
+
+    \b
+      offtracfs report                         which there are, and why some cannot run here
+      offtracfs report 1                       report 1 as it is now
+      offtracfs report 7 USER=bob              with a value for its variable $USER
+      offtracfs report 1 --at 2011-04-09       as it was at the end of that day
+      offtracfs report 1 --format csv          as Trac's own "Comma-delimited Text", dates in UTC
+
+    $USER is the database's user unless it is given.
+
+    Exit codes: 0 the report has run, 64 there is none of that number, 65 it cannot run here.
+    """
+    given = dict(_pair(text) for text in variables)
+    database = Database(directory)
+    with closing(sandbox.connect(database.path, moment(database, at).number)) as box:
+        if number is None:
+            write(report.listing(box), form)
+            return
+        user = database.settings.user or NOBODY
+        sheet, doubts = report.sheet(box, report.report(box, number), given, user, database.settings.zone)
+        _warn(doubts)
+        write(sheet, form)
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not (name and equals):
+        raise UsageError(f"{text!r} is no variable: write NAME=VALUE.")
+    return name, value
+
+
+def _warn(sentences: Iterable[str]) -> None:
+    for sentence in sentences:
+        click.echo(f"offtracfs: {shown(sentence)}", err=True)

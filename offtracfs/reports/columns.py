@@ -1,0 +1,64 @@
+"""What the name of a report's column says about how it is shown.
+
+The rules are Trac's (its page TracReports; ``trac/ticket/report.py`` of 1.2 to 1.6, where they are the same).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from offtracfs.reports.formats import Column, Kind, Row
+
+GROUP, COLOR = "__group__", "__color__"
+STYLES = ("__bgcolor__", "__class__", COLOR, "__fgcolor__", "__grouplink__", "__style__")
+"""How a row looks in Trac's pages: in no format is that a column."""
+
+KINDS: Mapping[str, Kind] = {
+    "changetime": "datetime",
+    "created": "datetime",
+    "date": "date",
+    "datetime": "datetime",
+    "modified": "datetime",
+    "time": "time",
+}
+PEOPLE = ("cc", "owner", "reporter")
+"""Columns in which Trac writes every list of people in one way, with commas."""
+
+_COLORS = {str(color): color for color in range(1, 6)}
+_APART = re.compile("[;,]")
+
+
+def columns(names: Sequence[str], labels: Mapping[str, str]) -> list[Column]:
+    """The columns that are shown of those that a report has; `labels` are those of the ticket's fields."""
+    return [_column(name, labels) for name in names if name not in STYLES]
+
+
+def rows(names: Sequence[str], found: Iterable[Sequence[Any]]) -> Iterator[Row]:
+    """The rows that a report has found, with a cell for each of `columns`."""
+    places = {name: place for place, name in enumerate(names)}
+    group, color = places.get(GROUP), places.get(COLOR)
+    shown = [place for place, name in enumerate(names) if name not in STYLES]
+    people = [turn for turn, place in enumerate(shown) if names[place].strip("_") in PEOPLE]
+    for row in found:
+        cells = [row[place] for place in shown]
+        for turn in people:
+            cells[turn] = _people(cells[turn])
+        yield Row(
+            cells,
+            None if group is None else str(row[group] or ""),
+            None if color is None else _COLORS.get(str(row[color])),
+        )
+
+
+def _column(name: str, labels: Mapping[str, str]) -> Column:
+    bare = name.strip("_")
+    hidden = name.startswith("_") and (not name.endswith("_") or (name[:2] == name[-2:] == "__"))
+    return Column(name, labels.get(name) or bare.capitalize(), KINDS.get(bare, "text"), hidden)
+
+
+def _people(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    return ", ".join(filter(None, map(str.strip, _APART.split(value))))
