@@ -1,0 +1,50 @@
+"""`offtracfs query`: Trac's query language."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+
+import click
+
+from offtracfs.database import Database
+from offtracfs.reports import query, sandbox
+from offtracfs.reports.querytext import parse
+
+from .shared import at, form, moment, write
+from .text import shown
+
+NOBODY = "anonymous"  # as Trac calls whoever has not logged in
+
+
+@click.command()
+@click.argument("text", metavar="QUERY")
+@form
+@at
+@click.pass_obj
+def command(directory: Path, text: str, form: str, at: str) -> None:
+    r"""List the tickets that a query in Trac's query language asks for.
+
+    \b
+      offtracfs query 'status!=closed&owner=$USER'             what bob has to do
+      offtracfs query 'status=new|assigned&summary~=crash'     either status; contains
+      offtracfs query 'status=new&or&priority=blocker'         either condition
+      offtracfs query 'created=2011-04-01..2011-05-01&order=time&desc=1'
+      offtracfs query 'changetime=7 days ago..&group=milestone&col=id&col=owner' --at 2011-04-09
+      offtracfs query '?status=!closed&keywords=~slow&max=20'  the address of Trac's query page
+
+    Operators are = is, ~= contains, ^= begins with, $= ends with, and each with a ! in front. All tickets
+    that match are listed unless there is a max. Dates are in the database's time zone, and with --at
+    "today" is then. $USER is the database's user.
+
+    Exit codes: 0 whatever there is to list, 64 no such moment, 65 Trac would not understand the query.
+    """
+    database = Database(directory)
+    revision = moment(database, at)
+    fields = query.fields_at(database, revision)
+    asked = parse(text, fields)
+    for name in asked.unknown:
+        click.echo(f"offtracfs: There is no field {shown(name)}, and Trac passes over it.", err=True)
+    now = query.now_at(at, revision, database.settings.zone)
+    with closing(sandbox.connect(database.path, revision.number)) as box:
+        write(query.sheet(box, asked, fields, database.settings.user or NOBODY, now), form)

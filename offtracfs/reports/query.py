@@ -1,0 +1,132 @@
+"""A query of Trac's, run on the index: what its text asks for, as SQL on Trac's own tables.
+
+Which tickets it gives, in which order and in which columns is as in trac/ticket/query.py of Trac 1.6. Only
+where a query has no constraint at all, Trac's page puts the site's default query in its place, which its
+trac.ini alone knows: here that is all tickets, as in the rest of Trac.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from datetime import UTC, datetime, tzinfo
+from typing import Any
+
+from offtracfs import records
+from offtracfs.database import Database
+from offtracfs.errors import QueryRefused
+from offtracfs.index import Revision
+from offtracfs.names import Period, parse_at
+from offtracfs.reports.formats import Column, Kind, Row, Sheet
+from offtracfs.reports.querysql import Asker, Known, Sql, select
+from offtracfs.reports.querytext import Fields, Query, columns, is_true
+from offtracfs.reports.sandbox import Sandbox, run
+from offtracfs.trackers.tracdb.fields import FIRST, LAST, LISTED
+
+PEOPLE = ("cc", "owner", "reporter")
+COLORS = tuple("12345")  # of priorities
+
+Cell = Callable[[Any], Any]
+
+
+def fields_at(database: Database, revision: Revision) -> Fields:
+    """The definitions of all fields at a revision; where the tracker gave none, those that every Trac has.
+
+    Raises as `Database.reader` does.
+    """
+    with closing(database.reader()) as reader:
+        entry = reader.find("", "fields.json", revision.horizon)
+        version = reader.version(entry.inode) if entry else None
+    if version and version.blob:
+        return list(records.load(database.store.blob(version.blob)))
+    listed = [{"name": name, "type": "select", "label": name.capitalize()} for name in LISTED]
+    return [*FIRST, *listed, *LAST]
+
+
+def now_at(at: str, revision: Revision, zone: tzinfo, clock: Callable[[], float] = time.time) -> datetime:
+    """What "now" is for a query with ``--at``: a period's last second, a commit's moment, or else now."""
+    seconds = float(revision.committed) if at else clock()
+    match parse_at(f"@{at.removeprefix('@')}", zone):
+        case Period(_, end):
+            seconds = min(end - 1, clock())
+    return datetime.fromtimestamp(seconds, zone)
+
+
+def sheet(box: Sandbox, query: Query, fields: Fields, user: str, now: datetime) -> Sheet:
+    """What a query gives, as the CSV of Trac's query page has it; groups are the table's.
+
+    `user` stands for $USER; `now` is aware, and dates are in its time zone. Raises QueryRefused; reading the
+    rows may, too.
+    """
+    known = {field["name"]: field for field in fields}
+    shown = columns(query, fields)
+    zone = now.tzinfo or UTC
+    heads = [_head(name, known.get(name, {})) for name in shown]
+    cells = [_cell(name, known.get(name, {}), zone) for name in shown]
+    made = select(query, shown, known, Asker(user, now))
+    found = run(box, _page(box, made, query), made.values)
+    return Sheet("", heads, _rows(found.rows, cells, _grouping(query.group, known, zone)), zone)
+
+
+def _page(box: Sandbox, made: Sql, query: Query) -> str:
+    """The part of the statement that ``max`` and ``page`` ask for; where one page holds all, it is all."""
+    if not query.most:
+        return made.text
+    for (count,) in run(box, f"SELECT count(*) FROM ({made.text})", made.values).rows:  # noqa: S608
+        if count > query.most:
+            pages = -(-count // query.most)
+            if query.page > pages:
+                raise QueryRefused(f"There is no page {query.page}: there are {pages}.")
+            return f"{made.text} LIMIT {query.most} OFFSET {query.most * (query.page - 1)}"
+    return made.text
+
+
+def _head(name: str, field: dict[str, Any]) -> Column:
+    label = "Ticket" if name == "id" else field.get("label", name)
+    kind: Kind = "datetime" if _is_datetime(field) else "text"
+    return Column(name, label, kind, heading="id" if name == "id" else label)
+
+
+def _is_datetime(field: dict[str, Any]) -> bool:
+    return field.get("type") == "time" and field.get("format") != "date"
+
+
+def _cell(name: str, field: dict[str, Any], zone: tzinfo) -> Cell:
+    """How a stored value becomes a cell."""
+    if name in PEOPLE:
+        unset = "anonymous" if name == "reporter" else ""
+        return lambda value: ", ".join(filter(None, map(str.strip, re.split("[,;]", value or unset))))
+    if field.get("type") == "checkbox":
+        return lambda value: "1" if is_true(value or "") else "0"
+    if field.get("type") == "time":
+        return lambda value: _time(value, zone, whole=_is_datetime(field))
+    return lambda value: "" if value is None else value
+
+
+def _time(value: Any, zone: tzinfo, *, whole: bool) -> Any:
+    """Microseconds, or a day's ISO text; what is no time in a custom field stays as it is."""
+    try:
+        number = int(value or 0)
+        if not value or whole:
+            return number or ""
+        return f"{records.from_microseconds(number).astimezone(zone):%Y-%m-%d}"
+    except (ValueError, OverflowError):
+        return value
+
+
+def _grouping(name: str, known: Known, zone: tzinfo) -> Cell | None:
+    """What stands above the tickets of a group, by the value of the field that groups them."""
+    if not name:
+        return None
+    label, cell = known[name].get("label", name), _cell(name, known[name], zone)
+    return lambda value: f"{label}: {cell(value) or 'None'}"
+
+
+def _rows(found: Iterator[tuple[Any, ...]], cells: list[Cell], grouping: Cell | None) -> Iterator[Row]:
+    """Behind the columns come the value of the group, if there are groups, and the priority's number."""
+    for values in found:
+        group = grouping(values[-2]) if grouping else None
+        color = int(values[-1]) if values[-1] in COLORS else None
+        yield Row([cell(value) for cell, value in zip(cells, values, strict=False)], group, color)

@@ -1,0 +1,198 @@
+"""A query as SQL on Trac's tables, whatever the fields are; texts are bound, never part of the SQL.
+
+Each value of a ticket is an expression of its own, so that custom fields, and what orders priorities or
+milestones, need no joins.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from offtracfs.errors import QueryRefused
+from offtracfs.index.tables import VIEWS
+from offtracfs.records import EPOCH
+from offtracfs.reports.dates import moment
+from offtracfs.reports.querytext import MODES, Clause, Query
+
+ENUMS = {"resolution": "resolution", "priority": "priority", "severity": "severity", "type": "ticket_type"}
+"""Fields whose values have an order of their own, and what Trac's table calls them there."""
+
+Known = Mapping[str, dict[str, Any]]
+"""The fields by name."""
+
+
+class Sql(NamedTuple):
+    """A piece of SQL, and what is bound to its placeholders."""
+
+    text: str
+    values: list[str]
+
+
+class Asker(NamedTuple):
+    """Who asks ($USER), and when and where: `now` is aware."""
+
+    user: str
+    now: datetime
+
+
+def select(query: Query, columns: list[str], known: Known, asker: Asker) -> Sql:
+    """A query's tickets in order: its columns, then the group if there is one, then the priority's number."""
+    wanted = [*columns, query.group] if query.group else columns
+    cells = ", ".join(_column(name) for name in wanted)
+    matching = where(query, known, asker)
+    orders = [(query.order, query.descending)]
+    if query.group and query.group != query.order:
+        orders.insert(0, (query.group, query.group_descending))
+    keys = [key + " DESC" * down for name, down in orders for key in _keys(name, known)]
+    order = ", ".join([*keys, "t.id"])
+    number = _number_of("priority")
+    text = f"SELECT {cells}, {number} FROM ticket AS t WHERE {matching.text} ORDER BY {order}"  # noqa: S608
+    return Sql(text, matching.values)
+
+
+def where(query: Query, known: Known, asker: Asker) -> Sql:
+    """The condition on a ticket ``t`` to be among a query's. Raises QueryRefused."""
+    return _joined("OR", [_clause(clause, known, asker) for clause in query.clauses]) or Sql("1", [])
+
+
+def _clause(clause: Clause, known: Known, asker: Asker) -> Sql | None:
+    return _joined("AND", [_constraint(name, clause[name], known, asker) for name in sorted(clause)])
+
+
+def _joined(word: str, conditions: list[Sql | None]) -> Sql | None:
+    """Conditions as one; those that ask for nothing are no conditions."""
+    found = [condition for condition in conditions if condition]
+    if not found:
+        return None
+    text = f" {word} ".join(f"({condition.text})" for condition in found)
+    return Sql(text, [value for condition in found for value in condition.values])
+
+
+def _constraint(name: str, values: list[str], known: Known, asker: Asker) -> Sql | None:
+    """What the values demand of a field; the first one's mode is that of all."""
+    values = [value.replace("$USER", asker.user) for value in values]
+    negated = values[0].startswith("!")
+    mode = values[0][negated : negated + 1]
+    if mode not in MODES:
+        mode = ""
+    found = _joined("OR", [*_conditions(name, values, mode, negated + len(mode), known, asker)])
+    return Sql(f"NOT ({found.text})", found.values) if found and negated else found
+
+
+def _conditions(
+    name: str, values: list[str], mode: str, cut: int, known: Known, asker: Asker
+) -> Iterator[Sql | None]:
+    """A condition for each value, of which one must hold; the first `cut` characters of each are the mode."""
+    if name == "id":
+        yield from (_ids(text) for value in values if (text := value.replace("!", "")))
+        return
+    column, field = _column(name), known[name]
+    texts = [value[cut:] for value in values]
+    if field.get("type") == "time":
+        yield from (_times(name, text, asker.now) for text in texts)
+    elif not mode:
+        yield Sql(f"COALESCE({column}, '') IN ({', '.join('?' * len(texts))})", texts)
+    elif mode == "~" and field.get("type") == "text" and field.get("format") == "list":
+        yield from (_words(column, text) for text in texts)
+    else:
+        before, after = "%" * (mode in "~$"), "%" * (mode in "~^")
+        yield from (_like(column, before + _escaped(text) + after) for text in texts if text)
+
+
+def _ids(value: str) -> Sql | None:
+    """``1,5-7``: numbers and ranges; one that runs backwards is none."""
+    single, ranges = [], []
+    for part in re.split(",\u200b?", value):
+        first, dash, last = part.partition("-")
+        try:
+            start, end = (int(first), int(last)) if first and dash else (int(part), int(part))
+        except ValueError:
+            raise QueryRefused(f"{part[:60]!r} is no ticket's number: write ids like 1,5-7.") from None
+        if start == end:
+            single.append(str(start))
+        elif start < end:
+            ranges.append(f"t.id BETWEEN {start} AND {end}")
+    if single:
+        ranges.append(f"t.id IN ({', '.join(single)})")
+    return Sql(" OR ".join(ranges), []) if ranges else None
+
+
+def _times(name: str, text: str, now: datetime) -> Sql | None:
+    """``START..END``, of which either may be missing; END is not within."""
+    column = _column(name)
+    if not text:
+        return Sql(f"COALESCE({column}, '') = ''", [])
+    start, _, end = text.partition("..")
+    found = [(sign, part.strip()) for sign, part in ((">=", start), ("<", end)) if part.strip()]
+    bounds = [Sql(f"{column} {sign} {_stored(name, moment(part, now))}", []) for sign, part in found]
+    return _joined("AND", [*bounds])
+
+
+def _stored(name: str, at: datetime) -> str:
+    """A moment as it is in Trac's tables: microseconds, and in custom fields as text that sorts."""
+    since = at - EPOCH
+    number = (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
+    if name in VIEWS["ticket"]:
+        return str(number)
+    return f"'{number:018d}'" if number >= 0 else f"'{number:+017d}'"
+
+
+def _words(column: str, text: str) -> Sql | None:
+    """Each word must be in a list, or with a "-" in front not; in double quotes it may hold blanks."""
+    conditions: list[Sql | None] = []
+    for piece in re.split(r'("[^"]+")', text):
+        quoted = piece[:1] == piece[-1:] == '"'
+        for word in [piece[1:-1].strip()] if quoted else piece.split():
+            like = _like(column, f"%{_escaped(word.removeprefix('-'))}%")
+            if word != "-":
+                conditions.append(Sql(f"NOT ({like.text})", like.values) if word.startswith("-") else like)
+    return _joined("AND", conditions)
+
+
+def _like(column: str, pattern: str) -> Sql:
+    return Sql(f"COALESCE({column}, '') LIKE ? ESCAPE '/'", [pattern])
+
+
+def _escaped(text: str) -> str:
+    return re.sub("[/_%]", r"/\g<0>", text)
+
+
+def _column(name: str) -> str:
+    """A ticket's value of a field."""
+    if name in VIEWS["ticket"]:
+        return f"t.{name}"
+    return _looked_up("value", "ticket_custom", f"f.ticket = t.id AND f.name = {_literal(name)}")
+
+
+def _keys(name: str, known: Known) -> list[str]:
+    """What tickets are sorted by; ascending, those without a value come last."""
+    column = _column(name)
+    numeric = name == "id" or (name in VIEWS["ticket"] and known[name].get("type") == "time")
+    if name in ENUMS:
+        number = _number_of(name)
+        return [_is_unset(number, "''"), f"CAST({number} AS INTEGER)"]
+    keys = [_is_unset(column, "0" if numeric else "''")]
+    for date in {"milestone": ("completed", "due"), "version": ("time",)}.get(name, ()):
+        key = _looked_up(date, name, f"f.name = t.{name}")
+        keys += [_is_unset(key, "0"), key]
+    return [*keys, column]
+
+
+def _is_unset(expression: str, unset: str) -> str:
+    return f"COALESCE({expression}, {unset}) = {unset}"
+
+
+def _number_of(name: str) -> str:
+    """The place of a ticket's priority, severity and so on in the order of these."""
+    return _looked_up("value", "enum", f"f.type = '{ENUMS[name]}' AND f.name = t.{name}")
+
+
+def _looked_up(column: str, table: str, condition: str) -> str:
+    return f"(SELECT f.{column} FROM {table} AS f WHERE {condition})"  # noqa: S608
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

@@ -1,0 +1,194 @@
+r"""What the text of a query asks for, read as Trac reads it.
+
+Trac knows two ways to write one, and both may be a report's text:
+
+    query:status=new|assigned&owner~=bob&order=priority     its query language
+    ?status=new&status=assigned&owner=~bob&order=priority   the address of a query's page
+
+Where a report is a query in the language, Trac sends its reader to the address that means the same. So is it
+here: each becomes the address's arguments, and a value carries its mode in front ("!" not, "~" contains, "^"
+begins with, "$" ends with).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import unquote_plus
+
+from offtracfs.errors import QueryRefused
+
+LONGEST = 1 << 16  # characters of a text: no longer address would get into a Trac
+SYNONYMS = {"created": "time", "modified": "changetime"}
+DEFAULT_COLUMNS = 7
+MODES = ("~", "^", "$")
+
+_SETTINGS = ("order", "group", "page", "max", "format", "report", "desc", "groupdesc", "verbose")
+_ARGUMENTS = {*_SETTINGS, "or", "col", "row", "rows", "update"}  # some of which are only a page's layout
+_AND, _OR = re.compile(r"(?<!\\)&"), re.compile(r"(?<!\\)\|")
+_MODE = re.compile(r"(.*?)(!?[~^$]?)", re.DOTALL)
+_NUMBERED = re.compile(r"(\d{1,9})_(.+)", re.DOTALL)
+
+Argument = tuple[str, str]
+Fields = list[dict[str, Any]]
+"""What ``fields.json`` holds."""
+Clause = dict[str, list[str]]
+"""The values that a ticket may have in each of some fields, with their mode."""
+
+
+@dataclass(slots=True)
+class Query:
+    """What a query asks for; a ticket matches that matches any of the `clauses`, or if there are none."""
+
+    clauses: list[Clause]
+    columns: list[str] = field(default_factory=list)  # none: those that Trac chooses
+    order: str = "priority"
+    descending: bool = False
+    group: str = ""
+    group_descending: bool = False
+    most: int = 0  # tickets on a page; 0: all
+    page: int = 1
+    unknown: list[str] = field(default_factory=list)  # arguments that Trac passes over
+
+
+def parse(text: str, fields: Fields) -> Query:
+    """What a query's text asks for, of a tracker with these fields. Raises QueryRefused."""
+    text = "".join(line.strip() for line in text.splitlines())
+    if len(text) > LONGEST or "\0" in text:
+        raise QueryRefused(f"A query is text of at most {LONGEST:,} characters, without NUL.")
+    names = {"id", *(field["name"] for field in fields)}
+    text = text.removeprefix("query:")
+    if text.startswith("?"):
+        times = {field["name"] for field in fields if field.get("type") == "time"}
+        return _query(list(_of_address(text, names, times)), names)
+    return _query(list(_of_language(text, names)), names)
+
+
+def _of_language(text: str, names: set[str]) -> Iterator[Argument]:
+    """The arguments that a text in the query language stands for."""
+    settings = {}
+    for part in _AND.split(text):
+        if part == "or":
+            yield "or", ""
+            continue
+        head, equals, tail = part.replace(r"\&", "&").partition("=")
+        match = _MODE.fullmatch(head)
+        if not (match and match[1] and equals):
+            raise QueryRefused(f"{part[:60]!r} is no part of a query: write one like status=new.")
+        name, mode = match[1], match[2]
+        values = [mode + value.replace(r"\|", "|") for value in _OR.split(tail)]
+        if name in _SETTINGS:
+            settings[name] = values[0]
+        elif name == "col":
+            yield from (("col", value) for value in map(_meant, values) if value in names)
+        else:
+            yield from ((_meant(name), value) for value in values)
+    yield from settings.items()
+
+
+def _meant(name: str) -> str:
+    return SYNONYMS.get(name, name)
+
+
+def _of_address(text: str, names: set[str], times: set[str]) -> Iterator[Argument]:
+    """The arguments of an address; numbered ones, of a page's form, as what they stand for."""
+    form: dict[str, list[str]] = {}
+    for part in text.lstrip("?").split("&"):
+        name, value = map(_unquoted, part.partition("=")[::2])
+        if _NUMBERED.fullmatch(name):
+            form.setdefault(name, []).append(value)
+        elif name:
+            yield name, value
+    clauses: dict[int, list[Argument]] = {}
+    for key, values in form.items():
+        number, name = _NUMBERED.fullmatch(key).groups()  # type: ignore[union-attr]
+        if (name := _meant(name)) not in names:
+            continue
+        mode = form.get(f"{key}_mode", [""])[0]
+        found = [mode + value for value in values]
+        if name in times and (ends := form.get(f"{key}_end")):
+            found = [f"{start}..{end}" for start, end in zip(found, ends, strict=False)]
+        clauses.setdefault(int(number), []).extend((name, value) for value in found)
+    for number in sorted(clauses):
+        yield "or", ""
+        yield from clauses[number]
+
+
+def _unquoted(text: str) -> str:
+    try:
+        return unquote_plus(text, errors="strict")
+    except UnicodeDecodeError:
+        raise QueryRefused(f"{text[:60]!r} is not UTF-8 where its %xx are read.") from None
+
+
+def _query(arguments: list[Argument], names: set[str]) -> Query:
+    clauses: list[Clause] = [{}]
+    given: dict[str, list[str]] = {}
+    for name, value in arguments:
+        if name == "or":
+            clauses.append({})
+        elif name in names:
+            clauses[-1].setdefault(name, []).append(value)
+        else:
+            given.setdefault(name, []).append(value)
+    first = {name: values[0] for name, values in given.items()}
+    columns, order, group = given.get("col", []), _meant(first.get("order", "")), first.get("group", "")
+    if columns and "id" not in columns:
+        columns.insert(0, "id")
+    return Query(
+        clauses=[clause for clause in clauses if clause],
+        columns=[name for name in columns if name in names],
+        order=order if order in names else "priority",
+        descending=is_true(first.get("desc", "")),
+        group=group if group in names - {"id"} else "",
+        group_descending=is_true(first.get("groupdesc", "")),
+        most=_number("max", first.get("max", "0"), 0),
+        page=_number("page", first.get("page") or "1", 1),
+        unknown=sorted(given.keys() - _ARGUMENTS),
+    )
+
+
+def is_true(value: str) -> bool:
+    """Whether Trac takes a value for yes."""
+    try:
+        return bool(float(value))
+    except ValueError:
+        return value.strip().lower() in ("yes", "true", "enabled", "on")
+
+
+def _number(name: str, value: str, least: int) -> int:
+    try:
+        number = 0 if value in ("", "none") else int(value)
+    except ValueError:
+        number = -1
+    if number < least:
+        raise QueryRefused(f"{name}={value[:60]} is no number from {least} on.")
+    return number
+
+
+def columns(query: Query, fields: Fields) -> list[str]:
+    """The columns of a query, from left to right; where it names none, those that Trac would choose."""
+    if query.columns:
+        return query.columns
+    kinds = {field["name"]: field.get("type") for field in fields}
+    last = ("reporter", "keywords", "cc")
+    names = ["id", *(name for name, kind in kinds.items() if kind != "textarea" and name not in last)]
+    names += [name for name in last if name in kinds]
+    constrained = {name for clause in query.clauses for name in clause}
+    names.sort(key=lambda name: (name != "id", name != "summary", name not in constrained))
+    for name in sorted(constrained.intersection(names) - {"id"}):
+        values = [clause[name] for clause in query.clauses if name in clause]
+        if kinds[name] != "time" and all(map(_is_one, values)):
+            names.remove(name)  # it would say the same in each row
+        if name == "status" and "resolution" in names and not any("closed" in each for each in values):
+            names.remove("resolution")
+    names = [name for name in names if name != query.group][:DEFAULT_COLUMNS]
+    if query.order not in (*names, query.group):
+        names[-1] = query.order
+    return names
+
+
+def _is_one(values: list[str]) -> bool:
+    return len(values) == 1 and values[0][:1] not in ("", "!", *MODES)
