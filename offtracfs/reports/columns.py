@@ -47,7 +47,7 @@ def rows(names: Sequence[str], found: Iterable[Sequence[Any]]) -> Iterator[Row]:
             cells[turn] = _people(cells[turn])
         yield Row(
             cells,
-            None if group is None else str(row[group] or ""),
+            None if group is None else _group(row[group]),
             None if color is None else _COLORS.get(str(row[color])),
         )
 
@@ -62,3 +62,7 @@ def _people(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     return ", ".join(filter(None, map(str.strip, _APART.split(value))))
+
+
+def _group(value: Any) -> str:
+    return "" if value is None else str(value)

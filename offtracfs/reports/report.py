@@ -1,7 +1,7 @@
 """The tracker's own reports: which there are, and what one of them shows.
 
-``trac/ticket/report.py`` of Trac 1.2 and 1.6 is the source of the rules; those for a report's variables stand in
-`offtracfs.reports.variables`, those for its columns in `offtracfs.reports.columns`.
+The rules are those of ``trac/ticket/report.py`` in Trac 1.2 and 1.6; `offtracfs.reports.variables` has those for
+a report's variables, `offtracfs.reports.columns` those for its columns.
 """
 
 from __future__ import annotations
@@ -51,8 +51,8 @@ def sheet(
 ) -> tuple[Sheet, list[str]]:
     """What a report shows where its variables have these values, and what is to be said about them.
 
-    `user` is $USER unless that is given; `zone` is that of the dates that people read. Raises QueryRefused where
-    the report cannot run here; reading the rows may, too.
+    `user` is $USER unless that is given; `zone` is that of the dates that people read. Raises QueryRefused
+    where the report cannot run here; reading the rows may, too.
     """
     given = {"USER": user} | dict(given)
     made = _bound(one, given)
@@ -79,7 +79,7 @@ def listing(box: Sandbox) -> Sheet:
 
 
 def _bound(one: Report, given: Mapping[str, str]) -> Bound:
-    """The SQL with its variables, and with nothing at the marks which Trac fills in when people turn pages."""
+    """The SQL with its variables, and with nothing at the marks that Trac fills in when people turn pages."""
     if not one.query.strip():
         raise QueryRefused(f"Report {one.number} has no SQL.")
     return bound(one.query.replace("@SORT_COLUMN@", "1").replace("@LIMIT_OFFSET@", ""), given)
