@@ -7,6 +7,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 
@@ -16,7 +17,8 @@ import trio
 from offtracfs import driver, mounts, sideprocess
 from offtracfs.database import Database
 from offtracfs.fuse import Operations
-from offtracfs.tree import Tree
+from offtracfs.results import Results
+from offtracfs.tree import Result, Tree
 
 from . import shared
 from .text import shown
@@ -59,10 +61,19 @@ def command(
     )
 
 
+def _program(directory: Path, *arguments: str) -> list[str]:
+    return [sys.executable, "-P", "-m", "offtracfs_cli", "--db", str(directory), *arguments]
+
+
 def _sync_command(directory: Path, interval: float | None) -> list[str]:
     pause = [] if interval is None else ["--interval", repr(interval)]
-    program = [sys.executable, "-P", "-m", "offtracfs_cli", "--db", str(directory)]
-    return [*program, "sync", "--watch", "--quiet", *pause]
+    return _program(directory, "sync", "--watch", "--quiet", *pause)
+
+
+def _report_command(directory: Path, result: Result) -> list[str]:
+    form = {"csv": "csv", "txt": "table"}[result.suffix]
+    at = result.commit.hex()
+    return _program(directory, "report", str(result.report), "--format", form, "--at", at)
 
 
 def mount(
@@ -121,7 +132,7 @@ def _drive(
     tree = Tree(database.reader(), database.store, zone=database.settings.zone)
 
     async def live(record: mounts.Record) -> None:
-        operations = Operations(tree)
+        operations = Operations(tree, results)
         async with trio.open_nursery() as nursery:
             with driver.mounted(operations, mountpoint, options):
                 if tree.head is None:
@@ -134,7 +145,8 @@ def _drive(
                 await driver.serve(operations, lambda: database.state().settled)
             nursery.cancel_scope.cancel()
 
-    with mounts.recorded(database.path, mountpoint) as record:
+    results = Results(partial(_report_command, database.path))
+    with mounts.recorded(database.path, mountpoint) as record, closing(results):
         trio.run(live, record)
 
 

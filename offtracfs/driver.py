@@ -66,7 +66,7 @@ async def serve(operations: Operations, settled: Callable[[], int]) -> None:
     async with trio.open_nursery() as nursery:
         nursery.start_soon(_end_at_signal, telling)
         nursery.start_soon(_follow, operations, settled, telling)
-        await pyfuse3.main(max_tasks=1)  # no handler waits for anything: more tasks are only work
+        await pyfuse3.main()
         nursery.cancel_scope.cancel()
 
 

@@ -22,9 +22,10 @@ import pyfuse3
 
 from offtracfs.errors import OfftracfsError
 from offtracfs.names import LONGEST_NAME
-from offtracfs.tree import Directory, File, Link, Listing, Named, Node, Tree
+from offtracfs.results import Results
+from offtracfs.tree import Directory, File, Link, Listing, Named, Node, Result, Tree
 
-FIRST_NUMBER = 1 << 48  # of directories and links; below are the file versions, for ever
+FIRST_NUMBER = 1 << 48  # of what is not stored, as directories are; below are the file versions, for ever
 KEPT = 3600.0  # seconds for which the kernel need not ask again
 BLOCK = 512  # bytes, the unit of st_blocks whatever the file system
 
@@ -52,19 +53,22 @@ def answered(handler: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Corout
     return wrapped
 
 
+Numbered = Directory | Link | Result
+
+
 class Numbers:
-    """Inode numbers of the directories and links that the kernel knows, until it forgets them."""
+    """Inode numbers of what is not stored and the kernel knows, until it forgets them."""
 
     def __init__(self) -> None:
         self._next = itertools.count(FIRST_NUMBER)
-        self._numbers: dict[Directory | Link, int] = {Tree.root: pyfuse3.ROOT_INODE}
-        self._nodes: dict[int, Directory | Link] = {pyfuse3.ROOT_INODE: Tree.root}
+        self._numbers: dict[Numbered, int] = {Tree.root: pyfuse3.ROOT_INODE}
+        self._nodes: dict[int, Numbered] = {pyfuse3.ROOT_INODE: Tree.root}
         self._lookups: dict[int, int] = defaultdict(int)
 
     def __len__(self) -> int:
         return len(self._nodes)
 
-    def of(self, node: Directory | Link) -> int:
+    def of(self, node: Numbered) -> int:
         """The number of a node, a new one where it has none; counts as one lookup by the kernel."""
         number = self._numbers.get(node)
         if number is None:
@@ -77,7 +81,7 @@ class Numbers:
         """The number of a directory that the kernel knows, since it is in it."""
         return self._numbers[node]
 
-    def node(self, number: int) -> Directory | Link:
+    def node(self, number: int) -> Numbered:
         """What has that number. Raises KeyError."""
         return self._nodes[number]
 
@@ -108,9 +112,10 @@ class Operations(pyfuse3.Operations):
 
     supports_dot_lookup = False
 
-    def __init__(self, tree: Tree) -> None:
+    def __init__(self, tree: Tree, results: Results) -> None:
         super().__init__()
         self.tree = tree
+        self._results = results
         self.numbers = Numbers()
         self._owner = os.getuid(), os.getgid()
         self._opened: dict[int, Opened] = {}
@@ -133,20 +138,29 @@ class Operations(pyfuse3.Operations):
         made.st_mtime_ns = made.st_ctime_ns = made.st_atime_ns = file.mtime * 1_000_000_000
         return made
 
-    def _of(self, node: Directory | Link, number: int) -> pyfuse3.EntryAttributes:
-        if isinstance(node, Link):
-            made, mtime = self._attributes(stat.S_IFLNK | 0o777), node.mtime
-            made.st_size = len(os.fsencode(node.target))
-        else:
-            listing = self.tree.open(node)
-            made, mtime = self._attributes(stat.S_IFDIR | 0o555), self.tree.mtime(listing)
-            made.st_nlink = 2 + len(self.tree.directories(listing))
+    def _of(self, node: Numbered, number: int, size: int = 0) -> pyfuse3.EntryAttributes:
+        match node:
+            case Link(target, mtime):
+                made = self._attributes(stat.S_IFLNK | 0o777)
+                made.st_size = len(os.fsencode(target))
+            case Result(mtime=mtime):
+                made = self._attributes(stat.S_IFREG | 0o444)
+                made.entry_timeout = 0  # the name stands for another result with each commit
+                made.st_size, made.st_blocks = size, -(-size // BLOCK)
+            case _:
+                listing = self.tree.open(node)
+                made, mtime = self._attributes(stat.S_IFDIR | 0o555), self.tree.mtime(listing)
+                made.st_nlink = 2 + len(self.tree.directories(listing))
         made.st_ino = number
         made.st_mtime_ns = made.st_ctime_ns = made.st_atime_ns = mtime * 1_000_000_000
         return made
 
-    def _looked_up(self, node: Node) -> pyfuse3.EntryAttributes:
-        return self._of_file(node) if isinstance(node, File) else self._of(node, self.numbers.of(node))
+    async def _size(self, node: Node | None) -> int:
+        """Bytes in a result, which waits until the report has run; 0 for what has its size from elsewhere."""
+        return await self._results.size(node) if isinstance(node, Result) else 0
+
+    def _looked_up(self, node: Node, size: int = 0) -> pyfuse3.EntryAttributes:
+        return self._of_file(node) if isinstance(node, File) else self._of(node, self.numbers.of(node), size)
 
     @answered
     async def lookup(self, parent_inode: int, name: bytes, ctx: Any) -> pyfuse3.EntryAttributes:
@@ -159,7 +173,7 @@ class Operations(pyfuse3.Operations):
         except UnicodeDecodeError:
             node = None
         if node is not None:
-            return self._looked_up(node)
+            return self._looked_up(node, await self._size(node))
         if self.tree.may_come(directory, name.decode(errors="replace")):
             raise pyfuse3.FUSEError(errno.ENOENT)
         return self._attributes(0)
@@ -174,7 +188,8 @@ class Operations(pyfuse3.Operations):
     async def getattr(self, inode: int, ctx: Any) -> pyfuse3.EntryAttributes:
         """The attributes of anything."""
         if inode >= FIRST_NUMBER or inode == pyfuse3.ROOT_INODE:
-            return self._of(self.numbers.node(inode), inode)
+            node = self.numbers.node(inode)
+            return self._of(node, inode, await self._size(node))
         file = self.tree.file(inode)
         if file is None:
             raise pyfuse3.FUSEError(errno.ESTALE)
@@ -257,7 +272,12 @@ class Operations(pyfuse3.Operations):
     @answered
     async def read(self, fh: int, off: int, size: int) -> bytes:
         """Some bytes of a file."""
-        return self.tree.read(fh)[off : off + size]
+        if fh < FIRST_NUMBER:
+            return self.tree.read(fh)[off : off + size]
+        node = self.numbers.node(fh)
+        if not isinstance(node, Result):
+            raise pyfuse3.FUSEError(errno.EISDIR)
+        return await self._results.read(node, off, size)
 
     @answered
     async def release(self, fh: int) -> None:

@@ -5,6 +5,7 @@
     /ticket/                Directory("", "ticket")
     /@2011-04-09/ticket/    Directory("@2011-04-09", "ticket")
     /ticket/42.json@/       Directory("", "ticket/42.json@")  every version that the file had
+    /report/1.csv           Result(commit, 1, "csv")  what the report gives, and as 1.txt for people
     /@/                     Directory("@", "")        the days on which something changed
     /@/2011-04-09           Link("../@2011-04-09")
 
@@ -15,6 +16,7 @@ appears (see `offtracfs.index.schema`).
 
 from __future__ import annotations
 
+import re
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -25,13 +27,16 @@ from typing import NamedTuple
 
 from offtracfs.index import Reader, Revision
 from offtracfs.index.moments import Clock, revision_at
-from offtracfs.names import NUMBERED, Commit, Period, parse_at, split, version_name
+from offtracfs.names import NUMBERED, Commit, Period, parse_at, report_path, split, version_name
 from offtracfs.store import Store
 
 DAYS = "@"
 ALWAYS = ("changelog", "field", "report", "ticket")  # directories that are there even when empty
 BEHIND_DIRECTORIES = 1 << 20  # positions up to here are directories', in a listing
+REPORTS = "report"
 CACHED_BLOBS = 16  # a reader asks for a large file in pieces
+
+_RESULT = re.compile(r"(0|[1-9][0-9]{0,17})\.(csv|txt)", re.ASCII)
 
 
 class Directory(NamedTuple):
@@ -72,7 +77,16 @@ class Link:
     mtime: int
 
 
-Node = Directory | File | Link
+class Result(NamedTuple):
+    """What a report gives at a commit, `mtime` seconds since 1970 UTC; `suffix` says how it is written."""
+
+    commit: bytes
+    report: int
+    suffix: str
+    mtime: int
+
+
+Node = Directory | File | Link | Result
 
 
 class Named(NamedTuple):
@@ -175,6 +189,8 @@ class Tree:
             return File(entry.inode, entry.size, entry.mtime)
         if directory.past_of:
             return self._past(Listing(directory, revision)).get(name)
+        if revision and directory.path == REPORTS and (match := _RESULT.fullmatch(name)):
+            return self._result(revision, int(match[1]), match[2])
         child = directory.child(name)
         return child if self._holds(Listing(child, revision)) else None
 
@@ -238,7 +254,16 @@ class Tree:
 
     def may_come(self, directory: Directory, name: str) -> bool:
         """Whether a name that is missing may come to be there without being `touched`."""
-        return "@" in name or directory.at == DAYS or bool(directory.past_of)
+        return (
+            "@" in name
+            or directory.at == DAYS
+            or bool(directory.past_of)
+            or (directory.path == REPORTS and bool(_RESULT.fullmatch(name)))
+        )
+
+    def _result(self, revision: Revision, report: int, suffix: str) -> Result | None:
+        found = self._reader.find(*split(report_path(report)), revision.horizon)
+        return Result(revision.commit, report, suffix, revision.committed) if found else None
 
     def _past(self, listing: Listing) -> dict[str, File]:
         """The versions that a file had up to an opened directory's revision, by name, oldest first."""

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
 from hashlib import sha1
@@ -22,7 +22,8 @@ from offtracfs import driver, index, mounts
 from offtracfs.database import Database, Settings
 from offtracfs.fuse import Operations
 from offtracfs.names import file_name, path_in_git
-from offtracfs.tree import Tree
+from offtracfs.results import Command, Results
+from offtracfs.tree import Result, Tree
 
 SPRING = int(datetime(2011, 4, 9, 12, tzinfo=UTC).timestamp())
 SUMMER = SPRING + 90 * 86_400
@@ -126,8 +127,8 @@ def walk(folder: Path) -> dict[str, tuple[bytes, int]]:
 class Counting(Operations):
     """Operations that count the requests by name."""
 
-    def __init__(self, tree: Tree) -> None:
-        super().__init__(tree)
+    def __init__(self, tree: Tree, results: Results) -> None:
+        super().__init__(tree, results)
         self.requests: Counter[str] = Counter()
 
     def __getattribute__(self, name: str) -> Any:
@@ -140,14 +141,23 @@ class Counting(Operations):
 REQUESTS = [name for name, found in vars(pyfuse3.Operations).items() if iscoroutinefunction(found)]
 
 
+def told(result: Result) -> list[str]:
+    """A process that writes what it was asked for, in the place of one that runs a report."""
+    return ["echo", f"report {result.report} as {result.suffix} at {result.commit.hex()}"]
+
+
 @asynccontextmanager
 async def mounted(
-    database: Database, mountpoint: Path, kind: type[Operations] = Counting
+    database: Database, mountpoint: Path, kind: type[Operations] = Counting, command: Command = told
 ) -> AsyncIterator[Any]:
     """A mount that this process itself serves: only other threads and processes may look at it."""
     await trio.Path(mountpoint).mkdir(exist_ok=True)
-    operations = kind(tree_of(database))
-    with driver.mounted(operations, mountpoint, mounts.options(database.path, allow_other=False)):
+    results = Results(command)
+    operations = kind(tree_of(database), results)
+    with (
+        closing(results),
+        driver.mounted(operations, mountpoint, mounts.options(database.path, allow_other=False)),
+    ):
         async with trio.open_nursery() as nursery:
             nursery.start_soon(driver.serve, operations, lambda: database.state().settled)
             try:

@@ -13,10 +13,12 @@ from offtracfs import driver, mounts
 from offtracfs.database import Database
 from offtracfs.errors import MountError
 from offtracfs.fuse import Operations
+from offtracfs.results import Results
 from tests.mounting import (
     away,
     offtracfs,
     run,
+    told,
     tree_of,
 )
 
@@ -100,7 +102,7 @@ def test_libfuse_says_why_it_cannot(
     database: Database, place: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """What libfuse writes to the standard error becomes the error's reason, and is not printed."""
-    operations = Operations(tree_of(database))
+    operations = Operations(tree_of(database), Results(told))
     with (
         pytest.raises(MountError, match=r"could not be mounted: .*nonsense"),
         driver.mounted(operations, place, {"nonsense"}),

@@ -1,0 +1,153 @@
+"""The results of reports in a mount: what a process writes is a file, made when it is first asked for."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from pathlib import Path
+
+import pytest
+import trio
+
+from offtracfs import results
+from offtracfs.database import Database
+from offtracfs.tree import Result
+from tests.mounting import AUTUMN, Counting, append, away, mounted, run, told, until
+
+pytestmark = pytest.mark.usefixtures("fuse")
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    """A mount point."""
+    return tmp_path / "mnt"
+
+
+def script(text: str) -> list[str]:
+    return [sys.executable, "-c", text]
+
+
+class Asked:
+    """The command of a report, which notes what it was asked for."""
+
+    def __init__(self, command: list[str] | None = None) -> None:
+        self.results: list[Result] = []
+        self._command = command
+
+    def __call__(self, result: Result) -> list[str]:
+        self.results.append(result)
+        return self._command or told(result)
+
+
+async def test_a_report_is_a_file(database: Database, place: Path) -> None:
+    """What the process writes is the file: its size and time are right, and it is run once for a commit."""
+    asked = Asked()
+    async with mounted(database, place, command=asked) as operations:
+        head = operations.tree.head
+        expected = f"report 1 as csv at {head.commit.hex()}\n"
+        found = await away(os.stat, place / "report/1.csv")
+        assert (found.st_size, found.st_mtime) == (len(expected), head.committed)
+        assert await run("cat", place / "report/1.csv") == expected
+        assert await run("cat", place / "@HEAD/report/1.csv") == expected
+        assert len(asked.results) == 1
+        assert (await run("cat", place / "report/1.txt")).startswith("report 1 as txt")
+        assert len(asked.results) == 2
+
+
+async def test_reports_of_the_past(database: Database, place: Path) -> None:
+    """Below "@…" the report is that of the last commit by then."""
+    commits = [(await run("git", f"--git-dir={database.path}/git", "rev-parse", f"main~{n}")) for n in (0, 2)]
+    async with mounted(database, place):
+        assert commits[0].strip() in await run("cat", place / "report/1.csv")
+        assert commits[1].strip() in await run("cat", place / "@2011-04-30/report/1.csv")
+
+
+async def test_reports_are_not_listed(database: Database, place: Path) -> None:
+    """`ls -l`, `find`, `grep -r` and `cp -r` run nothing."""
+    asked = Asked()
+    async with mounted(database, place, command=asked):
+        assert await run("ls", place / "report") == "1.json\n"
+        await run("ls", "-lR", place)
+        await run("grep", "-r", "nowhere to be found", place, code=1)
+        await run("cp", "-r", place / "report", place.with_name("copy"))
+        assert asked.results == []
+
+
+@pytest.mark.parametrize("name", ["2.csv", "2.txt", "1.tsv", "01.csv", "1.csv.json", "-1.txt", ".csv"])
+async def test_no_such_report(database: Database, place: Path, name: str) -> None:
+    """A report that is not there gives nothing, and nothing is run."""
+    asked = Asked()
+    async with mounted(database, place, command=asked):
+        with pytest.raises(FileNotFoundError):
+            await away(os.stat, place / "report" / name)
+        with pytest.raises(FileNotFoundError):
+            await away(os.stat, place / "ticket/1.csv")
+        assert asked.results == []
+
+
+async def test_a_new_commit_is_a_new_report(database: Database, place: Path) -> None:
+    """After a sync the same name gives the new result, and a report that is new can be read."""
+    async with mounted(database, place) as operations:
+        before = await run("cat", place / "report/1.csv")
+        with pytest.raises(FileNotFoundError):
+            await away(os.stat, place / "report/7.txt")
+        await away(append, database, (AUTUMN + 60, {"report/7.json": b"{}\n"}))
+        await until(lambda: operations.tree.head.committed == AUTUMN + 60)
+        assert operations.tree.head.commit.hex() in await run("cat", place / "report/1.csv")
+        assert operations.tree.head.commit.hex() in await run("cat", place / "report/7.txt")
+        assert await run("cat", place / "@HEAD~1/report/1.csv") == before
+
+
+async def test_a_report_that_cannot_run(
+    database: Database, place: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As text it says why; as CSV, which programs read, it cannot be opened, and the log says why."""
+    failing = script("import sys; print('half'); sys.exit('offtracfs: It uses now().')")
+    async with mounted(database, place, command=Asked(failing)):
+        assert await run("cat", place / "report/1.txt") == "It uses now().\n"
+        with pytest.raises(OSError, match="Invalid argument") as caught:
+            await away((place / "report/1.csv").read_bytes)
+        assert caught.value.errno == errno.EINVAL
+        assert await run("ls", place / "report") == "1.json\n"
+    assert "Report 1 gives nothing: It uses now()." in caplog.text
+    caplog.clear()
+
+
+async def test_the_mount_answers_while_a_report_runs(database: Database, place: Path, tmp_path: Path) -> None:
+    """A slow report holds up nobody but those who asked for it, and is run once for all of them."""
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    asked = Asked(["cat", str(fifo)])
+    async with mounted(database, place, command=asked):
+        async with trio.open_nursery() as nursery:
+            for _ in range(5):
+                nursery.start_soon(run, "cat", place / "report/1.csv")
+            await until(lambda: len(asked.results) == 1)
+            assert "needle" in await run("cat", place / "ticket/3.json")
+            await run("ls", "-l", place / "ticket")
+            await away(fifo.write_bytes, b"done\n")
+        assert await run("cat", place / "report/1.csv") == "done\n"
+        assert len(asked.results) == 1
+
+
+async def test_a_report_without_end(database: Database, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that does not end is ended, and that is what the report says."""
+    monkeypatch.setattr(results, "PATIENCE", 0.2)
+    async with mounted(database, place, command=Asked(["sleep", "1000"])):
+        assert await run("cat", place / "report/1.txt") == "it took longer than 0.2 s\n"
+
+
+async def test_results_that_were_dropped(
+    database: Database, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those used longest ago make room; an open file goes on, since the same result is made again."""
+    monkeypatch.setattr(results, "KEPT", 150)
+    asked = Asked()
+    async with mounted(database, place, Counting, asked):
+        with await away((place / "report/1.csv").open, "rb", 0) as opened:
+            for commit in ("HEAD~2", "HEAD~1"):
+                await run("cat", place / f"@{commit}/report/1.csv")
+            asked.results.clear()
+            assert (await away(opened.read)).startswith(b"report 1 as csv")
+            assert len(asked.results) == 1
