@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import click
 
 from offtracfs.database import Database
 from offtracfs.errors import UsageError
-from offtracfs.reports import report, sandbox
+from offtracfs.reports import query, report, sandbox
 
 from .shared import at, form, moment, write
 from .text import shown
@@ -40,13 +39,16 @@ def command(directory: Path, number: int | None, variables: tuple[str, ...], for
     """
     given = dict(_pair(text) for text in variables)
     database = Database(directory)
-    with closing(sandbox.connect(database.path, moment(database, at).number)) as box:
+    settings, revision = database.settings, moment(database, at)
+    now = query.now_at(at, revision, settings.zone)
+    context = report.Context(query.fields_at(database, revision), settings.user or NOBODY, now)
+    with closing(sandbox.connect(database.path, revision.number)) as box:
         if number is None:
-            write(report.listing(box), form)
+            write(report.listing(box, context), form)
             return
-        user = database.settings.user or NOBODY
-        sheet, doubts = report.sheet(box, report.report(box, number), given, user, database.settings.zone)
-        _warn(doubts)
+        sheet, doubts = report.sheet(box, report.report(box, number), context, given)
+        for sentence in doubts:
+            click.echo(f"offtracfs: {shown(sentence)}", err=True)
         write(sheet, form)
 
 
@@ -55,8 +57,3 @@ def _pair(text: str) -> tuple[str, str]:
     if not (name and equals):
         raise UsageError(f"{text!r} is no variable: write NAME=VALUE.")
     return name, value
-
-
-def _warn(sentences: Iterable[str]) -> None:
-    for sentence in sentences:
-        click.echo(f"offtracfs: {shown(sentence)}", err=True)

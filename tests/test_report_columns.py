@@ -34,7 +34,7 @@ def cells(names: list[str], *values: Any) -> Row:
     ],
 )
 def test_hidden_columns(name: str, hidden: bool) -> None:
-    """Names that begin with underscores hide a column from people, but for `_x_`, which has a line of its own."""
+    """A name that begins with an underscore hides a column from people, unless it ends with just one, too."""
     (column,) = columns([name], {})
     assert (column.name, column.hidden) == (name, hidden)
 

@@ -1,19 +1,21 @@
 """The tracker's own reports: which there are, and what one of them shows.
 
-The rules are those of ``trac/ticket/report.py`` in Trac 1.2 and 1.6; `offtracfs.reports.variables` has those for
-a report's variables, `offtracfs.reports.columns` those for its columns.
+The rules are those of ``trac/ticket/report.py`` in Trac 1.2 and 1.6. Those for a report's variables stand in
+`offtracfs.reports.variables`, and those for its columns in `offtracfs.reports.columns`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from datetime import UTC, tzinfo
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 from offtracfs.errors import QueryRefused, UsageError
-from offtracfs.reports import sandbox
-from offtracfs.reports.columns import columns, rows
+from offtracfs.reports import columns, query, querytext, sandbox
 from offtracfs.reports.formats import Column, Row, Sheet
+from offtracfs.reports.querysql import Asker, select
+from offtracfs.reports.querytext import Fields
 from offtracfs.reports.sandbox import Sandbox
 from offtracfs.reports.variables import Bound, bound, defaults, filled
 
@@ -22,12 +24,28 @@ _ONE = "SELECT id, title, query, description FROM report WHERE id = ?"
 
 
 class Report(NamedTuple):
-    """A report as the tracker keeps it; `query` is SQL, or a saved query (``query:…``, ``?…``)."""
+    """A report as the tracker keeps it; `text` is SQL, or a saved query (``query:…``, ``?…``)."""
 
     number: int
     title: str
-    query: str
+    text: str
     description: str
+
+    @property
+    def is_query(self) -> bool:
+        """Whether it is a query of Trac's, which some user saved, and no SQL."""
+        return "".join(map(str.strip, self.text.splitlines())).startswith(("?", "query:"))
+
+
+class Context(NamedTuple):
+    """What no report says itself: the tracker's fields, who $USER is, and what "now" is.
+
+    `now` is aware, and people read dates in its time zone.
+    """
+
+    fields: Fields
+    user: str
+    now: datetime
 
 
 def reports(box: Sandbox) -> list[Report]:
@@ -42,52 +60,57 @@ def report(box: Sandbox, number: int) -> Report:
     raise UsageError(f"There is no report {number} at that moment: `offtracfs report` lists those there are.")
 
 
-def _report(number: int, title: str | None, query: str | None, description: str | None) -> Report:
-    return Report(number, title or "", query or "", description or "")
-
-
-def sheet(
-    box: Sandbox, one: Report, given: Mapping[str, str], user: str, zone: tzinfo = UTC
-) -> tuple[Sheet, list[str]]:
+def sheet(box: Sandbox, one: Report, context: Context, given: Mapping[str, str]) -> tuple[Sheet, list[str]]:
     """What a report shows where its variables have these values, and what is to be said about them.
 
-    `user` is $USER unless that is given; `zone` is that of the dates that people read. Raises QueryRefused
-    where the report cannot run here; reading the rows may, too.
+    Raises QueryRefused where the report cannot run here; reading the rows may, too.
     """
-    given = {"USER": user} | dict(given)
-    made = _bound(one, given)
+    values = {"USER": context.user} | dict(given)
+    title = f"{{{one.number}}} {filled(one.title, defaults(one.text) | values)}"
+    if one.is_query:
+        asked = querytext.parse(one.text, context.fields)
+        shown = query.sheet(box, asked, context.fields, values["USER"], context.now)
+        return replace(shown, title=title), [*_unknown(one, given, ["USER"])]
+    made = _bound(one, values)
     found = sandbox.run(box, made.sql, made.values)
-    title = f"{{{one.number}}} {filled(one.title, defaults(one.query) | given)}"
-    shown = Sheet(title, columns(found.columns, {}), rows(found.columns, found.rows), zone)
-    return shown, [*_doubts(one, given, made)]
+    labels = {field["name"]: field.get("label", "") for field in context.fields}
+    heads, rows = columns.columns(found.columns, labels), columns.rows(found.columns, found.rows)
+    missing = [f"The variable {name} has no value: `{name}=VALUE` gives it one." for name in made.missing]
+    return Sheet(title, heads, rows, context.now.tzinfo or UTC), [*missing, *_unknown(one, given, made.names)]
 
 
-def trouble(box: Sandbox, one: Report) -> str:
+def _unknown(one: Report, given: Mapping[str, str], names: Collection[str]) -> Iterator[str]:
+    return (f"Report {one.number} has no variable {name}." for name in given if name not in names)
+
+
+def trouble(box: Sandbox, one: Report, context: Context) -> str:
     """Why a report cannot run here; "" where it can, as far as can be known without running it."""
     try:
-        made = _bound(one, {})
-        sandbox.check(box, made.sql, made.values)
+        if one.is_query:
+            asked = querytext.parse(one.text, context.fields)
+            known = {field["name"]: field for field in context.fields}
+            select(asked, querytext.columns(asked, context.fields), known, Asker(context.user, context.now))
+        else:
+            made = _bound(one, {"USER": context.user})
+            sandbox.check(box, made.sql, made.values)
     except QueryRefused as error:
         return str(error)
     return ""
 
 
-def listing(box: Sandbox) -> Sheet:
+def listing(box: Sandbox, context: Context) -> Sheet:
     """The reports there are, and for each that cannot run here the reason."""
     heads = [Column("report", "Report"), Column("title", "Title"), Column("trouble", "Cannot run here")]
-    return Sheet("Reports", heads, (Row([one.number, one.title, trouble(box, one)]) for one in reports(box)))
+    found = (Row([one.number, one.title, trouble(box, one, context)]) for one in reports(box))
+    return Sheet("Reports", heads, found)
+
+
+def _report(number: int, title: str | None, text: str | None, description: str | None) -> Report:
+    return Report(number, title or "", text or "", description or "")
 
 
 def _bound(one: Report, given: Mapping[str, str]) -> Bound:
     """The SQL with its variables, and with nothing at the marks that Trac fills in when people turn pages."""
-    if not one.query.strip():
+    if not one.text.strip():
         raise QueryRefused(f"Report {one.number} has no SQL.")
-    return bound(one.query.replace("@SORT_COLUMN@", "1").replace("@LIMIT_OFFSET@", ""), given)
-
-
-def _doubts(one: Report, given: Mapping[str, str], made: Bound) -> Iterator[str]:
-    for name in made.missing:
-        yield f"The variable {name} has no value and counts as empty: `{name}=VALUE` gives it one."
-    for name in given:
-        if name not in (*made.names, "USER"):
-            yield f"Report {one.number} has no variable {name}."
+    return bound(one.text.replace("@SORT_COLUMN@", "1").replace("@LIMIT_OFFSET@", ""), given)
