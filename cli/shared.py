@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import io
 import math
+import os
+import resource
+import shutil
 import sys
-from contextlib import closing
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 import click
 
 from offtracfs.database import INTERVALS, Database
+from offtracfs.errors import QueryRefused
 from offtracfs.index import Revision
 from offtracfs.index.moments import revision_chosen
-from offtracfs.reports.formats import FORMATS, Sheet
+from offtracfs.reports.formats import FORMATS, Sheet, write_table
+from offtracfs.reports.sandbox import Sandbox, connect
+
+GRACE = 2  # seconds that SQLite may be over its time, if only it looks up
+FOR_PYTHON = 512 << 20  # bytes: rows, their text, and what is loaded later
 
 
 class MountPoint(click.Path):
@@ -64,6 +75,48 @@ def moment(database: Database, at: str) -> Revision:
         return revision_chosen(reader, at.removeprefix("@"), database.settings.zone)
 
 
+@contextmanager
+def confined(database: Database, revision: Revision) -> Iterator[Sandbox]:
+    """Trac's tables as they stood at a revision, for foreign SQL, whose own this process is from here on.
+
+    It can take no more memory than SQLite may and Python needs, and ends, with a sentence, where SQLite is
+    stuck within one step, which nothing else can interrupt. Raises as `sandbox.connect`; QueryRefused.
+    """
+    with closing(connect(database.path, revision.number)) as sandbox, _watched(sandbox):
+        used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+        most = used + sandbox.limits.memory + FOR_PYTHON
+        resource.setrlimit(resource.RLIMIT_AS, (most, resource.getrlimit(resource.RLIMIT_AS)[1]))
+        try:
+            yield sandbox
+        except MemoryError:
+            raise QueryRefused(f"It needs more than {most >> 20} MB of memory, which is the limit.") from None
+
+
+@contextmanager
+def _watched(sandbox: Sandbox) -> Iterator[None]:
+    done, limit = threading.Event(), sandbox.limits.seconds
+
+    def watch() -> None:
+        while not done.wait(1):
+            if sandbox.spent > limit + GRACE:
+                click.echo(
+                    f"offtracfs: It takes longer than {limit:g} seconds, which is the limit.", err=True
+                )
+                os._exit(QueryRefused.exit_code)
+
+    threading.Thread(target=watch, daemon=True).start()
+    try:
+        yield
+    finally:
+        done.set()
+
+
 def write(sheet: Sheet, form: str) -> None:
-    """Write to stdout what ``--format`` asked for."""
-    FORMATS[form](sheet, sys.stdout)
+    """Write to stdout what ``--format`` asked for; where UTF-8 has no character for it, as an escape."""
+    out = sys.stdout
+    if isinstance(out, io.TextIOWrapper):
+        out.reconfigure(encoding="utf-8", errors="backslashreplace", newline="")
+    if form == "table" and out.isatty():
+        write_table(sheet, out, width=shutil.get_terminal_size().columns, colored=True)
+    else:
+        FORMATS[form](sheet, out)

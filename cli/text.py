@@ -1,21 +1,10 @@
-"""Text that is fit to be printed."""
+"""Text that is fit to be printed, and numbers as people read them."""
 
 from __future__ import annotations
 
-import re
+from offtracfs.text import shown
 
-# C0, DEL and C1; the marks, embeddings, overrides and isolates that reorder text (Unicode's
-# Bidi_Control, UAX #9); line and paragraph separators; surrogates, which no terminal's encoding holds.
-_COMMANDS = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
-
-
-def shown(text: str) -> str:
-    r"""`text` on one line, with everything that would command a terminal as a visible escape.
-
-    An escape is Python's: ``\x1b``, ``\u202e``. Whatever comes from a tracker, a file or a path goes
-    through here before it is printed.
-    """
-    return _COMMANDS.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
+__all__ = ["count", "shown", "size"]
 
 
 def count(number: int, thing: str) -> str:

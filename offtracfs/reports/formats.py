@@ -7,15 +7,29 @@ is an array with an object a row. These three are written as the rows come, what
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, tzinfo
+from itertools import chain, count, islice
 from typing import Any, Literal, NamedTuple, TextIO
+
+import simplejson
+from rich.cells import cell_len, set_cell_size
+
+from offtracfs.text import shown
 
 Kind = Literal["text", "datetime", "date", "time"]
 """How a column's numbers are meant: all but "text" are microseconds since 1970 UTC."""
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+PATTERNS: dict[Kind, str] = {"datetime": "%Y-%m-%d %H:%M", "date": "%Y-%m-%d", "time": "%H:%M:%S"}
+MEASURED = 1_000  # rows that decide how wide a table's columns are
+WIDEST = 60  # cells on the screen: a text that is longer moves what follows, and not the whole column
+NARROWEST = 4
+GAP = "  "
+NO_GROUP = "(none)"
+BOLD = "1"
+COLORS = {1: "31", 2: "33", 4: "36", 5: "90"}  # a terminal's red, yellow, cyan, grey; 3 is its own colour
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,36 +90,143 @@ def _separated(sheet: Sheet, out: TextIO, separator: str) -> None:
 
 def write_json(sheet: Sheet, out: TextIO) -> None:
     """An array with an object a row; moments are ISO in UTC or null, numbers are numbers."""
-    raise NotImplementedError
+    names = _keys(sheet.columns)
+    converters = [_jsonable if column.kind == "text" else _moment_or_null for column in sheet.columns]
+    before = "[\n"
+    for row in sheet.rows:
+        cells = (convert(cell) for convert, cell in zip(converters, row.cells, strict=True))
+        item = dict(zip(names, cells, strict=True))
+        out.write(before + simplejson.dumps(item, ensure_ascii=False, ignore_nan=True))
+        before = ",\n"
+    out.write("[]\n" if before == "[\n" else "\n]\n")
 
 
 def write_table(sheet: Sheet, out: TextIO, *, width: int | None = None, colored: bool = False) -> None:
-    """For people: columns aligned, group headings. `width` is a terminal's, in cells; None cuts nothing."""
-    raise NotImplementedError
+    """For people: columns aligned, group headings. `width` is a terminal's, in cells; None cuts nothing.
+
+    Only the first rows decide how wide a column is: so it takes no memory for the rest.
+    """
+    numbers = [number for number, column in enumerate(sheet.columns) if not column.hidden]
+    columns = [sheet.columns[number] for number in numbers]
+    converters = [_for_people(column.kind, sheet.zone) for column in columns]
+
+    def lines() -> Iterator[tuple[Row, list[str]]]:
+        for row in sheet.rows:
+            cells = (row.cells[number] for number in numbers)
+            yield row, [shown(convert(cell)) for convert, cell in zip(converters, cells, strict=True)]
+
+    rest = lines()
+    first = list(islice(rest, MEASURED))
+    heading = [shown(column.label) for column in columns]
+    widths = [
+        max(map(cell_len, column)) for column in zip(heading, *(line for _, line in first), strict=True)
+    ]
+    layout = _Layout(
+        _fitting(widths, width), [_is_number(first, number) for number in numbers], width, colored
+    )
+    if sheet.title:
+        out.write(f"{layout.styled(shown(sheet.title), BOLD)}\n\n")
+    out.write(f"{layout.line(heading, BOLD)}\n")
+    group = None
+    for row, line in chain(first, rest):
+        if row.group is not None and row.group != group:
+            group = row.group
+            out.write(f"\n{layout.styled(shown(group) or NO_GROUP, BOLD)}\n")
+        out.write(f"{layout.line(line, COLORS.get(row.color or 0, ''))}\n")
 
 
-FORMATS: dict[str, Callable[[Sheet, TextIO], None]] = {
-    "table": write_table,
-    "csv": write_csv,
-    "tsv": write_tsv,
-    "json": write_json,
-}
+class _Layout(NamedTuple):
+    """How a line of a table is set."""
+
+    widths: list[int]  # cells on the screen
+    right: list[bool]  # whether a column stands at the right
+    width: int | None
+    colored: bool
+
+    def line(self, cells: Sequence[str], style: str) -> str:
+        """One line."""
+        placed = (
+            self._placed(cell, width, right)
+            for cell, width, right in zip(cells, self.widths, self.right, strict=True)
+        )
+        return self.styled(GAP.join(placed).rstrip(), style)
+
+    def styled(self, text: str, style: str) -> str:
+        """Text in a colour, if there are any."""
+        return f"\x1b[{style}m{text}\x1b[0m" if self.colored and style else text
+
+    def _placed(self, text: str, width: int, right: bool) -> str:
+        taken = cell_len(text)
+        if taken > width and self.width is not None:
+            text = set_cell_size(text, width - 1) + "…"
+        padding = " " * (width - taken)
+        return padding + text if right else text + padding
+
+
+def _fitting(widths: list[int], width: int | None) -> list[int]:
+    """Widths of the columns: where they do not fit on a line, the widest give way."""
+    if width is None:
+        return [min(wanted, WIDEST) for wanted in widths]
+    room = width - len(GAP) * (len(widths) - 1)
+    most = next(
+        (most for most in range(width, NARROWEST, -1) if sum(min(w, most) for w in widths) <= room), NARROWEST
+    )
+    return [min(wanted, most) for wanted in widths]
+
+
+def _is_number(rows: Iterable[tuple[Row, object]], number: int) -> bool:
+    return all(isinstance(row.cells[number], int | float | None) for row, _ in rows)
+
+
+def _keys(columns: Iterable[Column]) -> list[str]:
+    """Names of the columns; of those that have one name the second is ``name_2``: nothing shall be lost."""
+    keys: list[str] = []
+    for column in columns:
+        others = (f"{column.name}_{number}" for number in count(2))
+        keys.append(next(key for key in chain([column.name], others) if key not in keys))
+    return keys
+
+
+def _jsonable(value: Any) -> Any:
+    return value.hex() if isinstance(value, bytes) else value
+
+
+def _moment_or_null(value: Any) -> str | None:
+    return _iso(value) if value else None
 
 
 def _text(value: Any) -> str:
     return "0" if value == 0 else str(value) if value else ""
 
 
-def _iso(value: Any) -> str:
+def _moment(value: Any, zone: tzinfo) -> datetime | None:
+    """The moment that a number of microseconds stands for; None where it is none that a calendar has."""
     if not isinstance(value, int | float | None):
-        return str(value)
-    moment = EPOCH + timedelta(microseconds=value or 0)
-    return f"{moment:%Y-%m-%dT%H:%M:%SZ}"
+        return None
+    try:
+        return (EPOCH + timedelta(microseconds=value or 0)).astimezone(zone)
+    except (OverflowError, ValueError):
+        return None
+
+
+def _iso(value: Any) -> str:
+    moment = _moment(value, UTC)
+    return moment.replace(tzinfo=None).isoformat(timespec="seconds") + "Z" if moment else str(value)
 
 
 def _iso_time(value: Any) -> str:
-    text = _iso(value)
-    return text.partition("T")[2] if isinstance(value, int | float | None) else text
+    return _iso(value)[-9:] if _moment(value, UTC) else str(value)
+
+
+def _for_people(kind: Kind, zone: tzinfo) -> Callable[[Any], str]:
+    if kind == "text":
+        return _text
+
+    def written(value: Any) -> str:
+        moment = _moment(value, zone) if value else None
+        return moment.strftime(PATTERNS[kind]) if moment else _text(value or "")
+
+    return written
 
 
 _CONVERTERS: dict[Kind, Callable[[Any], str]] = {
@@ -113,4 +234,11 @@ _CONVERTERS: dict[Kind, Callable[[Any], str]] = {
     "datetime": _iso,
     "date": _iso,
     "time": _iso_time,
+}
+
+FORMATS: dict[str, Callable[[Sheet, TextIO], None]] = {
+    "table": write_table,
+    "csv": write_csv,
+    "tsv": write_tsv,
+    "json": write_json,
 }

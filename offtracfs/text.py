@@ -1,0 +1,18 @@
+"""Text that is fit to be printed."""
+
+from __future__ import annotations
+
+import re
+
+# C0, DEL and C1; the marks, embeddings, overrides and isolates that reorder text (Unicode's
+# Bidi_Control, UAX #9); line and paragraph separators; surrogates, which no terminal's encoding holds.
+_COMMANDS = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def shown(text: str) -> str:
+    r"""`text` on one line, with everything that would command a terminal as a visible escape.
+
+    An escape is Python's: ``\x1b``, ``\u202e``. Whatever comes from a tracker, a file or a path goes
+    through here before it is printed.
+    """
+    return _COMMANDS.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
