@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from contextlib import closing
 from pathlib import Path
 
 import click
 
 from offtracfs.database import Database
 from offtracfs.errors import UsageError
-from offtracfs.reports import query, report, sandbox
+from offtracfs.reports import query, report
 
-from .shared import at, form, moment, write
+from .shared import at, confined, form, moment, write
 from .text import shown
 
 NOBODY = "anonymous"  # as Trac calls whoever has not logged in
@@ -42,7 +41,7 @@ def command(directory: Path, number: int | None, variables: tuple[str, ...], for
     settings, revision = database.settings, moment(database, at)
     now = query.now_at(at, revision, settings.zone)
     context = report.Context(query.fields_at(database, revision), settings.user or NOBODY, now)
-    with closing(sandbox.connect(database.path, revision.number)) as box:
+    with confined(database, revision) as box:
         if number is None:
             write(report.listing(box, context), form)
             return
