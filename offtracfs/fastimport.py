@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 from collections.abc import Iterable
+from functools import lru_cache
 from hashlib import sha1
 from pathlib import Path
 from typing import IO
@@ -120,6 +121,7 @@ def _pipe(process: subprocess.Popen[bytes]) -> IO[bytes]:
     return process.stdin
 
 
+@lru_cache(1000)
 def _identity(author: str) -> bytes:
     """An author as git wants it. Trac's are a login, a name, an address, ``Name <address>``, or nothing."""
     match = re.fullmatch(r"([^<>]*)<([^<>]*)>\s*", author)

@@ -29,6 +29,9 @@ from offtracfs.errors import DatabaseDamaged, TrackerError
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _ISO = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{6})?", re.ASCII)
+_CANONICAL = simplejson.JSONEncoder(
+    ensure_ascii=False, sort_keys=True, indent=1, separators=(",", ":"), allow_nan=False
+)
 _LINE_END = re.compile(r"\r\n?")  # to every XML parser just \n
 _NONCHARACTERS = "".join(chr(plane << 16 | 0xFFFE) + chr(plane << 16 | 0xFFFF) for plane in range(17))
 _LOST_IN_XML = re.compile(f"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ufdd0-\ufddf{_NONCHARACTERS}]")
@@ -41,9 +44,7 @@ def dump(value: Any) -> bytes:
     a pair are one character. ``dump(load(dump(x))) == dump(x)`` for everything that JSON can say, which
     is neither infinite nor not a number: ValueError.
     """
-    text = simplejson.dumps(
-        value, ensure_ascii=False, sort_keys=True, indent=1, separators=(",", ":"), allow_nan=False
-    )
+    text = _CANONICAL.encode(value)
     try:
         return text.encode() + b"\n"
     except UnicodeEncodeError:
@@ -76,6 +77,12 @@ def microseconds(text: str) -> int:
 def from_microseconds(value: int) -> datetime:
     """The moment that many microseconds after 1970, in UTC. Raises OverflowError beyond the years 1–9999."""
     return EPOCH + timedelta(microseconds=value)
+
+
+def report_header(number: int, title: str, description: str) -> str:
+    """The SQL comments that Trac puts before a report's query when it gives its SQL."""
+    comment = "\n-- ".join(description.removesuffix("\n").split("\n"))
+    return f"-- ## {number}: {title} ## --\n\n" + (f"-- {comment}\n\n" if description else "")
 
 
 def merge(old: Any, new: Any, *, exact_text: bool = True) -> Any:

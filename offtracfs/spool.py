@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,7 +25,7 @@ from sqlalchemy import (
     insert,
     select,
 )
-from sqlalchemy.dialects.sqlite import insert as insert_in_sqlite
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import DatabaseError as SQLError
 from sqlalchemy.pool import QueuePool
 
@@ -64,6 +65,10 @@ _version = Table(
     Column("changelog", LargeBinary, nullable=False),  # blob id, 20 bytes
     sqlite_with_rowid=False,
 )
+
+
+# Compiled once: SQLAlchemy's care for each row would cost more than SQLite's.
+_ADD_VERSION = str(insert(_version).compile(dialect=sqlite.dialect(paramstyle="qmark")))
 
 
 class Fetched(NamedTuple):
@@ -150,7 +155,7 @@ class Spool:
         if not tickets:
             return
         with self._transaction() as connection:
-            statement = insert_in_sqlite(_ticket)
+            statement = sqlite.insert(_ticket)
             fresh = {name: statement.excluded[name] for name in Fetched._fields[1:]}
             connection.execute(
                 statement.on_conflict_do_update(index_elements=["number"], set_=fresh),
@@ -190,14 +195,8 @@ class Spool:
         """Take in these versions, in place of all that were here."""
         with self._transaction() as connection:
             connection.execute(delete(_version))
-            rows = []
-            for version in versions:
-                rows.append(version._asdict())
-                if len(rows) >= ROWS:
-                    connection.execute(insert(_version), rows)
-                    rows.clear()
-            if rows:
-                connection.execute(insert(_version), rows)
+            while rows := list(islice(versions, ROWS)):
+                connection.exec_driver_sql(_ADD_VERSION, rows)
 
     def ordered(self, *, noticed: bool = False) -> Iterator[Ordered]:
         """All versions in time order; at one moment by ticket, then in the ticket's own order.
