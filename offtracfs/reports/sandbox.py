@@ -111,11 +111,11 @@ class Sandbox:
         """Seconds of the processor's time that SQLite has worked on the statement, up to this moment."""
         return self._spent + (time.process_time() - self._entered if self._entered is not None else 0)
 
-    def run(self, sql: str, parameters: Parameters) -> Result:
-        """See `run`, without the translation: raises _Foreign where SQLite does not take the text."""
+    def run(self, sql: str, parameters: Parameters, how: str = "") -> Result:
+        """`run` without the translation: raises NotSqlite where it might help. `how` may be "EXPLAIN "."""
         self._sql, self._spent = sql.lower(), 0.0
         with self._at_work():
-            cursor = self._connection.execute(sql, parameters)
+            cursor = self._connection.execute(how + sql, parameters)
         if cursor.description is None:
             raise QueryRefused("There is no SELECT in it.")
         return Result([column[0] for column in cursor.description], self._rows(cursor))
@@ -210,11 +210,11 @@ class Sandbox:
         for words, sentence in _SENTENCES.items():
             if words in message:
                 return QueryRefused(sentence)
-        kind = _NotSqlite if _FOREIGN.search(message) else QueryRefused
+        kind = NotSqlite if _FOREIGN.search(message) else QueryRefused
         return kind(f"SQLite does not take it: {message.rstrip('.')}.")
 
 
-class _NotSqlite(QueryRefused):
+class NotSqlite(QueryRefused):
     """It may be another database's SQL."""
 
 
@@ -240,20 +240,24 @@ def run(sandbox: Sandbox, sql: str, parameters: Parameters = ()) -> Result:
 
     Raises QueryRefused, with a sentence that names the construct or the limit; reading the rows may too.
     """
+    return _translated(sandbox, sql, parameters, "")
+
+
+def check(sandbox: Sandbox, sql: str, parameters: Parameters = ()) -> None:
+    """Raise what `run` would, as far as can be known without running: milliseconds."""
+    _translated(sandbox, sql, parameters, "EXPLAIN ")
+
+
+def _translated(sandbox: Sandbox, sql: str, parameters: Parameters, how: str) -> Result:
     try:
-        return sandbox.run(sql, parameters)
-    except _NotSqlite as error:
+        return sandbox.run(sql, parameters, how)
+    except NotSqlite as error:
         from offtracfs.reports.dialects import translated  # a tenth of a second, and seldom needed
 
         other = translated(sql)
         if other is None:
             raise error
-    return sandbox.run(other, parameters)
-
-
-def check(sandbox: Sandbox, sql: str, parameters: Parameters = ()) -> None:
-    """Raise what `run` would, as far as can be known without running: milliseconds."""
-    run(sandbox, f"EXPLAIN {sql}", parameters)
+    return sandbox.run(other, parameters, how)
 
 
 def _opened(file: Path) -> sqlite3.Connection:
@@ -277,4 +281,5 @@ def _text(data: bytes) -> str:
 def _absent(table: str) -> str:
     if table.lower() in NOT_KEPT:
         return f"Trac's table {table} is not kept offline."
-    return f"There is no table {table} here, only {', '.join(VIEWS)}."
+    *most, last = VIEWS
+    return f"There is no table {table} here, only {', '.join(most)} and {last}."
