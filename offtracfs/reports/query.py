@@ -23,7 +23,6 @@ from offtracfs.reports.formats import Column, Kind, Row, Sheet
 from offtracfs.reports.querysql import Asker, Known, Sql, select
 from offtracfs.reports.querytext import Fields, Query, columns, is_true
 from offtracfs.reports.sandbox import Sandbox, run
-from offtracfs.trackers.tracdb.fields import FIRST, LAST, LISTED
 
 PEOPLE = ("cc", "owner", "reporter")
 COLORS = tuple("12345")  # of priorities
@@ -41,6 +40,8 @@ def fields_at(database: Database, revision: Revision) -> Fields:
         version = reader.version(entry.inode) if entry else None
     if version and version.blob:
         return list(records.load(database.store.blob(version.blob)))
+    from offtracfs.trackers.tracdb.fields import FIRST, LAST, LISTED  # a tenth of a second, and seldom needed
+
     listed = [{"name": name, "type": "select", "label": name.capitalize()} for name in LISTED]
     return [*FIRST, *listed, *LAST]
 
