@@ -44,7 +44,18 @@ def revision_chosen(reader: Reader, at: str, zone: tzinfo = UTC, clock: Clock = 
         raise NotADatabase("The database is still empty: `offtracfs sync` fetches the tracker.")
     found = revision_at(reader, head, at and f"@{at}", zone, clock)
     if found is None:
-        if parse_at(f"@{at}", zone) is None:
-            raise UsageError(f"{at!r} is no moment: try 2011-04-09, 2011-04-09T21:16:07, HEAD~3 or a commit.")
-        raise UsageError(f"There was no tracker at {at!r}: not yet, no more than a guess, or no such commit.")
+        raise UsageError(_why_not(at, zone, clock, head))
     return found
+
+
+def _why_not(at: str, zone: tzinfo, clock: Clock, head: Revision) -> str:
+    match parse_at(f"@{at}", zone):
+        case Period(start) if start > clock():
+            return f"{at} is in the future."
+        case Period():
+            return f"There was no tracker yet at {at}: it begins later."
+        case Back():
+            return f"{at} is before the first of {head.number:,} revisions."
+        case Commit():
+            return f"None of the tracker's commits, or more than one, begins with {at}."
+    return f"{at!r} is no moment: try 2011-04-09, 2011-04-09T21:16:07, HEAD~3 or a commit."

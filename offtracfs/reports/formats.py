@@ -7,7 +7,7 @@ is an array with an object a row. These three are written as the rows come, what
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, tzinfo
 from itertools import chain, count, islice
@@ -104,35 +104,32 @@ def write_json(sheet: Sheet, out: TextIO) -> None:
 def write_table(sheet: Sheet, out: TextIO, *, width: int | None = None, colored: bool = False) -> None:
     """For people: columns aligned, group headings. `width` is a terminal's, in cells; None cuts nothing.
 
-    Only the first rows decide how wide a column is: so it takes no memory for the rest.
+    Only the first rows decide how wide a column is: so the rest takes no memory.
     """
-    numbers = [number for number, column in enumerate(sheet.columns) if not column.hidden]
-    columns = [sheet.columns[number] for number in numbers]
-    converters = [_for_people(column.kind, sheet.zone) for column in columns]
+    columns = {number: column for number, column in enumerate(sheet.columns) if not column.hidden}
+    converters = {number: _for_people(column.kind, sheet.zone) for number, column in columns.items()}
+    rows = iter(sheet.rows)
+    first = list(islice(rows, MEASURED))
 
-    def lines() -> Iterator[tuple[Row, list[str]]]:
-        for row in sheet.rows:
-            cells = (row.cells[number] for number in numbers)
-            yield row, [shown(convert(cell)) for convert, cell in zip(converters, cells, strict=True)]
+    def line(row: Row) -> list[str]:
+        return [shown(convert(row.cells[number])) for number, convert in converters.items()]
 
-    rest = lines()
-    first = list(islice(rest, MEASURED))
-    heading = [shown(column.label) for column in columns]
-    widths = [
-        max(map(cell_len, column)) for column in zip(heading, *(line for _, line in first), strict=True)
+    heading = [shown(column.label) for column in columns.values()]
+    widths = [max(map(cell_len, cells)) for cells in zip(heading, *map(line, first), strict=True)]
+    right = [
+        column.kind == "text" and all(isinstance(row.cells[number], int | float | None) for row in first)
+        for number, column in columns.items()
     ]
-    layout = _Layout(
-        _fitting(widths, width), [_is_number(first, number) for number in numbers], width, colored
-    )
+    layout = _Layout(_fitting(widths, width), right, cut=width is not None, colored=colored)
     if sheet.title:
         out.write(f"{layout.styled(shown(sheet.title), BOLD)}\n\n")
     out.write(f"{layout.line(heading, BOLD)}\n")
     group = None
-    for row, line in chain(first, rest):
+    for row in chain(first, rows):
         if row.group is not None and row.group != group:
             group = row.group
             out.write(f"\n{layout.styled(shown(group) or NO_GROUP, BOLD)}\n")
-        out.write(f"{layout.line(line, COLORS.get(row.color or 0, ''))}\n")
+        out.write(f"{layout.line(line(row), COLORS.get(row.color or 0, ''))}\n")
 
 
 class _Layout(NamedTuple):
@@ -140,7 +137,7 @@ class _Layout(NamedTuple):
 
     widths: list[int]  # cells on the screen
     right: list[bool]  # whether a column stands at the right
-    width: int | None
+    cut: bool
     colored: bool
 
     def line(self, cells: Sequence[str], style: str) -> str:
@@ -157,8 +154,8 @@ class _Layout(NamedTuple):
 
     def _placed(self, text: str, width: int, right: bool) -> str:
         taken = cell_len(text)
-        if taken > width and self.width is not None:
-            text = set_cell_size(text, width - 1) + "…"
+        if taken > width and self.cut:
+            text, taken = set_cell_size(text, width - 1) + "…", width
         padding = " " * (width - taken)
         return padding + text if right else text + padding
 
@@ -172,10 +169,6 @@ def _fitting(widths: list[int], width: int | None) -> list[int]:
         (most for most in range(width, NARROWEST, -1) if sum(min(w, most) for w in widths) <= room), NARROWEST
     )
     return [min(wanted, most) for wanted in widths]
-
-
-def _is_number(rows: Iterable[tuple[Row, object]], number: int) -> bool:
-    return all(isinstance(row.cells[number], int | float | None) for row, _ in rows)
 
 
 def _keys(columns: Iterable[Column]) -> list[str]:
