@@ -7,7 +7,7 @@ import random
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote_plus
 
@@ -114,9 +114,10 @@ OWN += ("owner", "keywords", "cc", "summary", "description", "time", "changetime
 
 
 def configure(trac: RealTrac) -> None:
-    """Custom fields of every type, and dates that do not depend on a reader's language."""
+    """Custom fields of every type, and pages without the settings of a site and the habits of its reader."""
     trac.configure("ticket-custom", **CUSTOM)
     trac.configure("trac", default_date_format="iso8601", default_timezone="UTC")
+    trac.configure("query", default_query="id!=0", items_per_page="0")
 
 
 def fill(trac: RealTrac, size: int) -> None:
@@ -124,21 +125,20 @@ def fill(trac: RealTrac, size: int) -> None:
     dice = random.Random(size)
     at = int(SPRING.timestamp()) * 1_000_000
     with closing(sqlite3.connect(trac.environment / "db/trac.db", timeout=30)) as database, database:
-        database.execute(
-            "INSERT INTO enum (type, name, value) VALUES ('severity', 'hard', '10'), ('severity', 'easy', '9')"
-        )
+        enums = [("severity", "hard", "10"), ("severity", "easy", "9")]
+        database.executemany("INSERT INTO enum (type, name, value) VALUES (?, ?, ?)", enums)
         database.execute("UPDATE enum SET value = '10' WHERE name = 'blocker'")
-        database.execute("UPDATE enum SET value = '' WHERE name = 'task'")
+        database.execute("UPDATE enum SET value = 'odd' WHERE name = 'task'")
         milestones = [
             ("m10", at, 0),
             ("m9", at, at + DAY),
-            ("milestone1", at + DAY, None),
+            ("milestone1", at + DAY, 0),
             ("milestone2", 0, at),
         ]
         database.executemany(
             "INSERT OR REPLACE INTO milestone (name, due, completed) VALUES (?, ?, ?)", milestones
         )
-        versions = [("1.0", at), ("2.0", at - DAY), ("1.10", None)]
+        versions = [("1.0", at), ("2.0", at - DAY), ("1.10", 0)]
         database.executemany("INSERT OR REPLACE INTO version (name, time) VALUES (?, ?)", versions)
         now = int(datetime.now(UTC).timestamp()) * 1_000_000
         for number in range(1, size + 1):
@@ -158,12 +158,11 @@ def _insert(database: sqlite3.Connection, number: int, dice: random.Random, at: 
     values["changetime"] = values["time"] + dice.choice((0, 1_234_567, DAY))
     for name in ("due", "day"):
         values[name] = dice.choice(("", f"{at + dice.randrange(60) * DAY // 2:018d}"))
-    for name in ("owner", "keywords", "cc", "milestone", "resolution"):
-        values[name] = dice.choice((values[name], values[name] or None))
     names = ", ".join(("id", *OWN))
-    row = [number, *(values[name] for name in OWN)]
+    row = [number, *(values[name] or None for name in OWN)]  # as Trac 1.2 and later store what is unset
     database.execute(f"INSERT INTO ticket ({names}) VALUES ({', '.join('?' * len(row))})", row)
-    custom = [(number, name, values[name]) for name in CUSTOM if name in values and dice.random() < 0.8]
+    stored = [name for name in CUSTOM if name in values and (name == "flag" or dice.random() < 0.8)]
+    custom = [(number, name, values[name] or None) for name in stored]
     database.executemany("INSERT INTO ticket_custom VALUES (?, ?, ?)", custom)
 
 
@@ -213,12 +212,16 @@ def _values(name: str, dice: random.Random) -> list[str]:
 
 
 def _layout(dice: random.Random) -> Iterator[tuple[str, str]]:
-    for name in ("order", "group"):
-        if dice.random() < 0.6:
+    grouped = dice.random() < 0.6
+    for name in ("order", "group") if grouped else ("order",):
+        if dice.random() < 0.8:
             yield name, dice.choice((*NAMES, "created", "nosuch"))
     for name in ("desc", "groupdesc", "verbose"):
         if dice.random() < 0.3:
             yield name, dice.choice(("1", "0", "true", "no", ""))
+    if not grouped and dice.random() < 0.2:  # with groups, Trac's CSV has a ticket more than its page
+        yield "max", dice.choice(("1", "3", "10", "1000", "none", ""))
+        yield "page", dice.choice(("", "1", "2"))
     if dice.random() < 0.5:
         yield "col", "|".join(dice.sample(NAMES, dice.randrange(1, 6)))
 
@@ -243,7 +246,7 @@ class Visitor:
             answer = self._client.get(f"{self._trac.url}/query{address}&format=csv")
         except httpx.RemoteProtocolError:  # refused after the answer's first line
             return None
-        return table(answer.content.decode("utf-8-sig")) if answer.is_success else None
+        return table(answer.content.decode("utf-8-sig")) or None if answer.is_success else None
 
 
 def ours(database: Database, text: str, at: str = "") -> Table | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -19,6 +20,20 @@ FIELDS: list[dict[str, Any]] = [
     *LAST,
     {"name": "flag", "type": "checkbox", "label": "Flag", "custom": True},
 ]
+
+REFUSED = (
+    "",
+    "query:",
+    "nonsense",
+    "status",
+    "=new",
+    "~=new",
+    "!=new",
+    "status=new&",
+    "status=new&&owner=bob",
+)
+REFUSED += ("max=-1", "max=many", "?max=1.5", "page=0", "?page=-3", "?status=%ff", "?%c3=1", "a\0b=1")
+REFUSED += (f"max={'9' * 5_000}", "x" * 5_000, "status=new&" * LONGEST)
 
 
 def clauses(text: str) -> list[Clause]:
@@ -142,12 +157,7 @@ def test_columns(text: str, expected: list[str]) -> None:
     assert columns(parse(text, FIELDS), FIELDS) == expected
 
 
-@pytest.mark.parametrize(
-    "text",
-    ["", "query:", "nonsense", "status", "=new", "~=new", "!=new", "status=new&", "status=new&&owner=bob"]
-    + ["max=-1", "max=many", "?max=1.5", "page=0", "?page=-3", "?status=%ff", "?%c3=1", "a\0b=1"]
-    + [f"max={'9' * 5_000}", "x" * 5_000, "status=new&" * LONGEST],
-)
+@pytest.mark.parametrize("text", REFUSED)
 def test_refused(text: str) -> None:
     """What Trac would not understand, or could not even receive, is refused with a sentence."""
     with pytest.raises(QueryRefused, match=r"^[^\n]{1,160}\.$"):
@@ -157,7 +167,5 @@ def test_refused(text: str) -> None:
 @given(st.text(alphabet="?&=|\\!~^$0_%\n 1aorcdesmxpgupwn", max_size=60))
 def test_any_text(text: str) -> None:
     """Any text is understood or refused, and has an id among its columns."""
-    try:
+    with suppress(QueryRefused):
         assert "id" in columns(parse(text, FIELDS), FIELDS)
-    except QueryRefused as error:
-        assert len(str(error)) < 160
