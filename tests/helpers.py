@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from offtracfs import index
 from offtracfs.index.build import LINK
+from offtracfs.index.schema import TRAC
 from offtracfs.names import path_in_git
 from offtracfs.store import Change, Commit, Store
 from tests.conftest import needs
@@ -149,7 +150,12 @@ def tables(directory: Path) -> dict[str, list[tuple[object, ...]]]:
     """All rows of an index, table by table."""
     with closing(sqlite3.connect((directory / LINK).resolve())) as connection:
         names = ("revision", "path", "version", "published")
-        return {name: connection.execute(f"SELECT * FROM {name} ORDER BY 1").fetchall() for name in names}
+        found = {name: connection.execute(f"SELECT * FROM {name} ORDER BY 1").fetchall() for name in names}
+        for table in TRAC.values():  # whose rows are numbered as they came, and that depends on the way
+            columns = ", ".join(column.name for column in table.c if column.name != "number")
+            found[table.name] = connection.execute(f"SELECT {columns} FROM {table.name}").fetchall()
+            found[table.name].sort(key=repr)
+        return found
 
 
 def rebuilt(store: Store) -> dict[str, list[tuple[object, ...]]]:

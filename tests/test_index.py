@@ -84,6 +84,7 @@ def test_an_empty_index(store: Store) -> None:
         assert view(reader, 1 << 40) == {}
         append(store, {})
         index.catch_up(store.path.parent, store)
+        reader.refresh()
         assert head_of(reader).number == 1
 
 

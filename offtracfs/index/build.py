@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import sqlite3
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,14 +32,21 @@ from sqlalchemy.pool import NullPool, Pool
 
 from offtracfs import names
 from offtracfs.errors import DatabaseBusy, DatabaseDamaged, DatabaseError, DatabaseTooNew, DiskFull
+from offtracfs.index.lives import derive
 from offtracfs.index.schema import FIRST_INODE, VERSION, metadata, path, published, revision, version
 from offtracfs.store import BRANCH, Change, Commit, Store
+
+Progress = Callable[[str, int, int | None], None]
+"""Called as ``progress(what, done, total)``; total is None where it is not known."""
 
 LINK = "index.db"
 BUSY = 10_000  # milliseconds to wait for another process that writes
 COMMITS_A_TRANSACTION = 2_000
 DAMAGE = (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CONSTRAINT)
 ROWS_A_STATEMENT = 5_000
+
+SHARED = {"journal_mode": "WAL", "synchronous": "NORMAL"}  # derived: a power failure may cost a rebuild
+OURS = {"journal_mode": "OFF", "synchronous": "OFF", "cache_size": "-64000"}  # nobody else sees it yet
 
 _same_path = (path.c.directory == bindparam("in_directory")) & (path.c.name == bindparam("with_name"))
 _path_id = select(path.c.id).where(_same_path).scalar_subquery()
@@ -54,20 +62,20 @@ _ADD_VERSION = _sql(insert(version).values(path=_path_id), "inode", "revision", 
 _ADD_REVISION = _sql(insert(revision), *revision.c.keys())
 
 
-def engine(file: Path, pool: type[Pool] = NullPool) -> Engine:
-    """An engine for one index file, in WAL mode: readers and the writer do not wait for each other."""
+def engine(file: Path, pool: type[Pool] = NullPool, pragmas: Mapping[str, str] = SHARED) -> Engine:
+    """An engine for one index file; by default readers and the writer do not wait for each other."""
     made = create_engine(URL.create("sqlite", database=str(file)), poolclass=pool)
 
     @event.listens_for(made, "connect")
     def prepare(connection: sqlite3.Connection, _record: Any) -> None:
         connection.execute(f"PRAGMA busy_timeout={BUSY}")
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=NORMAL")  # derived: a power failure may cost a rebuild
+        for name, value in pragmas.items():
+            connection.execute(f"PRAGMA {name}={value}")
 
     return made
 
 
-def catch_up(directory: Path, store: Store) -> int:
+def catch_up(directory: Path, store: Store, progress: Progress = lambda *_: None) -> int:
     """Index every commit that is new in `store`; the number of them. Rebuilds where it has to.
 
     Raises DatabaseTooNew where a later version of this program made the index, DatabaseBusy, DiskFull,
@@ -76,21 +84,21 @@ def catch_up(directory: Path, store: Store) -> int:
     link = directory / LINK
     if link.exists():
         try:
-            return _append(link.resolve(), store)
+            return _catch_up(link.resolve(), store, progress)
         except SQLError as error:
             if isinstance(translated := translate(error), DatabaseBusy | DiskFull):
                 raise translated from error
         except _Stale:
             pass
-    return rebuild(directory, store)
+    return rebuild(directory, store, progress)
 
 
-def rebuild(directory: Path, store: Store) -> int:
+def rebuild(directory: Path, store: Store, progress: Progress = lambda *_: None) -> int:
     """Build the index anew from git and swap it in; the number of commits in it. Raises as `catch_up`."""
     files = (directory / f"index.{number}.db" for number in itertools.count(1))
     new = next(file for file in files if not file.exists())
     try:
-        added = _append(new, store)
+        added = _build(new, store, progress)
         fresh = directory / "index.link"
         fresh.unlink(missing_ok=True)
         fresh.symlink_to(new.name)
@@ -137,31 +145,61 @@ def _remove(file: Path) -> None:
         file.with_name(file.name + suffix).unlink(missing_ok=True)
 
 
-def _append(file: Path, store: Store) -> int:
-    made = engine(file)
-    with made.begin() as connection:
+def _catch_up(file: Path, store: Store, progress: Progress) -> int:
+    """Append what is new; in transactions, each of which leaves all tables at one revision."""
+    with engine(file).connect() as connection:
         _prepare_schema(connection)
-        newest = select(revision).order_by(revision.c.number.desc()).limit(1)
-        last = connection.execute(newest).one_or_none()
-    head = store.head()
-    if last and head is None:
-        raise branch_is_gone(store, last.commit)
-    if last and last.commit != head and not store.follows(last.commit):
-        raise _Stale
-    with made.connect() as connection:
-        rows = _Rows(connection, *((last.number, last.horizon) if last else (0, FIRST_INODE - 1)))
-        first = rows.number
-        for item in store.log(last.commit if last else None):
-            if isinstance(item, Commit):
-                rows.end_commit()
-                rows.commit = item
-            else:
-                rows.add(item, _size(store, item.blob))
-        rows.end_commit()
-        rows.flush()
+        last = connection.execute(select(revision).order_by(revision.c.number.desc()).limit(1)).one_or_none()
+        head = store.head()
+        if last is None:
+            if head:
+                raise _Stale  # all of it is new: a rebuild is the faster way
+            return 0
+        if head is None:
+            raise branch_is_gone(store, last.commit)
+        if last.commit != head and not store.follows(last.commit):
+            raise _Stale
+        rows = _Rows(connection, last.number, last.horizon)
+        derived = last.horizon
+        for _ in _added(rows, store, last.commit, progress):
+            derive(connection, store, derived)
+            derived = rows.horizon
+            connection.commit()
         _publish(connection)
         connection.commit()
-    return rows.number - first
+    return rows.number - int(last.number)
+
+
+def _build(file: Path, store: Store, progress: Progress) -> int:
+    """A new file, which nobody can read before it is done."""
+    with engine(file, pragmas=OURS).connect() as connection:
+        _prepare_schema(connection)
+        rows = _Rows(connection, 0, FIRST_INODE - 1)
+        for _ in _added(rows, store, None, progress):
+            pass
+        derive(connection, store, 0)
+        _publish(connection)
+        connection.commit()
+    with engine(file).connect() as connection:  # from now on it is shared
+        connection.exec_driver_sql("PRAGMA optimize=0x10002")
+    return rows.number
+
+
+def _added(rows: _Rows, store: Store, after: bytes | None, progress: Progress) -> Iterator[None]:
+    """Adds the commits after one, and says so after as many as go into a transaction."""
+    for item in store.log(after):
+        if isinstance(item, Commit):
+            rows.end_commit()
+            if rows.full:
+                rows.flush()
+                progress("index", rows.number, None)
+                yield
+            rows.commit = item
+        else:
+            rows.add(item, _size(store, item.blob))
+    rows.end_commit()
+    rows.flush()
+    yield
 
 
 def _size(store: Store, blob: bytes | None) -> int:
@@ -176,23 +214,23 @@ class _Rows:
 
     def __init__(self, connection: Connection, number: int, horizon: int) -> None:
         self.number = number
+        self.horizon = horizon
         self.commit: Commit | None = None  # whose changes are being added
         self._connection = connection
-        self._horizon = horizon
         self._paths: list[dict[str, Any]] = []
         self._versions: list[dict[str, Any]] = []
         self._revisions: list[dict[str, Any]] = []
 
     def add(self, change: Change, size: int) -> None:
         assert self.commit is not None
-        self._horizon += 1
+        self.horizon += 1
         directory, name = names.split(change.path)
         self._paths.append({"directory": directory, "name": name})
         self._versions.append(
             {
                 "in_directory": directory,
                 "with_name": name,
-                "inode": self._horizon,
+                "inode": self.horizon,
                 "revision": self.number + 1,
                 "blob": change.blob,
                 "size": size,
@@ -213,13 +251,15 @@ class _Rows:
                 "author": self.commit.author,
                 "authored": self.commit.authored,
                 "committed": self.commit.committed,
-                "horizon": self._horizon,
+                "horizon": self.horizon,
             }
         )
-        if len(self._revisions) >= COMMITS_A_TRANSACTION:
-            self.flush()
-            self._connection.commit()
         self.commit = None
+
+    @property
+    def full(self) -> bool:
+        """Whether there are enough commits for a transaction."""
+        return len(self._revisions) >= COMMITS_A_TRANSACTION
 
     def flush(self) -> None:
         """Hand over what was gathered."""

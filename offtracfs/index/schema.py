@@ -72,15 +72,17 @@ published = Table(
 )
 
 
-def _trac(name: str, key: str, *columns: Column[Any]) -> Table:
-    """A table of Trac's with its past; `key` is what its rows are found by when their record changes."""
+def _trac(name: str, key: Column[Any], *columns: Column[Any]) -> Table:
+    """A table of Trac's with its past; `key` is what finds the rows of a record that changes."""
     return Table(
         f"trac_{name}",
         metadata,
+        Column("number", Integer, primary_key=True),
+        key,
         *columns,
         Column("since", Integer, nullable=False),  # the revision that brought the row
         Column("until", Integer, nullable=False),  # the revision that took it away
-        Index(f"trac_{name}_stands", key, "until"),
+        Index(f"trac_{name}_of", key, "until"),
     )
 
 
@@ -88,38 +90,44 @@ def _texts(*names: str) -> list[Column[Any]]:
     return [Column(name, Text) for name in names]
 
 
-trac_ticket = _trac(
-    "ticket",
-    "id",
-    Column("id", Integer),
-    *_texts("type"),
-    Column("time", Integer),
-    Column("changetime", Integer),
-    *_texts("component", "severity", "priority", "owner", "reporter", "cc", "version", "milestone"),
-    *_texts("status", "resolution", "summary", "keywords"),
-)
-trac_description = _trac(  # a column of Trac's ticket, long and seldom changed
-    "description", "ticket", Column("ticket", Integer), *_texts("description")
-)
-trac_ticket_change = _trac(
-    "ticket_change",
-    "ticket",
-    Column("ticket", Integer),
-    Column("time", Integer),
-    *_texts("author", "field", "oldvalue", "newvalue"),
-)
-trac_ticket_custom = _trac("ticket_custom", "ticket", Column("ticket", Integer), *_texts("name", "value"))
-trac_enum = _trac("enum", "path", *_texts("path", "type", "name", "value", "description"))
-trac_component = _trac("component", "path", *_texts("path", "name", "owner", "description"))
-trac_milestone = _trac(
-    "milestone",
-    "path",
-    *_texts("path", "name"),
-    Column("due", Integer),
-    Column("completed", Integer),
-    *_texts("description"),
-)
-trac_version = _trac(
-    "version", "path", *_texts("path", "name"), Column("time", Integer), *_texts("description")
-)
-trac_report = _trac("report", "id", Column("id", Integer), *_texts("author", "title", "query", "description"))
+def _number(name: str) -> Column[Any]:
+    return Column(name, Integer)
+
+
+def _path() -> Column[Any]:
+    return Column("path", Text)
+
+
+TRAC = {
+    "ticket": _trac(
+        "ticket",
+        _number("id"),
+        *_texts("type"),
+        _number("time"),
+        _number("changetime"),
+        *_texts("component", "severity", "priority", "owner", "reporter", "cc", "version", "milestone"),
+        *_texts("status", "resolution", "summary", "keywords"),
+    ),
+    # A column of Trac's ticket, which is long and seldom changes.
+    "description": _trac("description", _number("ticket"), *_texts("description")),
+    "ticket_change": _trac(
+        "ticket_change",
+        _number("ticket"),
+        _number("time"),
+        *_texts("author", "field", "oldvalue", "newvalue"),
+    ),
+    "ticket_custom": _trac("ticket_custom", _number("ticket"), *_texts("name", "value")),
+    "enum": _trac("enum", _path(), *_texts("type", "name", "value", "description")),
+    "component": _trac("component", _path(), *_texts("name", "owner", "description")),
+    "milestone": _trac(
+        "milestone",
+        _path(),
+        *_texts("name"),
+        _number("due"),
+        _number("completed"),
+        *_texts("description"),
+    ),
+    "version": _trac("version", _path(), *_texts("name"), _number("time"), *_texts("description")),
+    "report": _trac("report", _number("id"), *_texts("author", "title", "query", "description")),
+}
+"""By the name in `offtracfs.index.tables`."""

@@ -15,6 +15,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from offtracfs.errors import TrackerError
 from offtracfs.names import report_path
+from offtracfs.records import report_header
 from offtracfs.trackers import Metadata
 from offtracfs.trackers.trac.faults import Unusable, quoted
 from offtracfs.trackers.trac.http import Http
@@ -72,18 +73,11 @@ async def _text(http: Http, number: int, title: str, description: str) -> str | 
             if not answer.html:
                 return lines(answer.text)
             if (query := text_areas(answer.text).get("query")) is not None:
-                return (
-                    query if query.startswith(("query:", "?")) else header(number, title, description) + query
-                )
+                saved = query.startswith(("query:", "?"))
+                return query if saved else report_header(number, title, description) + query
         elif query := _saved_query(answer, number):
             return query
     return None
-
-
-def header(number: int, title: str, description: str) -> str:
-    """The SQL comments that Trac puts before a report's query."""
-    comment = "\n-- ".join(description.removesuffix("\n").split("\n"))
-    return f"-- ## {number}: {title} ## --\n\n" + (f"-- {comment}\n\n" if description else "")
 
 
 def _saved_query(answer: Answer, number: int) -> str | None:

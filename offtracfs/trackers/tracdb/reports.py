@@ -7,7 +7,8 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from offtracfs.names import report_path
-from offtracfs.trackers.trac.reports import header, lines
+from offtracfs.records import report_header
+from offtracfs.trackers.trac.reports import lines
 from offtracfs.trackers.tracdb import tables
 from offtracfs.trackers.tracdb.queries import saved_query
 from offtracfs.trackers.tracdb.tables import text
@@ -23,5 +24,8 @@ def reports(connection: Connection, fields: set[str]) -> dict[str, Any]:
 def _report(fields: set[str], number: int, title: str, query: str, description: str) -> dict[str, str]:
     description, query = lines(description), lines(query)
     sql = saved_query(query, number, fields)
-    record = {"title": title, "sql": header(number, title, description) + query if sql is None else sql}
+    record = {
+        "title": title,
+        "sql": report_header(number, title, description) + query if sql is None else sql,
+    }
     return record | {"description": description} if description else record
