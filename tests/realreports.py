@@ -9,6 +9,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -18,7 +19,7 @@ from offtracfs.index.moments import revision_chosen
 from offtracfs.reports import query, report, sandbox
 from offtracfs.reports.formats import write_csv
 from tests.tracclient import SPRING
-from tests.tracinstall import PASSWORD
+from tests.tracinstall import PASSWORD, Installation
 from tests.tracservers import RealTrac
 
 STOCK = range(1, 9)
@@ -37,10 +38,10 @@ Table = list[list[str]]
 """A row of column names, and then the rows."""
 
 
-def add_stock_reports(trac: RealTrac) -> None:
-    """The reports with which this Trac would have begun."""
-    command = [*trac.installation.python, "-c", _ADD_STOCK, str(trac.environment)]
-    subprocess.run(command, env=trac.installation.environ, check=True)
+def add_stock_reports(installation: Installation, environment: Path) -> None:
+    """The reports with which an environment of this Trac would have begun."""
+    command = [*installation.python, "-c", _ADD_STOCK, str(environment)]
+    subprocess.run(command, env=installation.environ, check=True)
 
 
 class Visitor:
@@ -51,13 +52,17 @@ class Visitor:
         self._client = client
         client.get(f"{trac.url}/login").raise_for_status()  # for a cookie
 
-    def csv(self, number: int, **variables: str) -> Table:
+    def text(self, number: int, **variables: str) -> str:
         """What the site gives as "Comma-delimited Text"."""
         answer = self._client.get(
             f"{self._trac.url}/report/{number}", params={"format": "csv", **variables}
         ).raise_for_status()
         assert answer.headers["content-type"].startswith("text/csv"), answer.text
-        return table(answer.content.decode("utf-8-sig"))
+        return answer.content.decode("utf-8-sig")
+
+    def table(self, number: int, **variables: str) -> Table:
+        """The rows of that."""
+        return table(self.text(number, **variables))
 
 
 def visiting() -> httpx.Client:
@@ -70,7 +75,7 @@ def table(text: str) -> Table:
     return list(csv.reader(io.StringIO(text, newline="")))
 
 
-def ours(database: Database, number: int, at: str = "", **variables: str) -> Table:
+def written(database: Database, number: int, at: str = "", **variables: str) -> str:
     """What a database gives for a report, as the command line would write it; the user is "admin"."""
     with closing(database.reader()) as reader:
         revision = revision_chosen(reader, at, database.settings.zone)
@@ -79,7 +84,12 @@ def ours(database: Database, number: int, at: str = "", **variables: str) -> Tab
     with closing(sandbox.connect(database.path, revision.number)) as box:
         shown, _ = report.sheet(box, report.report(box, number), context, variables)
         write_csv(shown, out)
-    return table(out.getvalue())
+    return out.getvalue()
+
+
+def ours(database: Database, number: int, at: str = "", **variables: str) -> Table:
+    """The rows of that."""
+    return table(written(database, number, at, **variables))
 
 
 def up_to_ties(number: int, found: Table) -> tuple[list[Any], Table]:

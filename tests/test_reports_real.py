@@ -63,14 +63,14 @@ WHERE status = $STATUS AND summary LIKE '%$MISSING%' ORDER BY id
 @pytest.fixture
 def visitor(trac: RealTrac) -> Iterator[Visitor]:
     """Somebody at a site with its stock reports, whose user is "admin"."""
-    add_stock_reports(trac)
+    add_stock_reports(trac.installation, trac.environment)
     with visiting() as client:
         yield Visitor(trac, client)
 
 
 async def said(visitor: Visitor, number: int, **variables: str) -> Table:
     """What the site says, this process being free meanwhile."""
-    return await trio.to_thread.run_sync(partial(visitor.csv, number, **variables))
+    return await trio.to_thread.run_sync(partial(visitor.table, number, **variables))
 
 
 async def copied(trac: RealTrac, place: Path, how: str) -> Database:

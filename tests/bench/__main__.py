@@ -10,11 +10,11 @@ from tempfile import TemporaryDirectory
 
 import click
 
-from tests.bench import figures, generate, history, importing, mounts, processes, syncs
+from tests.bench import figures, generate, history, importing, mounts, processes, reports, syncs
 from tests.bench.figures import Figure
 from tests.tracservers import RealTrac, TracServer, served
 
-PARTS = ("sync", "import", "mount", "files", "history")
+PARTS = ("sync", "import", "mount", "files", "history", "reports")
 COLD = {True: "no cache holds anything", False: "a fresh mount; dropping the disk's caches takes root"}
 
 
@@ -33,7 +33,7 @@ def _numbers(_context: click.Context, _option: click.Parameter, text: str) -> li
     "--only",
     type=click.Choice(PARTS),
     multiple=True,
-    help="This part; can be repeated. Mount, files and history take the database that import made last.",
+    help="This part; can be repeated. All but sync take the database that import made last.",
 )
 @click.option(
     "--cache",
@@ -91,6 +91,9 @@ def _measured(sizes: list[int], parts: Collection[str], cache: Path, scratch: Pa
             yield from mounts.measure(size, database, scratch / "disk")
         if "history" in parts:
             yield from history.measure(size, database, source, scratch / "moments")
+        if "reports" in parts:
+            with served("modern") as server:
+                yield from reports.measure(size, database, _trac(server, source))
 
 
 def _trac(server: TracServer, source: Path) -> RealTrac:
