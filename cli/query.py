@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from contextlib import closing
 from pathlib import Path
 
 import click
 
 from offtracfs.database import Database
-from offtracfs.reports import query, sandbox
+from offtracfs.reports import query
 from offtracfs.reports.querytext import parse
 
-from .shared import at, form, moment, write
+from .shared import at, confined, form, moment, write
 from .text import shown
 
 NOBODY = "anonymous"  # as Trac calls whoever has not logged in
@@ -46,5 +45,5 @@ def command(directory: Path, text: str, form: str, at: str) -> None:
     for name in asked.unknown:
         click.echo(f"offtracfs: There is no field {shown(name)}, and Trac passes over it.", err=True)
     now = query.now_at(at, revision, database.settings.zone)
-    with closing(sandbox.connect(database.path, revision.number)) as box:
+    with confined(database, revision) as box:
         write(query.sheet(box, asked, fields, database.settings.user or NOBODY, now), form)

@@ -16,6 +16,7 @@ import httpx
 from offtracfs.database import Database
 from offtracfs.errors import QueryRefused
 from offtracfs.index.moments import revision_chosen
+from offtracfs.index.tables import VIEWS
 from offtracfs.reports import query, sandbox
 from offtracfs.reports.formats import write_csv
 from offtracfs.reports.querytext import SYNONYMS, parse
@@ -39,7 +40,7 @@ CUSTOM = {
     "day": "time",
     "day.format": "date",
 }
-WORDS = (
+WORDS = [
     "crash",
     "Crash",
     "slow",
@@ -55,7 +56,7 @@ WORDS = (
     "\\",
     "-",
     "c#",
-)
+]
 PEOPLE = ("", "admin", "ann", "bob", "Bob", "ann@example.org", "$USER", "o'neill")
 VALUES = {
     "type": ("defect", "enhancement", "task", "gone"),
@@ -78,39 +79,11 @@ TEXTS = ("summary", "description", "notes")
 TIMES = ("time", "changetime", "due", "day")
 NAMES = ("id", *VALUES, *LISTS, *TEXTS, *TIMES)
 MODES = ("", "", "", "!", "~", "!~", "^", "!^", "$", "!$")
-BOUNDS = (
-    "",
-    "2011-04-09",
-    "2011-04",
-    "2011",
-    "2011-04-20T12:00",
-    "20110501T000000Z",
-    "2011-04-09 23:16+02:00",
-)
-BOUNDS += (
-    "today",
-    "yesterday",
-    "7daysago",
-    "3 weeks ago",
-    "- 2 m",
-    "last month",
-    "this year",
-    "in 2 days",
-    "now",
-)
+DATES = "|2011-04-09|2011-04|2011|2011-04-20T12:00|20110501T000000Z|2011-04-09 23:16+02:00"
+WHENS = "today|yesterday|7daysago|3 weeks ago|- 2 m|last month|this year|in 2 days|now"
+BOUNDS = [*DATES.split("|"), *WHENS.split("|")]
 DAY = 86_400_000_000  # microseconds
-OWN = (
-    "type",
-    "status",
-    "priority",
-    "severity",
-    "milestone",
-    "component",
-    "version",
-    "resolution",
-    "reporter",
-)
-OWN += ("owner", "keywords", "cc", "summary", "description", "time", "changetime")
+OWN = [name for name in NAMES if name in VIEWS["ticket"] and name != "id"]
 
 
 def configure(trac: RealTrac) -> None:

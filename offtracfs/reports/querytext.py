@@ -29,6 +29,7 @@ _SETTINGS = ("order", "group", "page", "max", "format", "report", "desc", "group
 _ARGUMENTS = {*_SETTINGS, "or", "col", "row", "rows", "update"}  # some of which are only a page's layout
 _AND, _OR = re.compile(r"(?<!\\)&"), re.compile(r"(?<!\\)\|")
 _MODE = re.compile(r"(.*?)(!?[~^$]?)", re.DOTALL)
+_UNUSABLE = re.compile("[\0\ud800-\udfff]")  # surrogates are what was no UTF-8 on a command line
 _NUMBERED = re.compile(r"(\d{1,9})_(.+)", re.DOTALL)
 
 Argument = tuple[str, str]
@@ -56,8 +57,8 @@ class Query:
 def parse(text: str, fields: Fields) -> Query:
     """What a query's text asks for, of a tracker with these fields. Raises QueryRefused."""
     text = "".join(line.strip() for line in text.splitlines())
-    if len(text) > LONGEST or "\0" in text:
-        raise QueryRefused(f"A query is text of at most {LONGEST:,} characters, without NUL.")
+    if len(text) > LONGEST or _UNUSABLE.search(text):
+        raise QueryRefused(f"A query is UTF-8 text of at most {LONGEST:,} characters, without NUL.")
     names = {"id", *(field["name"] for field in fields)}
     text = text.removeprefix("query:")
     if text.startswith("?"):
@@ -118,9 +119,12 @@ def _of_address(text: str, names: set[str], times: set[str]) -> Iterator[Argumen
 
 def _unquoted(text: str) -> str:
     try:
-        return unquote_plus(text, errors="strict")
+        found = unquote_plus(text, errors="strict")
     except UnicodeDecodeError:
-        raise QueryRefused(f"{text[:60]!r} is not UTF-8 where its %xx are read.") from None
+        found = "\0"
+    if "\0" in found:
+        raise QueryRefused(f"{text[:60]!r} is no UTF-8 text where its %xx are read.")
+    return found
 
 
 def _query(arguments: list[Argument], names: set[str]) -> Query:
