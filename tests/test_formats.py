@@ -70,6 +70,18 @@ def test_tsv() -> None:
     assert written(write_tsv, sheet(["a", "b"], (1, "x,y"), (2, "x\ty"))) == 'a\tb\r\n1\tx,y\r\n2\t"x\ty"\r\n'
 
 
+@given(rows=st.lists(st.lists(st.one_of(st.text(), st.sampled_from(ODD)), min_size=1), min_size=1))
+@pytest.mark.parametrize(("write", "separator"), [(write_csv, ","), (write_tsv, "\t")])
+def test_quotes_as_the_csv_module_has_them(write: Any, separator: str, rows: list[list[Any]]) -> None:
+    """Whatever stands in a row, it is written as Python's csv writer, which is Trac's, writes it."""
+    for row in rows:
+        out = io.StringIO(newline="")
+        writer = csv.writer(out, delimiter=separator)
+        writer.writerow(map(str, range(len(row))))
+        writer.writerow("0" if cell == 0 else cell for cell in row)
+        assert written(write, sheet(range(len(row)), row)) == out.getvalue()
+
+
 @pytest.mark.parametrize(
     ("kind", "value", "text"),
     [

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from offtracfs.reports.formats import Column, Kind, Row
@@ -58,6 +59,7 @@ def _column(name: str, labels: Mapping[str, str]) -> Column:
     return Column(name, labels.get(name) or bare.capitalize(), KINDS.get(bare, "text"), hidden)
 
 
+@lru_cache(10_000, typed=True)  # the same few people stand in very many rows
 def _people(value: Any) -> Any:
     if not isinstance(value, str):
         return value
