@@ -179,6 +179,29 @@ def test_a_title_and_groups() -> None:
     assert found == ["{1} All", "", "Id", "", "ui", " 1", " 2", "", "(none)", " 3", "", "ui", " 4"]
 
 
+def test_rows_of_several_lines() -> None:
+    """A row can take several lines: the others are indented, and a text alone on one is there in full."""
+    columns = [
+        "id",
+        Column("b", "B"),
+        Column("c", "Text", line=1),
+        Column("d", "D", line=2),
+        Column("e", "E", line=2),
+    ]
+    rows = [(1, "x", "first\r\nsec\x1b[2Jond " + "long " * 20, 2, "y"), (10, "x", None, 20, "yy")]
+    assert lines(sheet(columns, *rows), width=20) == [
+        "Id  B",
+        "    Text",
+        "     D  E",
+        " 1  x",
+        "    first",
+        "    sec\\x1b[2Jond " + "long " * 20,
+        "     2  y",
+        "10  x",
+        "    20  yy",
+    ]
+
+
 def test_display_width() -> None:
     """Wide characters take two cells, combining ones none."""
     rows = [("漢字", "x"), ("e\u0301", "x"), ("abc", "x")]

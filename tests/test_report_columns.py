@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from typing import Any
 
@@ -37,6 +38,23 @@ def test_hidden_columns(name: str, hidden: bool) -> None:
     """A name that begins with an underscore hides a column from people, unless it ends with just one, too."""
     (column,) = columns([name], {})
     assert (column.name, column.hidden) == (name, hidden)
+
+
+@pytest.mark.parametrize(
+    ("names", "lines"),
+    [
+        ("a b", [["a", "b"]]),
+        ("a b_ c", [["a", "b_"], ["c"]]),
+        ("a _b_ c", [["a"], ["_b_"], ["c"]]),
+        ("_b_ c", [["_b_"], ["c"]]),
+        ("__group__ a _h _b_ _c_ d_ __e__ f", [["a"], ["_b_"], ["_c_"], ["d_"], ["f"]]),
+    ],
+)
+def test_lines(names: str, lines: list[list[str]]) -> None:
+    """After `x_` a row goes on on another line, and `_x_` has one of its own."""
+    seen = [column for column in columns(names.split(), {}) if not column.hidden]
+    parts = itertools.groupby(seen, lambda column: column.line)
+    assert [[column.name for column in part] for _, part in parts] == lines
 
 
 @pytest.mark.parametrize("name", ["bgcolor", "class", "color", "fgcolor", "grouplink", "style"])

@@ -33,7 +33,20 @@ _APART = re.compile("[;,]")
 
 def columns(names: Sequence[str], labels: Mapping[str, str]) -> list[Column]:
     """The columns that are shown of those that a report has; `labels` are those of the ticket's fields."""
-    return [_column(name, labels) for name in names if name not in STYLES]
+    found = []
+    line = 0
+    for name in names:
+        bare = name.strip("_")
+        before, after = name.startswith("_"), name.endswith("_")
+        unseen = name[:2] == name[-2:] == "__"
+        if before and after and not unseen:
+            line += 1  # a line of its own
+        if name not in STYLES:
+            label, kind = labels.get(name) or bare.capitalize(), KINDS.get(bare, "text")
+            found.append(Column(name, label, kind, hidden=unseen or (before and not after), line=line))
+        if after and not unseen:
+            line += 1
+    return found
 
 
 def rows(names: Sequence[str], found: Iterable[Sequence[Any]]) -> Iterator[Row]:
@@ -51,12 +64,6 @@ def rows(names: Sequence[str], found: Iterable[Sequence[Any]]) -> Iterator[Row]:
             None if group is None else _group(row[group]),
             None if color is None else _COLORS.get(str(row[color])),
         )
-
-
-def _column(name: str, labels: Mapping[str, str]) -> Column:
-    bare = name.strip("_")
-    hidden = name.startswith("_") and (not name.endswith("_") or (name[:2] == name[-2:] == "__"))
-    return Column(name, labels.get(name) or bare.capitalize(), KINDS.get(bare, "text"), hidden)
 
 
 @lru_cache(10_000, typed=True)  # the same few people stand in very many rows

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, tzinfo
-from itertools import chain, count, islice
+from itertools import chain, count, groupby, islice
 from typing import Any, Literal, NamedTuple, TextIO
 
 import simplejson
@@ -27,6 +27,7 @@ MEASURED = 1_000  # rows that decide how wide a table's columns are
 WIDEST = 60  # cells on the screen: a text that is longer moves what follows, and not the whole column
 NARROWEST = 4
 GAP = "  "
+INDENT = "    "  # of a row's further lines
 NO_GROUP = "(none)"
 BOLD = "1"
 COLORS = {1: "31", 2: "33", 4: "36", 5: "90"}  # a terminal's red, yellow, cyan, grey; 3 is its own colour
@@ -37,7 +38,8 @@ class Column:
     """A column.
 
     `name` is the key in json, and the heading in csv and tsv unless there is a `heading`; `label` is the
-    heading for people. A `hidden` column is in all formats but the table.
+    heading for people. A `hidden` column is in all formats but the table. `line` is that on which it stands
+    where each row of the table takes several.
     """
 
     name: str
@@ -45,6 +47,7 @@ class Column:
     kind: Kind = "text"
     hidden: bool = False
     heading: str = ""
+    line: int = 0
 
 
 class Row(NamedTuple):
@@ -114,51 +117,52 @@ def write_table(sheet: Sheet, out: TextIO, *, width: int | None = None, colored:
 
     Only the first rows decide how wide a column is: so the rest takes no memory.
     """
-    columns = {number: column for number, column in enumerate(sheet.columns) if not column.hidden}
-    converters = {number: _for_people(column.kind, sheet.zone) for number, column in columns.items()}
     rows = iter(sheet.rows)
     first = list(islice(rows, MEASURED))
+    seen = [number for number, column in enumerate(sheet.columns) if not column.hidden]
+    parts = groupby(seen, lambda number: sheet.columns[number].line)
+    lines = [_line(sheet, [*places], first, width, INDENT * (n > 0)) for n, (_, places) in enumerate(parts)]
 
-    def line(row: Row) -> list[str]:
-        return [shown(convert(row.cells[number])) for number, convert in converters.items()]
+    def styled(text: str, style: str) -> str:
+        return f"\x1b[{style}m{text}\x1b[0m" if colored and style else text
 
-    heading = [shown(column.label) for column in columns.values()]
-    widths = [max(map(cell_len, cells)) for cells in zip(heading, *map(line, first), strict=True)]
-    right = [
-        column.kind == "text" and all(isinstance(row.cells[number], int | float | None) for row in first)
-        for number, column in columns.items()
-    ]
-    layout = _Layout(_fitting(widths, width), right, cut=width is not None, colored=colored)
+    def write(texts: Iterable[str], style: str) -> None:
+        out.writelines(f"{styled(text, style)}\n" for text in texts)
+
     if sheet.title:
-        out.write(f"{layout.styled(shown(sheet.title), BOLD)}\n\n")
-    out.write(f"{layout.line(heading, BOLD)}\n")
+        write([shown(sheet.title)], BOLD)
+        out.write("\n")
+    write((line.set(line.labels) for line in lines), BOLD)
     group = None
     for row in chain(first, rows):
         if row.group is not None and row.group != group:
             group = row.group
-            out.write(f"\n{layout.styled(shown(group) or NO_GROUP, BOLD)}\n")
-        out.write(f"{layout.line(line(row), COLORS.get(row.color or 0, ''))}\n")
+            out.write("\n")
+            write([shown(group) or NO_GROUP], BOLD)
+        write(chain.from_iterable(line.texts(row) for line in lines), COLORS.get(row.color or 0, ""))
 
 
-class _Layout(NamedTuple):
-    """How a line of a table is set."""
+class _Line(NamedTuple):
+    """One of the lines that each row takes in a table, and how it is set."""
 
+    converters: dict[int, Callable[[Any], str]]  # by number of the column
+    labels: list[str]
     widths: list[int]  # cells on the screen
     right: list[bool]  # whether a column stands at the right
     cut: bool
-    colored: bool
+    indent: str
 
-    def line(self, cells: Sequence[str], style: str) -> str:
-        """One line."""
-        placed = (
-            self._placed(cell, width, right)
-            for cell, width, right in zip(cells, self.widths, self.right, strict=True)
-        )
-        return self.styled(GAP.join(placed).rstrip(), style)
+    def texts(self, row: Row) -> list[str]:
+        """What is to be seen of a row; a text that has the line to itself takes as many as it needs."""
+        cells = [convert(row.cells[number]) for number, convert in self.converters.items()]
+        if self.indent and len(cells) == 1:
+            return [self.indent + shown(text) for text in cells[0].splitlines()]
+        return [self.set([shown(cell) for cell in cells])]
 
-    def styled(self, text: str, style: str) -> str:
-        """Text in a colour, if there are any."""
-        return f"\x1b[{style}m{text}\x1b[0m" if self.colored and style else text
+    def set(self, cells: Sequence[str]) -> str:
+        """Cells side by side."""
+        placed = map(self._placed, cells, self.widths, self.right)
+        return (self.indent + GAP.join(placed)).rstrip()
 
     def _placed(self, text: str, width: int, right: bool) -> str:
         taken = cell_len(text)
@@ -166,6 +170,22 @@ class _Layout(NamedTuple):
             text, taken = set_cell_size(text, width - 1) + "…", width
         padding = " " * (width - taken)
         return padding + text if right else text + padding
+
+
+def _line(sheet: Sheet, places: Sequence[int], first: Sequence[Row], width: int | None, indent: str) -> _Line:
+    columns = {number: sheet.columns[number] for number in places}
+    converters = {number: _for_people(column.kind, sheet.zone) for number, column in columns.items()}
+    labels = [shown(column.label) for column in columns.values()]
+    widths = [
+        max(cell_len(label), *(cell_len(shown(convert(row.cells[number]))) for row in first), 0)
+        for label, (number, convert) in zip(labels, converters.items(), strict=True)
+    ]
+    right = [
+        column.kind == "text" and all(isinstance(row.cells[number], int | float | None) for row in first)
+        for number, column in columns.items()
+    ]
+    fitting = _fitting(widths, None if width is None else width - len(indent))
+    return _Line(converters, labels, fitting, right, width is not None, indent)
 
 
 def _fitting(widths: list[int], width: int | None) -> list[int]:
