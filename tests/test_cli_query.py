@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from offtracfs import records
 from offtracfs.database import Database
 from tests.mounting import AUTUMN, SPRING, append, new_database
 from tests.program import PROGRAM, Done, offtracfs, surroundings
-from tests.test_query import FIELDS, records, ticket
+from tests.test_query import FIELDS, ticket
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """A query as SQL on Trac's tables, whatever the fields are; texts are bound, never part of the SQL.
 
-Each value of a ticket is an expression of its own, so that custom fields, and what orders priorities or
-milestones, need no joins.
+What orders priorities or milestones is joined as ``of_priority``, ``of_milestone``; a custom field's value is
+an expression of its own, so that there may be any number of them.
 """
 
 from __future__ import annotations
@@ -19,6 +19,9 @@ from offtracfs.reports.querytext import MODES, Clause, Query
 
 ENUMS = {"resolution": "resolution", "priority": "priority", "severity": "severity", "type": "ticket_type"}
 """Fields whose values have an order of their own, and what Trac's table calls them there."""
+
+DATES = {"milestone": ("completed", "due"), "version": ("time",)}
+"""Fields whose values have a table of their own, and the dates in it that order them."""
 
 Known = Mapping[str, dict[str, Any]]
 """The fields by name."""
@@ -48,9 +51,9 @@ def select(query: Query, columns: list[str], known: Known, asker: Asker) -> Sql:
         orders.insert(0, (query.group, query.group_descending))
     keys = [key + " DESC" * down for name, down in orders for key in _keys(name, known)]
     order = ", ".join([*keys, "t.id"])
-    number = _number_of("priority")
-    text = f"SELECT {cells}, {number} FROM ticket AS t WHERE {matching.text} ORDER BY {order}"  # noqa: S608
-    return Sql(text, matching.values)
+    joins = "".join(map(_join, sorted({"priority", *(name for name, _ in orders)})))
+    source = f"FROM ticket AS t{joins} WHERE {matching.text} ORDER BY {order}"
+    return Sql(f"SELECT {cells}, of_priority.value {source}", matching.values)
 
 
 def where(query: Query, known: Known, asker: Asker) -> Sql:
@@ -164,35 +167,30 @@ def _column(name: str) -> str:
     """A ticket's value of a field."""
     if name in VIEWS["ticket"]:
         return f"t.{name}"
-    return _looked_up("value", "ticket_custom", f"f.ticket = t.id AND f.name = {_literal(name)}")
+    literal = "'" + name.replace("'", "''") + "'"
+    return f"(SELECT c.value FROM ticket_custom AS c WHERE c.ticket = t.id AND c.name = {literal})"  # noqa: S608
+
+
+def _join(name: str) -> str:
+    """What orders the values of a field, where they have an order of their own."""
+    if name in ENUMS:
+        enum = f"of_{name}.type = '{ENUMS[name]}'"
+        return f" LEFT JOIN enum AS of_{name} ON {enum} AND of_{name}.name = t.{name}"
+    return f" LEFT JOIN {name} AS of_{name} ON of_{name}.name = t.{name}" if name in DATES else ""
 
 
 def _keys(name: str, known: Known) -> list[str]:
     """What tickets are sorted by; ascending, those without a value come last."""
+    if name in ENUMS:
+        number = f"of_{name}.value"
+        return [_is_unset(number, "''"), f"CAST({number} AS INTEGER)"]
     column = _column(name)
     numeric = name == "id" or (name in VIEWS["ticket"] and known[name].get("type") == "time")
-    if name in ENUMS:
-        number = _number_of(name)
-        return [_is_unset(number, "''"), f"CAST({number} AS INTEGER)"]
     keys = [_is_unset(column, "0" if numeric else "''")]
-    for date in {"milestone": ("completed", "due"), "version": ("time",)}.get(name, ()):
-        key = _looked_up(date, name, f"f.name = t.{name}")
-        keys += [_is_unset(key, "0"), key]
+    for date in DATES.get(name, ()):
+        keys += [_is_unset(f"of_{name}.{date}", "0"), f"of_{name}.{date}"]
     return [*keys, column]
 
 
 def _is_unset(expression: str, unset: str) -> str:
     return f"COALESCE({expression}, {unset}) = {unset}"
-
-
-def _number_of(name: str) -> str:
-    """The place of a ticket's priority, severity and so on in the order of these."""
-    return _looked_up("value", "enum", f"f.type = '{ENUMS[name]}' AND f.name = t.{name}")
-
-
-def _looked_up(column: str, table: str, condition: str) -> str:
-    return f"(SELECT f.{column} FROM {table} AS f WHERE {condition})"  # noqa: S608
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
