@@ -70,7 +70,7 @@ def sheet(box: Sandbox, one: Report, context: Context, given: Mapping[str, str])
     if one.is_query:
         asked = querytext.parse(one.text, context.fields)
         shown = query.sheet(box, asked, context.fields, values["USER"], context.now)
-        return replace(shown, title=title), [*_unknown(one, given, ["USER"])]
+        return replace(shown, title=title), [*_unknown(one, given, [])]
     made = _bound(one, values)
     found = sandbox.run(box, made.sql, made.values)
     labels = {field["name"]: field.get("label", "") for field in context.fields}
@@ -80,7 +80,7 @@ def sheet(box: Sandbox, one: Report, context: Context, given: Mapping[str, str])
 
 
 def _unknown(one: Report, given: Mapping[str, str], names: Collection[str]) -> Iterator[str]:
-    return (f"Report {one.number} has no variable {name}." for name in given if name not in names)
+    return (f"Report {one.number} has no variable {name}." for name in given if name not in (*names, "USER"))
 
 
 def trouble(box: Sandbox, one: Report, context: Context) -> str:
