@@ -223,7 +223,7 @@ def _text(value: Any) -> str:
 def _moment(value: Any) -> datetime | None:
     """The second, in UTC, in which a number of microseconds lies; None where no calendar has it."""
     try:
-        return EPOCH + timedelta(0, (value or 0) // 1_000_000)
+        return EPOCH + timedelta(0, (0 if value is None else value) // 1_000_000)
     except (OverflowError, TypeError, ValueError):
         return None
 
