@@ -22,13 +22,16 @@ from offtracfs.store import Store
 
 ROWS_A_STATEMENT = 2_000
 
+_DIALECT = sqlite.dialect(paramstyle="qmark")
 _VERSIONS = str(
     select(path.c.directory, path.c.name, version.c.revision, version.c.blob)
     .join_from(version, path)
     .where(version.c.inode > bindparam("after"))
     .order_by(version.c.path, version.c.inode)
-    .compile(dialect=sqlite.dialect(paramstyle="qmark"))
+    .compile(dialect=_DIALECT)
 )
+# Where only few are new, SQLite is not to go through all of an index for their order.
+_NEW_VERSIONS = _VERSIONS.replace("ORDER BY version.path", "ORDER BY +version.path")
 
 
 @dataclass(slots=True)
@@ -76,13 +79,12 @@ class _Statements:
 
     def __init__(self, table: Table) -> None:
         number, key, *others, since, until = table.c
-        dialect = sqlite.dialect(paramstyle="qmark")
         standing = select(number, since, key, *others).where(key == bindparam("key"), until == STANDS)
         end = update(table).values(until=bindparam("end")).where(number == bindparam("row"))
         columns = [column.name for column in (key, *others, since, until)]
-        self.standing = str(standing.compile(dialect=dialect))
-        self.add = str(insert(table).compile(dialect=dialect, column_keys=columns))
-        self.end = str(end.compile(dialect=dialect))
+        self.standing = str(standing.compile(dialect=_DIALECT))
+        self.add = str(insert(table).compile(dialect=_DIALECT, column_keys=columns))
+        self.end = str(end.compile(dialect=_DIALECT))
 
 
 _STATEMENTS = {name: _Statements(table) for name, table in TRAC.items()}
@@ -91,12 +93,11 @@ _STATEMENTS = {name: _Statements(table) for name, table in TRAC.items()}
 def derive(connection: Connection, store: Store, after: int) -> None:
     """Bring the tables up to every file version with an inode greater than `after`."""
     writing = _Writing(connection)
-    versions = connection.exec_driver_sql(_VERSIONS, (after,))
+    fresh = after < FIRST_INODE
+    versions = connection.exec_driver_sql(_VERSIONS if fresh else _NEW_VERSIONS, (after,))
     for (directory, name), found in groupby(versions, key=itemgetter(0, 1)):
         if here := place(f"{directory}/{name}"):
-            known = (
-                _standing(connection, here) if after >= FIRST_INODE else {name: {} for name in here.tables}
-            )
+            known = {table: {} for table in here.tables} if fresh else _standing(connection, here)
             written = [(table, life) for table, rows in known.items() for life in rows.values()]
             contents = ((revision, _data(store, blob)) for _, _, revision, blob in found)
             writing.add(list(follow(here, contents, known)), written)

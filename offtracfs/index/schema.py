@@ -117,7 +117,7 @@ TRAC = {
         *_texts("author", "field", "oldvalue", "newvalue"),
     ),
     "ticket_custom": _trac("ticket_custom", _number("ticket"), *_texts("name", "value")),
-    "enum": _trac("enum", _path(), *_texts("type", "name", "value", "description")),
+    "enum": _trac("enum", _path(), *_texts("type", "name", "value")),
     "component": _trac("component", _path(), *_texts("name", "owner", "description")),
     "milestone": _trac(
         "milestone",

@@ -2,7 +2,7 @@
 
 The rows are those that Trac 1.6 would have (its ``ticket/model.py``): NULL for a text that is not set, but
 comments, authors and milestones' descriptions as they came; times in microseconds since 1970 UTC, 0 for a
-date that is not set. No record says who wrote a report or what describes an enum's value: NULL.
+date that is not set. No record says who wrote a report: NULL.
 """
 
 from __future__ import annotations
@@ -207,7 +207,7 @@ def _enum(path: Key, record: Any) -> list[tuple[str, Row]]:
     _, field, file = str(path).split("/")
     name = _LONE.sub("\ufffd", unquote_plus(file.removesuffix(names.SUFFIX), errors="surrogatepass"))
     kind = "ticket_type" if field == "type" else field
-    return [("enum", (path, kind, name, _text(record), None))]
+    return [("enum", (path, kind, name, _text(record)))]
 
 
 _NUMBERED = {
