@@ -23,6 +23,8 @@ from offtracfs.index.moments import revision_chosen
 from offtracfs.reports.formats import FORMATS, Sheet, write_table
 from offtracfs.reports.sandbox import Sandbox, connect
 
+from .text import shown
+
 GRACE = 2  # seconds that SQLite may be over its time, if only it looks up
 FOR_PYTHON = 512 << 20  # bytes: rows, their text, and what is loaded later
 
@@ -116,7 +118,19 @@ def write(sheet: Sheet, form: str) -> None:
     out = sys.stdout
     if isinstance(out, io.TextIOWrapper):
         out.reconfigure(encoding="utf-8", errors="backslashreplace", newline="")
-    if form == "table" and out.isatty():
-        write_table(sheet, out, width=shutil.get_terminal_size().columns, colored=True)
-    else:
+    if not out.isatty():
         FORMATS[form](sheet, out)
+    elif form == "table":
+        colored = "NO_COLOR" not in os.environ
+        write_table(sheet, out, width=shutil.get_terminal_size().columns, colored=colored)
+    else:
+        FORMATS[form](sheet, _Shown())
+
+
+class _Shown(io.StringIO):
+    """A terminal, which no text shall command: what a program would get is shown line by line."""
+
+    def write(self, text: str) -> int:
+        """Print it."""
+        sys.stdout.write("\n".join(shown(line.removesuffix("\r")) for line in text.split("\n")))
+        return len(text)

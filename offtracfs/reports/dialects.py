@@ -113,13 +113,11 @@ def _name_columns(tree: exp.Query, dialect: str) -> None:
         inner = node
         while isinstance(inner, exp.Cast):
             inner = inner.this
-        if isinstance(node, exp.Cast) and isinstance(inner, exp.Column):
-            name = inner.name
-        elif isinstance(node, exp.Func) and not isinstance(node, exp.Cast):
-            name = re.split(r"\W", node.sql(dialect=dialect), maxsplit=1)[0].lower()
-        else:
-            continue
-        node.replace(exp.alias_(node.copy(), name, quoted=True))
+        if isinstance(inner, exp.Func):
+            name = re.split(r"\W", inner.sql(dialect=dialect), maxsplit=1)[0].lower()
+            node.replace(exp.alias_(node.copy(), name, quoted=True))
+        elif inner is not node and isinstance(inner, exp.Column):
+            node.replace(exp.alias_(node.copy(), inner.name, quoted=True))
 
 
 def _cast(node: exp.Cast) -> Node:
