@@ -32,6 +32,7 @@ REPORTS = {
     5: ("", " \r\n"),
     6: ("Asks", "SELECT '$A' AS a, $B AS b, $A AS c"),
     7: ("Attacks", "DELETE FROM ticket"),
+    8: ("For PostgreSQL", "SELECT $A::int + 1 AS n, '%$A%' ILIKE '%41%' AS is41"),
 }
 CSV = (
     "__group__,ticket,summary,created,_changetime\r\n"
@@ -180,6 +181,11 @@ def test_what_is_to_be_said_of_variables(database: Database) -> None:
     assert said(database, "3", "C=2").stderr == "offtracfs: Report 3 has no variable C.\n"
 
 
+def test_variables_in_the_sql_of_other_databases(database: Database) -> None:
+    """A report that is translated has its variables where they were."""
+    assert json.loads(said(database, "8", "A=41", "--format", "json").stdout) == [{"n": 42, "is41": 1}]
+
+
 def test_moments(database: Database) -> None:
     """A report is that of the moment, on the tickets of the moment."""
     assert offtracfs(database.path.parent, "--db", "db", "report", "1").stdout.split()[-1] == "3"
@@ -198,7 +204,7 @@ def test_saved_query(database: Database) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        ("8", 64, "no report 8"),
+        ("9", 64, "no report 9"),
         ("1 USER", 64, "'USER' is no variable: write NAME=VALUE"),
         ("1 =x", 64, "'=x' is no variable"),
         ("one", 64, "'one' is not a valid integer"),
