@@ -95,7 +95,7 @@ def installed(kind: str) -> Installation:
 
 
 def _installation(kind: str, prefix: Path) -> Installation:
-    environ = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "HOME": str(prefix)}
+    environ = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "TZ": "UTC", "HOME": str(prefix)}
     template = prefix / "template"
     if kind == "modern":
         return Installation((str(prefix / "bin/python"),), environ, template)
