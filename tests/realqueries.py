@@ -126,7 +126,7 @@ def _insert(database: sqlite3.Connection, number: int, dice: random.Random, at: 
     values |= {name: " ".join(dice.choices(WORDS, k=dice.randrange(1, 5))) for name in TEXTS}
     recent = dice.random() < 0.3  # half a day away from whatever is some days ago
     values["time"] = (
-        now - dice.randrange(400) * DAY - DAY // 2 if recent else at + dice.randrange(60) * DAY // 2
+        now - dice.randrange(1, 400) * DAY - DAY // 2 if recent else at + dice.randrange(60) * DAY // 2
     )
     values["changetime"] = values["time"] + dice.choice((0, 1_234_567, DAY))
     for name in ("due", "day"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from offtracfs import sync
 from offtracfs.database import Database, Settings
 from offtracfs.trackers import tracdb
 from tests import realqueries
+from tests.mounting import until
 from tests.realqueries import Visitor, made_up, ours
 from tests.realreports import visiting
 from tests.tracdbs import address
@@ -143,6 +145,22 @@ async def test_page_with_groups(visitor: Visitor, database: Database) -> None:
     assert theirs is not None
     assert len(theirs) == 1 + 7 + 1
     assert ours(database, "?id=1-99&max=7&group=owner") == theirs[:-1]
+
+
+@both
+async def test_past(filled: RealTrac, visitor: Visitor, database: Database) -> None:
+    """A query at T gives what the real one gave when it stood at T, whatever has changed since."""
+    queries = [made_up(seed)[1] for seed in range(3_000, 3_020)] + ["?changetime=today..", "?changetime=1h.."]
+    then, theirs = datetime.now(UTC), [visitor.csv(query) for query in queries]
+    await until(lambda: int(datetime.now(UTC).timestamp()) > int(then.timestamp()))
+    for number in range(1, 100):
+        values = {"status": "closed", "owner": "eve", "milestone": "m9", "keywords": "other"}
+        filled.change(number, datetime.now(UTC), "eve", "A word.", **values)
+    await sync.once(database, partial(tracdb.connect, address(filled)))
+    at = f"{then:%Y-%m-%dT%H:%M:%SZ}"
+    assert [ours(database, query, at) for query in queries] == theirs
+    changed = [ours(database, query) for query in queries]
+    assert changed == [visitor.csv(query) for query in queries] != theirs
 
 
 @pytest.mark.parametrize("trac", ["modern"], indirect=True)

@@ -132,6 +132,19 @@ def test_groups(database: Database) -> None:
     ]
 
 
+def test_groups_by_time(database: Database) -> None:
+    """Tickets that are grouped by a time have its day above them."""
+    _, found = sheet(
+        database, "id!=0&group=due&order=id&col=id", now=NOW.astimezone(ZoneInfo("Europe/Berlin"))
+    )
+    assert [(row.group, row.cells[0]) for row in found] == [
+        ("Due: 2011-04-10", 1),
+        ("Due: 2011-04-10", 2),
+        ("Due: None", 3),
+        ("Due: None", 4),
+    ]
+
+
 def test_pages(database: Database) -> None:
     """A page has as many tickets as asked for; where all fit on one, it is every page."""
     assert ids(database, "id!=0&order=id&max=3") == [1, 2, 3]

@@ -72,7 +72,10 @@ def sheet(box: Sandbox, query: Query, fields: Fields, user: str, now: datetime) 
 
 
 def _page(box: Sandbox, made: Sql, query: Query) -> str:
-    """The part of the statement that ``max`` and ``page`` ask for; where one page holds all, it is all."""
+    """The part of the statement that ``max`` and ``page`` ask for; where one page holds all, it is all.
+
+    With groups, Trac's CSV has a ticket more than Trac's page, by which that knows where a group goes on.
+    """
     if not query.most:
         return made.text
     for (count,) in run(box, f"SELECT count(*) FROM ({made.text})", made.values).rows:  # noqa: S608
@@ -118,10 +121,10 @@ def _time(value: Any, zone: tzinfo, *, whole: bool) -> Any:
 
 
 def _grouping(name: str, known: Known, zone: tzinfo) -> Cell | None:
-    """What stands above the tickets of a group, by the value of the field that groups them."""
+    """What stands above the tickets of a group, by the value of the field that groups them; times by day."""
     if not name:
         return None
-    label, cell = known[name].get("label", name), _cell(name, known[name], zone)
+    label, cell = known[name].get("label", name), _cell(name, known[name] | {"format": "date"}, zone)
     return lambda value: f"{label}: {cell(value) or 'None'}"
 
 
