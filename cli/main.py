@@ -22,7 +22,7 @@ from offtracfs.errors import DatabaseError, DiskFull, OfftracfsError, UsageError
 
 from .text import shown
 
-COMMANDS = ("check", "demo", "init", "mount", "query", "report", "sql", "status", "sync", "umount")
+COMMANDS = ("check", "demo", "index", "init", "mount", "query", "report", "sql", "status", "sync", "umount")
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 NOBODY_LISTENS = 1  # as click has it
 _FULL = (errno.ENOSPC, errno.EDQUOT)

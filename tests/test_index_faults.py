@@ -151,9 +151,12 @@ def test_only_who_heals_gives_it_up(store: Store) -> None:
         assert (place / LINK).exists() is not heals
 
 
-def test_an_older_index_is_built_anew(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An index of an earlier version of this program is replaced."""
-    monkeypatch.setattr(build, "VERSION", VERSION + 1)
+def test_an_older_index_is_built_anew(store: Store) -> None:
+    """An index of an earlier version of this program is refused by readers, and replaced by the writer."""
+    with closing(sqlite3.connect(store.path.parent / LINK)) as connection:
+        connection.execute(f"PRAGMA user_version={VERSION - 1}")
+    with pytest.raises(DatabaseDamaged, match="earlier version of offtracfs: `offtracfs index upgrade`"):
+        Reader(store.path.parent)
     assert index.catch_up(store.path.parent, store) == 1
     assert index.catch_up(store.path.parent, store) == 0
 
@@ -166,7 +169,7 @@ def test_a_newer_index_is_left_alone(store: Store) -> None:
     data = file.read_bytes()
     with pytest.raises(DatabaseTooNew, match="later version"):
         index.catch_up(store.path.parent, store)
-    with pytest.raises(DatabaseDamaged, match="another version"):
+    with pytest.raises(DatabaseTooNew, match="later version"):
         Reader(store.path.parent)
     assert file.read_bytes() == data
 

@@ -8,8 +8,9 @@ index is built under another name and swapped in by moving the link, so that rea
 from __future__ import annotations
 
 import itertools
+import os
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,16 +33,16 @@ from sqlalchemy.pool import NullPool, Pool
 
 from offtracfs import names
 from offtracfs.errors import DatabaseBusy, DatabaseDamaged, DatabaseError, DatabaseTooNew, DiskFull
-from offtracfs.index.lives import derive
+from offtracfs.index.lives import Progress, derive, silent
 from offtracfs.index.schema import FIRST_INODE, VERSION, metadata, path, published, revision, version
 from offtracfs.store import BRANCH, Change, Commit, Store
-
-Progress = Callable[[str, int, int | None], None]
-"""Called as ``progress(what, done, total)``; total is None where it is not known."""
 
 LINK = "index.db"
 BUSY = 10_000  # milliseconds to wait for another process that writes
 COMMITS_A_TRANSACTION = 2_000
+TOO_NEW = (
+    "The index was made by a later version of offtracfs: use that one, or `offtracfs index rebuild` for this."
+)
 DAMAGE = (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CONSTRAINT)
 ROWS_A_STATEMENT = 5_000
 
@@ -75,7 +76,7 @@ def engine(file: Path, pool: type[Pool] = NullPool, pragmas: Mapping[str, str] =
     return made
 
 
-def catch_up(directory: Path, store: Store, progress: Progress = lambda *_: None) -> int:
+def catch_up(directory: Path, store: Store, progress: Progress = silent) -> int:
     """Index every commit that is new in `store`; the number of them. Rebuilds where it has to.
 
     Raises DatabaseTooNew where a later version of this program made the index, DatabaseBusy, DiskFull,
@@ -93,7 +94,7 @@ def catch_up(directory: Path, store: Store, progress: Progress = lambda *_: None
     return rebuild(directory, store, progress)
 
 
-def rebuild(directory: Path, store: Store, progress: Progress = lambda *_: None) -> int:
+def rebuild(directory: Path, store: Store, progress: Progress = silent) -> int:
     """Build the index anew from git and swap it in; the number of commits in it. Raises as `catch_up`."""
     files = (directory / f"index.{number}.db" for number in itertools.count(1))
     new = next(file for file in files if not file.exists())
@@ -177,11 +178,11 @@ def _build(file: Path, store: Store, progress: Progress) -> int:
         rows = _Rows(connection, 0, FIRST_INODE - 1)
         for _ in _added(rows, store, None, progress):
             pass
-        derive(connection, store, 0)
+        derive(connection, store, 0, progress)
         _publish(connection)
         connection.commit()
-    with engine(file).connect() as connection:  # from now on it is shared
-        connection.exec_driver_sql("PRAGMA optimize=0x10002")
+    with engine(file).connect(), file.open("rb") as written:  # shared from now on
+        os.fsync(written.fileno())
     return rows.number
 
 
@@ -276,9 +277,7 @@ class _Rows:
 def _prepare_schema(connection: Connection) -> None:
     found = connection.exec_driver_sql("PRAGMA user_version").scalar_one()
     if found > VERSION:
-        raise DatabaseTooNew(
-            "The index was made by a later version of offtracfs: use that one, or delete index.db."
-        )
+        raise DatabaseTooNew(TOO_NEW)
     if found == 0:
         metadata.create_all(connection)
         connection.exec_driver_sql(f"PRAGMA user_version={VERSION}")

@@ -7,18 +7,21 @@ a row, most rows are written once and never touched again, and those of a ticket
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
 
-from sqlalchemy import Connection, Table, bindparam, insert, select, update
+from sqlalchemy import Connection, Table, bindparam, func, insert, select, update
 from sqlalchemy.dialects import sqlite
 
 from offtracfs.errors import DatabaseDamaged
 from offtracfs.index.schema import FIRST_INODE, STANDS, TRAC, path, version
 from offtracfs.index.tables import Place, Row, place
 from offtracfs.store import Store
+
+Progress = Callable[[str, int, int | None], None]
+"""Called as ``progress(what, done, total)``; total is None where it is not known."""
 
 ROWS_A_STATEMENT = 2_000
 
@@ -74,6 +77,10 @@ def follow(
                 yield table, row, life
 
 
+def silent(_what: str, _done: int, _total: int | None) -> None:
+    """Shows nothing."""
+
+
 class _Statements:
     """SQL for one table, compiled once: SQLAlchemy's care for each row would be a third of the work."""
 
@@ -90,12 +97,15 @@ class _Statements:
 _STATEMENTS = {name: _Statements(table) for name, table in TRAC.items()}
 
 
-def derive(connection: Connection, store: Store, after: int) -> None:
+def derive(connection: Connection, store: Store, after: int, progress: Progress = silent) -> None:
     """Bring the tables up to every file version with an inode greater than `after`."""
+    total = connection.execute(select(func.max(path.c.id))).scalar_one()
     writing = _Writing(connection)
     fresh = after < FIRST_INODE
     versions = connection.exec_driver_sql(_VERSIONS if fresh else _NEW_VERSIONS, (after,))
-    for (directory, name), found in groupby(versions, key=itemgetter(0, 1)):
+    for done, ((directory, name), found) in enumerate(groupby(versions, key=itemgetter(0, 1))):
+        if done % 100 == 0:
+            progress("index: Trac's tables", done, total)
         if here := place(f"{directory}/{name}"):
             known = {table: {} for table in here.tables} if fresh else _standing(connection, here)
             written = [(table, life) for table, rows in known.items() for life in rows.values()]

@@ -7,10 +7,11 @@ import sqlite3
 from pathlib import Path
 from urllib.parse import quote
 
-from offtracfs.errors import DatabaseDamaged
-from offtracfs.index.build import BUSY
+from offtracfs.errors import DatabaseDamaged, DatabaseTooNew
+from offtracfs.index.build import BUSY, TOO_NEW
 from offtracfs.index.schema import VERSION
 
+OUTDATED = "The index is of an earlier version of offtracfs: `offtracfs index upgrade` builds it anew."
 UNWRITABLE = (
     sqlite3.SQLITE_CANTOPEN,
     sqlite3.SQLITE_FULL,
@@ -39,16 +40,37 @@ def _size_and_time(file: Path) -> tuple[int, int]:
     return found.st_size, found.st_mtime_ns
 
 
-def connected(file: Path, how: str) -> sqlite3.Connection:
-    """A connection to an index of this version. Raises DatabaseDamaged where it is of another one."""
+def opened(file: Path, how: str) -> sqlite3.Connection:
+    """A connection to an index of any version, for reading. Raises sqlite3.Error."""
     made = sqlite3.connect(
         f"file:{quote(os.fsencode(file))}?{how}", timeout=BUSY / 1000, uri=True, check_same_thread=False
     )
     try:
         made.execute("PRAGMA query_only=ON")
-        if made.execute("PRAGMA user_version").fetchone()[0] != VERSION:
-            raise DatabaseDamaged("The index is of another version: `offtracfs sync` builds it anew.")
     except BaseException:
         made.close()
         raise
     return made
+
+
+def connected(file: Path, how: str) -> sqlite3.Connection:
+    """A connection to an index of this version. Raises DatabaseDamaged, or DatabaseTooNew for a later one."""
+    made = opened(file, how)
+    try:
+        found = version_of(made)
+        if found > VERSION:
+            raise DatabaseTooNew(TOO_NEW)
+        if found < VERSION:
+            raise DatabaseDamaged(
+                OUTDATED if found else "The index is empty: `offtracfs sync` builds it anew."
+            )
+    except BaseException:
+        made.close()
+        raise
+    return made
+
+
+def version_of(connection: sqlite3.Connection) -> int:
+    """The version of an index's schema, 0 where it has none yet."""
+    found: int = connection.execute("PRAGMA user_version").fetchone()[0]
+    return found
