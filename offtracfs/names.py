@@ -19,6 +19,7 @@ LONGEST_NAME = 255  # bytes: NAME_MAX of Linux' file systems, and of FUSE
 NUMBERED = ("ticket", "changelog")  # the directories whose files git keeps side by side, in small trees
 
 _ID = re.compile(r"(0|[1-9][0-9]{0,17})\.json", re.ASCII)
+_RESULT = re.compile(r"(0|[1-9][0-9]{0,17})\.(csv|txt)", re.ASCII)
 _IN_GIT = re.compile(r"ticket/[0-9]+/[0-9]/[0-9]/([0-9]+)\.(changelog\.)?json", re.ASCII)
 
 
@@ -68,6 +69,12 @@ def number_of(name: str) -> int | None:
     """The id in a file name such as ``42.json``, None where there is none."""
     match = _ID.fullmatch(name)
     return int(match[1]) if match else None
+
+
+def result_of(name: str) -> tuple[int, str] | None:
+    """The report and the kind of file in a name such as ``1.csv`` or ``1.txt``, None where there are none."""
+    match = _RESULT.fullmatch(name)
+    return (int(match[1]), match[2]) if match else None
 
 
 def split(path: str) -> tuple[str, str]:

@@ -16,7 +16,6 @@ appears (see `offtracfs.index.schema`).
 
 from __future__ import annotations
 
-import re
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -27,7 +26,7 @@ from typing import NamedTuple
 
 from offtracfs.index import Reader, Revision
 from offtracfs.index.moments import Clock, revision_at
-from offtracfs.names import NUMBERED, Commit, Period, parse_at, report_path, split, version_name
+from offtracfs.names import NUMBERED, Commit, Period, parse_at, report_path, result_of, split, version_name
 from offtracfs.store import Store
 
 DAYS = "@"
@@ -35,8 +34,6 @@ ALWAYS = ("changelog", "field", "report", "ticket")  # directories that are ther
 BEHIND_DIRECTORIES = 1 << 20  # positions up to here are directories', in a listing
 REPORTS = "report"
 CACHED_BLOBS = 16  # a reader asks for a large file in pieces
-
-_RESULT = re.compile(r"(0|[1-9][0-9]{0,17})\.(csv|txt)", re.ASCII)
 
 
 class Directory(NamedTuple):
@@ -189,8 +186,8 @@ class Tree:
             return File(entry.inode, entry.size, entry.mtime)
         if directory.past_of:
             return self._past(Listing(directory, revision)).get(name)
-        if revision and directory.path == REPORTS and (match := _RESULT.fullmatch(name)):
-            return self._result(revision, int(match[1]), match[2])
+        if revision and directory.path == REPORTS and (result := result_of(name)):
+            return self._result(revision, *result)
         child = directory.child(name)
         return child if self._holds(Listing(child, revision)) else None
 
@@ -258,7 +255,7 @@ class Tree:
             "@" in name
             or directory.at == DAYS
             or bool(directory.past_of)
-            or (directory.path == REPORTS and bool(_RESULT.fullmatch(name)))
+            or (directory.path == REPORTS and result_of(name) is not None)
         )
 
     def _result(self, revision: Revision, report: int, suffix: str) -> Result | None:
