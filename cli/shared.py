@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import math
 import os
@@ -27,6 +28,7 @@ from .text import shown
 
 GRACE = 2  # seconds that SQLite may be over its time, if only it looks up
 FOR_PYTHON = 512 << 20  # bytes: rows, their text, and what is loaded later
+MOST_WRITTEN = 1 << 30  # bytes, into a file
 
 
 class MountPoint(click.Path):
@@ -81,17 +83,23 @@ def moment(database: Database, at: str) -> Revision:
 def confined(database: Database, revision: Revision) -> Iterator[Sandbox]:
     """Trac's tables as they stood at a revision, for foreign SQL, whose own this process is from here on.
 
-    It can take no more memory than SQLite may and Python needs, and ends, with a sentence, where SQLite is
-    stuck within one step, which nothing else can interrupt. Raises as `sandbox.connect`; QueryRefused.
+    It can take no more memory than SQLite may and Python needs, and fill no disk; and it ends, with a
+    sentence, where SQLite is stuck within one step, which nothing else can interrupt. Raises as
+    `sandbox.connect`; QueryRefused.
     """
     with closing(connect(database.path, revision.number)) as sandbox, _watched(sandbox):
         used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
         most = used + sandbox.limits.memory + FOR_PYTHON
-        resource.setrlimit(resource.RLIMIT_AS, (most, resource.getrlimit(resource.RLIMIT_AS)[1]))
+        for what, limit in ((resource.RLIMIT_AS, most), (resource.RLIMIT_FSIZE, MOST_WRITTEN)):
+            resource.setrlimit(what, (limit, resource.getrlimit(what)[1]))
         try:
             yield sandbox
         except MemoryError:
             raise QueryRefused(f"It needs more than {most >> 20} MB of memory, which is the limit.") from None
+        except OSError as error:
+            if error.errno != errno.EFBIG:
+                raise
+            raise QueryRefused(f"It gives more than {MOST_WRITTEN >> 20} MB, which is the limit.") from None
 
 
 @contextmanager
@@ -115,16 +123,17 @@ def _watched(sandbox: Sandbox) -> Iterator[None]:
 
 def write(sheet: Sheet, form: str) -> None:
     """Write to stdout what ``--format`` asked for; where UTF-8 has no character for it, as an escape."""
-    out = sys.stdout
-    if isinstance(out, io.TextIOWrapper):
-        out.reconfigure(encoding="utf-8", errors="backslashreplace", newline="")
-    if not out.isatty():
-        FORMATS[form](sheet, out)
-    elif form == "table":
-        colored = "NO_COLOR" not in os.environ
-        write_table(sheet, out, width=shutil.get_terminal_size().columns, colored=colored)
-    else:
-        FORMATS[form](sheet, _Shown())
+    # A stream of its own: under PYTHONUNBUFFERED, what stdout's takes in part only is lost without a word.
+    with open(
+        sys.stdout.fileno(), "w", encoding="utf-8", errors="backslashreplace", newline="", closefd=False
+    ) as out:
+        if not out.isatty():
+            FORMATS[form](sheet, out)
+        elif form == "table":
+            colored = "NO_COLOR" not in os.environ
+            write_table(sheet, out, width=shutil.get_terminal_size().columns, colored=colored)
+        else:
+            FORMATS[form](sheet, _Shown())
 
 
 class _Shown(io.StringIO):

@@ -29,7 +29,7 @@ def command(directory: Path, sql: str, form: str, at: str) -> None:
     The tables are ticket, ticket_change, ticket_custom, enum, component, milestone, version and report, with
     Trac's columns; times are microseconds since 1970 UTC. The SQL is SQLite's; what only PostgreSQL or MySQL
     would take is translated where that can be done faithfully. Nothing can be written, and there are
-    limits: 30 seconds of work, a million rows, 512 MB of memory.
+    limits: 30 seconds of work, a million rows, 512 MB of memory, 1 GB in a file.
 
     Exit codes: 0 it ran, 64 no such moment, 65 it cannot run here, 66 no database there, or still empty.
     """

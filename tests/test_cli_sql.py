@@ -160,6 +160,28 @@ def test_stuck_in_one_function(database: Database, sql: str) -> None:
     assert done.stderr == "offtracfs: It takes longer than 0.2 seconds, which is the limit.\n"
 
 
+HUGE = """
+from offtracfs_cli import main, shared
+shared.MOST_WRITTEN = 1 << 20
+main.main()
+"""
+
+
+@pytest.mark.parametrize("sql", ["SELECT hex(zeroblob(2000000))", "SELECT zeroblob(500000)"])
+def test_no_disk_is_filled(database: Database, tmp_path: Path, sql: str) -> None:
+    """A result that is too long for a file is refused; a pipe may take it."""
+    command = [sys.executable, "-c", HUGE, "--db", str(database.path), "sql", sql]
+    with (tmp_path / "result").open("wb") as file:
+        done = subprocess.run(
+            command, stdout=file, stderr=subprocess.PIPE, text=True, check=False, timeout=60
+        )
+    assert done.returncode == 65
+    assert done.stderr == "offtracfs: It gives more than 1 MB, which is the limit.\n"
+    piped = subprocess.run(command, capture_output=True, check=True, timeout=60)
+    assert piped.stdout.endswith(b"\n")
+    assert len(piped.stdout) > 1 << 20
+
+
 def test_rows_come_at_once(database: Database) -> None:
     """Whoever reads only the first rows of many gets them, and the program ends without a word."""
     sql = "WITH RECURSIVE r(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM r) SELECT x FROM r"
