@@ -148,6 +148,7 @@ SLOW = [
     "SELECT instr(hex(zeroblob(4900000)), hex(zeroblob(2400000)) || '1')",
     "SELECT replace(hex(zeroblob(4900000)), hex(zeroblob(2400000)) || '1', '')",
     "SELECT printf('%.*c', 2000000000, 'x') || printf('%.*c', 2000000000, 'x')",
+    "SELECT 1" + "::int" * 2_000,
 ]
 
 

@@ -235,7 +235,8 @@ def test_no_function_with_effects(box: Sandbox, call: str) -> None:
 def test_every_function_is_known() -> None:
     """Whatever SQLite offers on this machine is offered here too, or is on the list of what shall not be."""
     words = """
-    bm25 changes fts3_tokenizer fts5 fts5_source_id highlight last_insert_rowid load_extension match matchinfo
+    bm25 changes fts3_tokenizer fts5 fts5_get_locale fts5_insttoken fts5_locale fts5_source_id highlight
+    last_insert_rowid load_extension match matchinfo
     offsets optimize rtreecheck rtreedepth rtreenode snippet sqlite_compileoption_get
     sqlite_compileoption_used sqlite_log sqlite_source_id subtype total_changes
     """
@@ -260,7 +261,7 @@ LIMITED = [
     ("SELECT length(group_concat(hex(zeroblob(9000)))) FROM ticket a, ticket b", "10,000,000 bytes"),
     ("SELECT 'a' LIKE '" + "%a" * 600 + "'", "pattern too complex"),
     ("SELECT 'a' GLOB '" + "*a" * 600 + "'", "pattern too complex"),
-    ("SELECT " + "(" * 3_000 + "1" + ")" * 3_000, "parser stack overflow|too large"),
+    ("SELECT " + "abs(" * 3_000 + "1" + ")" * 3_000, "parser stack overflow|too large"),
     ("SELECT " + "+".join(["1"] * 2_000), "too large"),
     ("SELECT " + "NOT " * 3_000 + "1", "parser stack overflow|too large"),
     (" UNION ALL ".join(["SELECT 1"] * 101), "too many terms in compound SELECT"),
@@ -393,7 +394,7 @@ def test_no_index(tmp_path: Path) -> None:
     made(tmp_path)
     with closing(sqlite3.connect(tmp_path / LINK)) as connection:
         connection.execute("PRAGMA user_version=1")
-    with pytest.raises(DatabaseDamaged, match="another version"):
+    with pytest.raises(DatabaseDamaged, match="version"):
         sandbox.connect(tmp_path, 1)
     (tmp_path / LINK).write_bytes(b"no database" * 1_000)
     with pytest.raises(DatabaseDamaged, match="cannot be used"):

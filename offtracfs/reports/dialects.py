@@ -46,7 +46,7 @@ Var Where Window WindowSpec With
 SAME = frozenset(_SAME.split())
 """sqlglot's names for what SQLite has too, and takes for the same."""
 
-_QUOTED = r"""'(?:[^']|'')*' | "(?:[^"]|"")*" | --[^\n]* | /\*.*?\*/"""
+_QUOTED = r"""'(?:[^']|'')*' | "(?:[^"]|"")*" | --[^\n]* | /\*.*?(?:\*/|\Z)"""
 _PLACES = re.compile(rf"{_QUOTED} | `[^`]*` | (?P<found>\?)", re.DOTALL | re.VERBOSE)
 _CALLED = """
 IF IFNULL ISNULL FROM_UNIXTIME UNIX_TIMESTAMP DATE_FORMAT DATE_ADD DATE_SUB DATEDIFF TO_DAYS STR_TO_DATE

@@ -108,7 +108,7 @@ class Sandbox:
 
     @property
     def spent(self) -> float:
-        """Seconds of the processor's time that SQLite has worked on the statement, up to this moment."""
+        """Seconds of the processor's time that the statement has taken up to this moment."""
         return self._spent + (time.process_time() - self._entered if self._entered is not None else 0)
 
     def run(self, sql: str, parameters: Parameters, how: str = "") -> Result:
@@ -134,18 +134,26 @@ class Sandbox:
                 yield row
 
     @contextmanager
-    def _at_work(self) -> Iterator[None]:
-        """Whatever SQLite does, on the clock; its errors as sentences."""
-        self._refusal, self._entered = "", time.process_time()
+    def timed(self) -> Iterator[None]:
+        """Count what is done for the statement against its time."""
+        self._entered = time.process_time()
         try:
             yield
-        except MemoryError:
-            megabytes = self.limits.memory >> 20
-            raise QueryRefused(f"It needs more than {megabytes} MB of memory, which is the limit.") from None
-        except (sqlite3.Error, sqlite3.Warning, ValueError, OverflowError) as error:
-            raise self._answer(error) from error
         finally:
             self._spent, self._entered = self.spent, None
+
+    @contextmanager
+    def _at_work(self) -> Iterator[None]:
+        """Whatever SQLite does, on the clock; its errors as sentences."""
+        self._refusal = ""
+        with self.timed():
+            try:
+                yield
+            except MemoryError:
+                most = self.limits.memory >> 20
+                raise QueryRefused(f"It needs more than {most} MB of memory, which is the limit.") from None
+            except (sqlite3.Error, sqlite3.Warning, ValueError, OverflowError) as error:
+                raise self._answer(error) from error
 
     def _is_late(self) -> bool:
         return self.spent > self.limits.seconds
@@ -254,7 +262,8 @@ def _translated(sandbox: Sandbox, sql: str, parameters: Parameters, how: str) ->
     except NotSqlite as error:
         from offtracfs.reports.dialects import translated  # a tenth of a second, and seldom needed
 
-        other = translated(sql)
+        with sandbox.timed():
+            other = translated(sql)
         if other is None:
             raise error
     return sandbox.run(other, parameters, how)
