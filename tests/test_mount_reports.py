@@ -5,23 +5,31 @@ from __future__ import annotations
 import errno
 import os
 import sys
+from itertools import product
 from pathlib import Path
 
 import pytest
 import trio
 
-from offtracfs import results
+from offtracfs import records, results
 from offtracfs.database import Database
 from offtracfs.tree import Result
-from tests.mounting import AUTUMN, Counting, append, away, mounted, run, told, until
+from tests.mounting import (
+    AUTUMN,
+    SPRING,
+    SUMMER,
+    Counting,
+    append,
+    away,
+    mounted,
+    new_database,
+    offtracfs,
+    run,
+    told,
+    until,
+)
 
 pytestmark = pytest.mark.usefixtures("fuse")
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> Path:
-    """A mount point."""
-    return tmp_path / "mnt"
 
 
 def script(text: str) -> list[str]:
@@ -151,3 +159,36 @@ async def test_results_that_were_dropped(
             asked.results.clear()
             assert (await away(opened.read)).startswith(b"report 1 as csv")
             assert len(asked.results) == 1
+
+
+FORMS = (("csv", "csv"), ("txt", "table"))
+ACTIVE = "SELECT id AS ticket, summary, time AS created FROM ticket WHERE status <> 'closed' ORDER BY id"
+
+
+def ticket(number: int, moment: int, status: str) -> dict[str, bytes | None]:
+    """The record of a ticket."""
+    when = records.iso(records.from_microseconds(moment * 1_000_000))
+    return {f"ticket/{number}.json": records.dump([number, when, when, {"summary": "é", "status": status}])}
+
+
+async def test_with_the_program(tmp_path: Path, place: Path) -> None:
+    """In a mount by `offtracfs mount`, the files are what `offtracfs report` prints, then and now."""
+    database = new_database(tmp_path / "db")
+    reports: dict[str, bytes | None] = {
+        "report/1.json": records.dump({"title": "Active", "sql": ACTIVE}),
+        "report/2.json": records.dump({"title": "Odd", "sql": "SELECT * FROM wiki"}),
+        "report/3.json": records.dump({"title": "Saved", "sql": "query:status=new&col=id"}),
+    }
+    append(database, (SPRING, ticket(1, SPRING, "new") | reports), (SUMMER, ticket(2, SUMMER, "new")))
+    append(database, (AUTUMN, ticket(1, AUTUMN, "closed")))
+    await offtracfs(database, "mount", "--no-sync", place)
+    for at, numbers in (("", [2]), ("@2011-07-31", [1, 2]), ("@HEAD~2", [1])):
+        chosen = ["--at", at[1:]] if at else []
+        for number, (suffix, form) in product((1, 3), FORMS):
+            printed = await offtracfs(database, "report", str(number), "--format", form, *chosen)
+            assert await run("cat", place / at / f"report/{number}.{suffix}") == printed
+        listed = (await run("cat", place / at / "report/3.csv")).split()[1:]
+        assert listed == [str(number) for number in numbers]
+    assert "wiki" in await run("cat", place / "report/2.txt")
+    await run("cat", place / "report/2.csv", code=1)
+    assert "wiki" in (database.path / "log/mount.log").read_text()
