@@ -15,6 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from offtracfs import check
 from offtracfs.errors import OfftracfsError
 from tests import faults
+from tests.helpers import rebuilt, tables
 from tests.standin import StandInTrac
 from tests.syncing import expected, log, mirrored, new_database, synced
 
@@ -53,6 +54,7 @@ class Sync(RuleBasedStateMachine):
             self.sync(full=True)
             assert mirrored(self.database) == expected(self.trac)
             assert list(check.check(self.database)) == []
+            assert tables(self.database.path) == rebuilt(self.database.store)
             shutil.rmtree(self.directory)
 
     def tick(self, seconds: int) -> datetime:
@@ -143,10 +145,11 @@ class Sync(RuleBasedStateMachine):
 
     @rule()
     def sync_all(self) -> None:
-        """A full sync; where nothing failed, both sides hold the same."""
+        """A full sync; where nothing failed, both sides hold the same, and so does the index built anew."""
         self.trac.faults.clear()
         assert self.sync(full=True)
         assert mirrored(self.database) == expected(self.trac)
+        assert tables(self.database.path) == rebuilt(self.database.store)
 
     @invariant()
     def history_stands(self) -> None:

@@ -66,9 +66,10 @@ _LISTED = (
 )  # fmt: skip
 _OWN = frozenset({"type", "time", "changetime", "description", "_ts", "comment", *_LISTED})
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{6})?", re.ASCII)
+_STAMP = re.compile("[0-9]{1,18}")
 _LONE = re.compile("[\ud800-\udfff]")  # half a character
 _ODD = (AttributeError, DatabaseDamaged, LookupError, TypeError, ValueError)  # what odd records lead to
-_LAST, _END = b"\n ]", b"\n]\n"  # how the last row of a change log ends, and the log
+_END = b"\n]\n"  # of a change log that is not empty
 _microseconds = lru_cache(10_000)(records.microseconds)  # a log is read as often as it grows
 
 
@@ -87,9 +88,12 @@ class Place(NamedTuple):
             return None
 
     def grown(self, before: bytes, after: bytes) -> bytes | None:
-        """What a change log that only grew has more, as a log of its own; None where it cannot be told."""
+        """What a change log that only grew has more, as a log of its own; None where it cannot be told.
+
+        `before` must have had some row.
+        """
         kept = len(before) - len(_END)
-        if self.tables != ("ticket_change",) or not before.endswith(_LAST + _END):
+        if self.tables != ("ticket_change",) or not before.endswith(_END):
             return None
         return b"[" + after[kept + 1 :] if after.startswith(before[:kept] + b",") else None
 
@@ -117,7 +121,7 @@ def _ticket(number: Key, record: Any) -> list[tuple[str, Row]]:
     _, created, changed, props = record
     moment = _microseconds(changed)
     stamp = props.get("_ts", "")  # the same to the microsecond, where the protocol cuts times
-    if isinstance(stamp, str) and stamp.isdecimal() and int(stamp) // _SECOND == moment // _SECOND:
+    if isinstance(stamp, str) and _STAMP.fullmatch(stamp) and int(stamp) // _SECOND == moment // _SECOND:
         moment = int(stamp)
     texts = [_text(props.get(name)) for name in _LISTED]
     found: list[tuple[str, Row]] = [

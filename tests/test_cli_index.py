@@ -1,0 +1,142 @@
+"""`offtracfs index`, as a real process."""
+
+from __future__ import annotations
+
+import json
+import re
+import sqlite3
+import subprocess
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from offtracfs.database import Database
+from offtracfs.index import Reader
+from offtracfs.index.build import LINK
+from offtracfs.index.schema import VERSION
+from tests.helpers import tables
+from tests.program import ServedTrac, offtracfs, run, serving, user
+
+SPRING = datetime(2011, 4, 9, tzinfo=UTC)
+
+
+@pytest.fixture
+def trac() -> Iterator[ServedTrac]:
+    """A Trac on loopback with three tickets."""
+    with serving() as served:
+        served.fill(3, SPRING)
+        yield served
+
+
+@pytest.fixture
+def home(tmp_path: Path, trac: ServedTrac) -> Path:
+    """The home of somebody with a database of that Trac, synced."""
+    user(tmp_path, trac)
+    run(tmp_path, "sync")
+    return tmp_path
+
+
+def set_version(home: Path, version: int) -> None:
+    with closing(sqlite3.connect(home / "db" / LINK)) as connection:
+        connection.execute(f"PRAGMA user_version={version}")
+
+
+def test_status(home: Path) -> None:
+    """The status tells the file, both versions, the revision with its commit, what is missing, the rows."""
+    said = run(home, "index", "status")
+    assert said == run(home, "index")
+    assert re.search(r"^Index      .*/db/index\.\d+\.db: \d+(\.\d)? kB$", said, re.MULTILINE)
+    assert f"Version    {VERSION}, as this program makes it\n" in said
+    assert re.search(r"^Stands at  revision 4, commit [0-9a-f]{10} of \d{4}-\d\d-\d\dT", said, re.MULTILINE)
+    assert "Behind     nothing\n" in said
+    assert re.search(r"^Rows       trac_ticket +3$", said, re.MULTILINE)
+    state = json.loads(run(home, "index", "status", "--json"))
+    assert (state["version"], state["program"], state["revision"], state["behind"]) == (
+        VERSION,
+        VERSION,
+        4,
+        0,
+    )
+    assert state["rows"]["trac_ticket"] == 3
+
+
+def test_an_index_that_lags_behind(home: Path, trac: ServedTrac) -> None:
+    """The status counts the commits that an index lacks; an upgrade brings in just these."""
+    old = (home / "db" / LINK).resolve()
+    data = old.read_bytes()
+    trac.change(1, trac.clock, comment="more")
+    run(home, "sync")
+    old.write_bytes(data)
+    assert "Behind     git by 1 commit, until the next sync\n" in run(home, "index", "status")
+    assert run(home, "index", "upgrade") == "1 commit indexed.\n"
+    assert run(home, "index", "upgrade") == "There is nothing to do.\n"
+    assert (home / "db" / LINK).resolve() == old
+
+
+@pytest.mark.parametrize("way", [("index", "upgrade"), ("index", "rebuild"), ("sync",)])
+def test_an_older_index(home: Path, way: tuple[str, ...]) -> None:
+    """An index of an earlier version says so, and is built anew; who reads the old one goes on with it."""
+    before = tables(home / "db")
+    with closing(Reader(home / "db")) as reader:
+        set_version(home, VERSION - 1)
+        said = run(home, "index", "status")
+        assert f"Version    {VERSION - 1}, of an earlier program: this one makes {VERSION}, " in said
+        assert "Rows       trac_ticket                  3\n" in said
+        run(home, *way)
+        assert reader.head()
+        reader.refresh()
+        assert reader.head()
+    assert tables(home / "db") == before
+    assert f"Version    {VERSION}, as this program makes it\n" in run(home, "index", "status")
+
+
+@pytest.mark.parametrize("command", [("index", "upgrade"), ("sync",), ("sql", "SELECT 1")])
+def test_a_newer_index(home: Path, command: tuple[str, ...]) -> None:
+    """An index of a later version is left alone, with a sentence; only a rebuild takes its place."""
+    set_version(home, VERSION + 1)
+    file = (home / "db" / LINK).resolve()
+    done = offtracfs(home, "--db", "db", *command)
+    assert done.returncode == 78
+    assert re.fullmatch(r"offtracfs: The index was made by a later version of offtracfs: .*\n", done.stderr)
+    assert (home / "db" / LINK).resolve() == file
+    assert f"Version    {VERSION + 1}, of a later program" in run(home, "index", "status")
+    assert run(home, "index", "rebuild") == "4 commits indexed.\n"
+    run(home, *command)
+
+
+def test_no_index(tmp_path: Path, trac: ServedTrac) -> None:
+    """Before the first sync there is no index, and an upgrade makes an empty one."""
+    user(tmp_path, trac)
+    done = offtracfs(tmp_path, "--db", "db", "index", "status")
+    assert (done.returncode, done.stderr) == (
+        65,
+        "offtracfs: There is no index: `offtracfs sync` builds it.\n",
+    )
+    run(tmp_path, "index", "upgrade")
+    assert "Stands at  no revision yet\nBehind     nothing\n" in run(tmp_path, "index")
+
+
+def test_another_branch(home: Path) -> None:
+    """Where git no longer has the index's commit, the status says so and an upgrade builds it anew."""
+    store = f"--git-dir={home / 'db/git'}"
+    subprocess.run(["git", store, "update-ref", "refs/heads/main", "main~1"], check=True)
+    assert "Behind     git's branch does not have that commit" in run(home, "index")
+    assert run(home, "index", "upgrade") == "3 commits indexed.\n"
+
+
+def test_wrong_usage(home: Path) -> None:
+    """What does not go together is refused."""
+    done = offtracfs(home, "--db", "db", "index", "rebuild", "--json")
+    assert (done.returncode, done.stderr) == (64, "offtracfs: --json goes with status.\n")
+    assert offtracfs(home, "--db", "db", "index", "destroy").returncode == 64
+
+
+def test_one_writer(home: Path) -> None:
+    """While another process writes, nothing is built, and it is named."""
+    with Database(home / "db").writing("a test"):
+        done = offtracfs(home, "--db", "db", "index", "rebuild")
+    assert done.returncode == 75
+    assert "a test" in done.stderr
