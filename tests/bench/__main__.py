@@ -10,11 +10,11 @@ from tempfile import TemporaryDirectory
 
 import click
 
-from tests.bench import figures, generate, history, importing, mounts, processes, reports, syncs
+from tests.bench import figures, generate, history, importing, index, mounts, processes, reports, syncs
 from tests.bench.figures import Figure
 from tests.tracservers import RealTrac, TracServer, served
 
-PARTS = ("sync", "import", "mount", "files", "history", "reports")
+PARTS = ("sync", "import", "index", "mount", "files", "history", "reports")
 COLD = {True: "no cache holds anything", False: "a fresh mount; dropping the disk's caches takes root"}
 
 
@@ -85,6 +85,8 @@ def _measured(sizes: list[int], parts: Collection[str], cache: Path, scratch: Pa
             yield from importing.measure(source, database, scratch / "import")
         elif not database.exists():
             importing.make(source, database)
+        if "index" in parts:
+            yield from index.measure(size, database, scratch / "index")
         if "mount" in parts:
             yield from mounts.first_listing(size, database)
         if "files" in parts:
