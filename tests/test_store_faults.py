@@ -132,12 +132,16 @@ def test_a_damaged_object(store: Store) -> None:
 
 
 def test_a_blob_that_holds_something_else(store: Store) -> None:
-    """An object whose contents are not what its name says is damage, not an answer."""
+    """An object whose contents are not what its name says is damage, not an answer, unless it is trusted."""
     append(store, {"ticket/1.json": b"one", "ticket/2.json": b"two"})
     one, two = (listed(store)[f"ticket/{number}.json"].hex() for number in (1, 2))
     loosen(store)
     objects = store.path / "objects"
     replace(objects / one[:2] / one[2:], (objects / two[:2] / two[2:]).read_bytes())
+    with pytest.raises(DatabaseDamaged, match=one):
+        Store(store.path).blob(bytes.fromhex(one))
+    with store.trusted():
+        assert Store(store.path).blob(bytes.fromhex(one)) == b"two"
     with pytest.raises(DatabaseDamaged, match=one):
         Store(store.path).blob(bytes.fromhex(one))
 

@@ -178,7 +178,8 @@ def _build(file: Path, store: Store, progress: Progress) -> int:
         rows = _Rows(connection, 0, FIRST_INODE - 1)
         for _ in _added(rows, store, None, progress):
             pass
-        derive(connection, store, 0, progress)
+        with store.trusted():
+            derive(connection, store, 0, progress)
         _publish(connection)
         connection.commit()
     with engine(file).connect(), file.open("rb") as written:  # shared from now on
