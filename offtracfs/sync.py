@@ -66,7 +66,7 @@ async def sync(
     """
     began, requests, outcome = time.monotonic(), tracker.requests, Outcome()
     with database.writing("sync"), closing(Spool(database.path / "spool.db")) as spool:
-        index.catch_up(database.path, database.store)  # a process may have been killed before it got there
+        index.catch_up(database.path, database.store, progress)  # an older one, or left behind by a kill
         state = database.state()
         with database.snapshot() as snapshot:
             if snapshot.empty and state.succeeded:
@@ -77,7 +77,7 @@ async def sync(
             progress("git", 0, None)
             outcome.commits = append(snapshot, spool, _plan(fetch, snapshot.recent, spool, state.settled))
         progress("index", 0, None)
-        index.catch_up(database.path, database.store)
+        index.catch_up(database.path, database.store, progress)
         outcome.new, outcome.changed, outcome.deleted = fetch.new, fetch.changed, len(fetch.gone)
         outcome.metadata = len(fetch.records) - 2 * len(fetch.gone)
         outcome.problems, outcome.requests = fetch.problems + fetch.left_out, tracker.requests - requests
