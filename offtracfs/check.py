@@ -21,7 +21,8 @@ from offtracfs.database import Database, Snapshot
 from offtracfs.errors import DatabaseDamaged, DatabaseError, TrackerError
 from offtracfs.fetch import Progress
 from offtracfs.index import Revision
-from offtracfs.index.build import LINK, branch_is_gone, engine, translate
+from offtracfs.index.build import branch_is_gone, engine
+from offtracfs.index.opening import LINK, translate
 from offtracfs.index.schema import FIRST_INODE, path, revision, version
 from offtracfs.status import writer
 from offtracfs.store import BRANCH, Commit, Store

@@ -30,7 +30,8 @@ from sqlalchemy.exc import DatabaseError as SQLError
 from sqlalchemy.pool import QueuePool
 
 from offtracfs.errors import DatabaseBusy, DatabaseDamaged, DiskFull
-from offtracfs.index.build import engine, translate
+from offtracfs.index.build import engine
+from offtracfs.index.opening import translate
 
 ROWS = 500  # rows read or written at once
 NOTICED = 1 << 62  # the moment of a version that only the present state shows

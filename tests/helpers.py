@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from offtracfs import index
-from offtracfs.index.build import LINK
+from offtracfs.index.opening import LINK
 from offtracfs.index.schema import TRAC
 from offtracfs.names import path_in_git
 from offtracfs.store import Change, Commit, Store

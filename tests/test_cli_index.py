@@ -15,8 +15,7 @@ import pytest
 
 from offtracfs.database import Database
 from offtracfs.index import Reader
-from offtracfs.index.build import LINK
-from offtracfs.index.schema import VERSION
+from offtracfs.index.opening import LINK, VERSION
 from tests.helpers import tables
 from tests.program import ServedTrac, offtracfs, run, serving, user
 

@@ -22,7 +22,7 @@ from offtracfs.errors import (
     DiskFull,
     UsageError,
 )
-from offtracfs.index.build import LINK
+from offtracfs.index.opening import LINK
 from offtracfs.store import Store
 from tests.helpers import append, fill, process, small_disk
 

@@ -19,6 +19,7 @@ import trio
 
 from offtracfs import index
 from offtracfs.database import Database
+from offtracfs.index.opening import LINK
 from offtracfs.results import Results
 from offtracfs.tree import Tree
 from tests.mounting import (
@@ -199,7 +200,7 @@ async def test_rebuilt_index_is_gone_over_to(database: Database, mnt: Path) -> N
 
 async def test_damaged_index_is_got_over(database: Database, mount: Counting, mnt: Path) -> None:
     """With a damaged index calls fail with EIO, and once it has been built anew they do not."""
-    file = (database.path / index.build.LINK).resolve()
+    file = (database.path / LINK).resolve()
     intact = file.stat().st_size
     with file.open("r+b") as stream:
         stream.write(b"garbage " * (intact // 8))

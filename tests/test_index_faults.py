@@ -12,8 +12,7 @@ import pytest
 from offtracfs import index
 from offtracfs.errors import DatabaseBusy, DatabaseDamaged, DatabaseTooNew, DiskFull
 from offtracfs.index import Reader, build
-from offtracfs.index.build import LINK
-from offtracfs.index.schema import VERSION
+from offtracfs.index.opening import LINK, VERSION
 from offtracfs.store import Store
 from tests.helpers import (
     append,

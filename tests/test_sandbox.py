@@ -16,8 +16,8 @@ from sqlalchemy import create_engine, insert
 from sqlalchemy.pool import NullPool
 
 from offtracfs.errors import DatabaseDamaged, QueryRefused
-from offtracfs.index.build import LINK
-from offtracfs.index.schema import TRAC, VERSION, metadata
+from offtracfs.index.opening import LINK, VERSION
+from offtracfs.index.schema import TRAC, metadata
 from offtracfs.reports import sandbox
 from offtracfs.reports.allowed import FUNCTIONS
 from offtracfs.reports.sandbox import Limits, Sandbox

@@ -17,7 +17,7 @@ from sqlalchemy import create_engine, insert
 from offtracfs import index, names, records, sync
 from offtracfs.database import Database, Settings
 from offtracfs.index import build, lives
-from offtracfs.index.build import LINK
+from offtracfs.index.opening import LINK
 from offtracfs.index.schema import TRAC, metadata
 from offtracfs.index.tables import VIEWS, Row, place, views
 from offtracfs.store import Store

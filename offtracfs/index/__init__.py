@@ -1,14 +1,19 @@
 """The index: SQLite, derived from git. Schema, how it is built, what is asked of it."""
 
-from offtracfs.index.build import catch_up, rebuild
-from offtracfs.index.lives import Progress
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from offtracfs.index.queries import Entry, Past, Reader, Revision, Version
-from offtracfs.index.state import State, look
+
+if TYPE_CHECKING:
+    from offtracfs.index.build import catch_up, rebuild
+    from offtracfs.index.state import State, look
 
 __all__ = [
     "Entry",
     "Past",
-    "Progress",
     "Reader",
     "Revision",
     "State",
@@ -17,3 +22,12 @@ __all__ = [
     "look",
     "rebuild",
 ]
+
+_WRITERS = {"catch_up": "build", "rebuild": "build", "State": "state", "look": "state"}
+
+
+def __getattr__(name: str) -> Any:
+    """What needs SQLAlchemy, which takes 0.2 s to load: whoever only reads does without."""
+    if name not in _WRITERS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f".{_WRITERS[name]}", __name__), name)

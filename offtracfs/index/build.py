@@ -32,18 +32,13 @@ from sqlalchemy.exc import DatabaseError as SQLError
 from sqlalchemy.pool import NullPool, Pool
 
 from offtracfs import names
-from offtracfs.errors import DatabaseBusy, DatabaseDamaged, DatabaseError, DatabaseTooNew, DiskFull
+from offtracfs.errors import DatabaseBusy, DatabaseDamaged, DatabaseTooNew, DiskFull
 from offtracfs.index.lives import Progress, derive, silent
-from offtracfs.index.schema import FIRST_INODE, VERSION, metadata, path, published, revision, version
+from offtracfs.index.opening import BUSY, LINK, TOO_NEW, VERSION, translate
+from offtracfs.index.schema import FIRST_INODE, metadata, path, published, revision, version
 from offtracfs.store import BRANCH, Change, Commit, Store
 
-LINK = "index.db"
-BUSY = 10_000  # milliseconds to wait for another process that writes
 COMMITS_A_TRANSACTION = 2_000
-TOO_NEW = (
-    "The index was made by a later version of offtracfs: use that one, or `offtracfs index rebuild` for this."
-)
-DAMAGE = (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CONSTRAINT)
 ROWS_A_STATEMENT = 5_000
 
 SHARED = {"journal_mode": "WAL", "synchronous": "NORMAL"}  # derived: a power failure may cost a rebuild
@@ -117,18 +112,6 @@ def rebuild(directory: Path, store: Store, progress: Progress = silent) -> int:
         if file != new:
             _remove(file)
     return added
-
-
-def translate(error: SQLError) -> DatabaseError:
-    """What an error of SQLite's means to a user."""
-    code = getattr(error.orig, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
-    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-        return DatabaseBusy("The index is locked by another program: try again when it has ended.")
-    if code == sqlite3.SQLITE_FULL:
-        return DiskFull("The disk is full: the index could not be written.")
-    if code in DAMAGE:
-        return DatabaseDamaged(f"The index cannot be used ({error.orig}): `offtracfs sync` builds it anew.")
-    return DatabaseError(f"The index cannot be read ({error.orig}): is the disk full, or not yours to write?")
 
 
 def branch_is_gone(store: Store, commit: bytes) -> DatabaseDamaged:

@@ -1,4 +1,4 @@
-"""Opening an index file for reading, also where nothing can be written."""
+"""Opening an index file for reading, also where nothing can be written; what SQLite's errors mean."""
 
 from __future__ import annotations
 
@@ -7,10 +7,14 @@ import sqlite3
 from pathlib import Path
 from urllib.parse import quote
 
-from offtracfs.errors import DatabaseDamaged, DatabaseTooNew
-from offtracfs.index.build import BUSY, TOO_NEW
-from offtracfs.index.schema import VERSION
+from offtracfs.errors import DatabaseBusy, DatabaseDamaged, DatabaseError, DatabaseTooNew, DiskFull
 
+LINK = "index.db"  # to the file in use
+VERSION = 4  # of `offtracfs.index.schema`: SQLite's user_version; an index of an older one is built anew
+BUSY = 10_000  # milliseconds to wait for another process that writes
+TOO_NEW = (
+    "The index was made by a later version of offtracfs: use that one, or `offtracfs index rebuild` for this."
+)
 OUTDATED = "The index is of an earlier version of offtracfs: `offtracfs index upgrade` builds it anew."
 UNWRITABLE = (
     sqlite3.SQLITE_CANTOPEN,
@@ -21,9 +25,25 @@ UNWRITABLE = (
 )
 
 
-def code_of(error: sqlite3.Error) -> int:
-    """What kind of error it is: the primary result code."""
+DAMAGE = (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CONSTRAINT)
+
+
+def code_of(error: Exception) -> int:
+    """What kind of error of SQLite's it is: the primary result code."""
     return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+
+
+def translate(error: Exception) -> DatabaseError:
+    """What an error of SQLite's, or SQLAlchemy's that holds one, means to a user."""
+    error = getattr(error, "orig", error)
+    code = code_of(error)
+    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return DatabaseBusy("The index is locked by another program: try again when it has ended.")
+    if code == sqlite3.SQLITE_FULL:
+        return DiskFull("The disk is full: the index could not be written.")
+    if code in DAMAGE:
+        return DatabaseDamaged(f"The index cannot be used ({error}): `offtracfs sync` builds it anew.")
+    return DatabaseError(f"The index cannot be read ({error}): is the disk full, or not yours to write?")
 
 
 def state_of(file: Path) -> tuple[int, int, int]:

@@ -26,7 +26,6 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-VERSION = 4  # SQLite's user_version; an index of an older version is built anew
 FIRST_INODE = 2  # 1 is the root of the mount
 STANDS = 2**62  # `until` of what stands now
 

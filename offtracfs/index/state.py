@@ -7,14 +7,11 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy.exc import DatabaseError as SQLError
-
 from offtracfs.errors import DatabaseDamaged
 from offtracfs.git import git
-from offtracfs.index.build import LINK, translate
-from offtracfs.index.opening import opened, version_of
+from offtracfs.index.opening import LINK, VERSION, opened, translate, version_of
 from offtracfs.index.queries import HEAD, Revision
-from offtracfs.index.schema import VERSION, metadata
+from offtracfs.index.schema import metadata
 from offtracfs.store import BRANCH, Store
 
 
@@ -47,7 +44,7 @@ def look(directory: Path, store: Store) -> State:
             rows = {name: _count(connection, name) for name in tables}
             head = connection.execute(HEAD).fetchone() if rows.get("published") else None
     except sqlite3.Error as error:
-        raise translate(SQLError(None, None, error)) from error
+        raise translate(error) from error
     revision = Revision(*head) if head else None
     return State(
         str(file),

@@ -23,11 +23,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from sqlalchemy.exc import DatabaseError as SQLError
-
 from offtracfs.errors import DatabaseDamaged, OfftracfsError, QueryRefused
-from offtracfs.index.build import LINK, translate
-from offtracfs.index.opening import UNWRITABLE, code_of, connected, state_of
+from offtracfs.index.opening import LINK, UNWRITABLE, code_of, connected, state_of, translate
 from offtracfs.index.tables import VIEWS, views
 from offtracfs.reports.allowed import FUNCTIONS, LONGEST_TEXT, NOT_KEPT, SIZES, TABLE_FUNCTIONS
 
@@ -210,7 +207,7 @@ class Sandbox:
         if code == sqlite3.SQLITE_TOOBIG:
             return QueryRefused(f"A text in it grows over {LONGEST_TEXT:,} bytes, which is the limit.")
         if code in _OURS:
-            return translate(SQLError(None, None, error))
+            return translate(error)
         if missing := _NO_TABLE.match(message):
             return QueryRefused(_absent(missing[1]))
         if "it is a view" in message:
@@ -237,7 +234,7 @@ def connect(directory: Path, revision: int, limits: Limits = Limits()) -> Sandbo
     try:
         return Sandbox(_opened(file), views(revision), limits)
     except sqlite3.Error as error:
-        raise translate(SQLError(None, None, error)) from error
+        raise translate(error) from error
 
 
 def run(sandbox: Sandbox, sql: str, parameters: Parameters = ()) -> Result:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from offtracfs import index
 from offtracfs.git import git
-from offtracfs.index.build import LINK
+from offtracfs.index.opening import LINK
 from offtracfs.index.tables import views
 from offtracfs.store import BRANCH, Store
 from tests.bench.figures import MB, Figure
