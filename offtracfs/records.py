@@ -32,6 +32,7 @@ _ISO = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{6})?", re.ASCII)
 _CANONICAL = simplejson.JSONEncoder(
     ensure_ascii=False, sort_keys=True, indent=1, separators=(",", ":"), allow_nan=False
 )
+_DECODER = simplejson.JSONDecoder()
 _LINE_END = re.compile(r"\r\n?")  # to every XML parser just \n
 _NONCHARACTERS = "".join(chr(plane << 16 | 0xFFFE) + chr(plane << 16 | 0xFFFF) for plane in range(17))
 _LOST_IN_XML = re.compile(f"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ufdd0-\ufddf{_NONCHARACTERS}]")
@@ -57,7 +58,7 @@ def dump(value: Any) -> bytes:
 def load(data: bytes) -> Any:
     """The record in some bytes. Raises DatabaseDamaged where they are not JSON."""
     try:
-        return simplejson.loads(data)
+        return _DECODER.decode(data.decode())
     except (ValueError, RecursionError) as error:
         raise DatabaseDamaged(f"A record is not JSON: {error}.") from error
 
