@@ -49,8 +49,11 @@ _path_id = select(path.c.id).where(_same_path).scalar_subquery()
 
 
 def _sql(statement: Insert, *columns: str) -> str:
-    """A statement compiled once: SQLAlchemy's care for each row would be a third of the work."""
-    return str(statement.compile(dialect=sqlite.dialect(paramstyle="named"), column_keys=columns))
+    """A statement compiled once: SQLAlchemy's care for each row would be a third of the work.
+
+    Its parameters are in the order of the table's columns.
+    """
+    return str(statement.compile(dialect=sqlite.dialect(paramstyle="qmark"), column_keys=columns))
 
 
 _ADD_PATH = _sql(sqlite.insert(path).on_conflict_do_nothing(), "directory", "name")
@@ -202,25 +205,17 @@ class _Rows:
         self.horizon = horizon
         self.commit: Commit | None = None  # whose changes are being added
         self._connection = connection
-        self._paths: list[dict[str, Any]] = []
-        self._versions: list[dict[str, Any]] = []
-        self._revisions: list[dict[str, Any]] = []
+        self._paths: list[tuple[Any, ...]] = []
+        self._versions: list[tuple[Any, ...]] = []
+        self._revisions: list[tuple[Any, ...]] = []
 
     def add(self, change: Change, size: int) -> None:
         assert self.commit is not None
         self.horizon += 1
-        directory, name = names.split(change.path)
-        self._paths.append({"directory": directory, "name": name})
+        place = names.split(change.path)
+        self._paths.append(place)
         self._versions.append(
-            {
-                "in_directory": directory,
-                "with_name": name,
-                "inode": self.horizon,
-                "revision": self.number + 1,
-                "blob": change.blob,
-                "size": size,
-                "mtime": self.commit.authored,
-            }
+            (self.horizon, *place, self.number + 1, change.blob, size, self.commit.authored)
         )
         if len(self._paths) >= ROWS_A_STATEMENT:
             self.flush()
@@ -229,17 +224,10 @@ class _Rows:
         if self.commit is None:
             return
         self.number += 1
+        commit, self.commit = self.commit, None
         self._revisions.append(
-            {
-                "number": self.number,
-                "commit": self.commit.id,
-                "author": self.commit.author,
-                "authored": self.commit.authored,
-                "committed": self.commit.committed,
-                "horizon": self.horizon,
-            }
+            (self.number, commit.id, commit.author, commit.authored, commit.committed, self.horizon)
         )
-        self.commit = None
 
     @property
     def full(self) -> bool:
