@@ -10,10 +10,8 @@ from offtracfs.database import Database
 from offtracfs.errors import UsageError
 from offtracfs.reports import query, report
 
-from .shared import at, confined, form, moment, write
+from .questions import NOBODY, at, confined, form, moment, write
 from .text import shown
-
-NOBODY = "anonymous"  # as Trac calls whoever has not logged in
 
 
 @click.command()

@@ -2,33 +2,13 @@
 
 from __future__ import annotations
 
-import errno
-import io
 import math
-import os
-import resource
-import shutil
-import sys
-import threading
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 import click
 
-from offtracfs.database import INTERVALS, Database
-from offtracfs.errors import QueryRefused
-from offtracfs.index import Revision
-from offtracfs.index.moments import revision_chosen
-from offtracfs.reports.formats import FORMATS, Sheet, write_table
-from offtracfs.reports.sandbox import Sandbox, connect
-
-from .text import shown
-
-GRACE = 2  # seconds that SQLite may be over its time, if only it looks up
-FOR_PYTHON = 512 << 20  # bytes: rows, their text, and what is loaded later
-MOST_WRITTEN = 1 << 30  # bytes, into a file
+from offtracfs.database import INTERVALS
 
 
 class MountPoint(click.Path):
@@ -57,89 +37,3 @@ interval = click.option(
     metavar="SECONDS",
     help="The pause between two syncs. Default: what config.toml says, else 60.",
 )
-at = click.option(
-    "--at",
-    metavar="MOMENT",
-    default="",
-    help="As the tracker stood then, by what follows @ in the mount: 2011-04-09, 2011-04-09T21:16:07, HEAD~3 "
-    "or a commit. Default: now.",
-)
-form = click.option(
-    "--format",
-    "form",
-    type=click.Choice(tuple(FORMATS)),
-    default="table",
-    help="What to write: a table for people, or csv, tsv or json for programs. Default: table.",
-)
-
-
-def moment(database: Database, at: str) -> Revision:
-    """The revision that ``--at`` stands for. Raises UsageError, NotADatabase; as `Database.reader` does."""
-    with closing(database.reader()) as reader:
-        return revision_chosen(reader, at.removeprefix("@"), database.settings.zone)
-
-
-@contextmanager
-def confined(database: Database, revision: Revision) -> Iterator[Sandbox]:
-    """Trac's tables as they stood at a revision, for foreign SQL, whose own this process is from here on.
-
-    It can take no more memory than SQLite may and Python needs, and fill no disk; and it ends, with a
-    sentence, where SQLite is stuck within one step, which nothing else can interrupt. Raises as
-    `sandbox.connect`; QueryRefused.
-    """
-    with closing(connect(database.path, revision.number)) as sandbox, _watched(sandbox):
-        used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-        most = used + sandbox.limits.memory + FOR_PYTHON
-        for what, limit in ((resource.RLIMIT_AS, most), (resource.RLIMIT_FSIZE, MOST_WRITTEN)):
-            resource.setrlimit(what, (limit, resource.getrlimit(what)[1]))
-        try:
-            yield sandbox
-        except MemoryError:
-            raise QueryRefused(f"It needs more than {most >> 20} MB of memory, which is the limit.") from None
-        except OSError as error:
-            if error.errno != errno.EFBIG:
-                raise
-            raise QueryRefused(f"It gives more than {MOST_WRITTEN >> 20} MB, which is the limit.") from None
-
-
-@contextmanager
-def _watched(sandbox: Sandbox) -> Iterator[None]:
-    done, limit = threading.Event(), sandbox.limits.seconds
-
-    def watch() -> None:
-        while not done.wait(1):
-            if sandbox.spent > limit + GRACE:
-                click.echo(
-                    f"offtracfs: It takes longer than {limit:g} seconds, which is the limit.", err=True
-                )
-                os._exit(QueryRefused.exit_code)
-
-    threading.Thread(target=watch, daemon=True).start()
-    try:
-        yield
-    finally:
-        done.set()
-
-
-def write(sheet: Sheet, form: str) -> None:
-    """Write to stdout what ``--format`` asked for; where UTF-8 has no character for it, as an escape."""
-    # A stream of its own: under PYTHONUNBUFFERED, what stdout's takes in part only is lost without a word.
-    with open(
-        sys.stdout.fileno(), "w", encoding="utf-8", errors="backslashreplace", newline="", closefd=False
-    ) as out:
-        if not out.isatty():
-            FORMATS[form](sheet, out)
-        elif form == "table":
-            colored = "NO_COLOR" not in os.environ
-            write_table(sheet, out, width=shutil.get_terminal_size().columns, colored=colored)
-        else:
-            FORMATS[form](sheet, _Shown())
-
-
-class _Shown(io.StringIO):
-    """A terminal, which no text shall command: what a program would get is shown line by line."""
-
-    def write(self, text: str) -> int:
-        """Print it."""
-        sys.stdout.write("\n".join(shown(line.removesuffix("\r")) for line in text.split("\n")))
-        return len(text)

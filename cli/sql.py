@@ -10,7 +10,7 @@ from offtracfs.database import Database
 from offtracfs.reports.formats import Column, Row, Sheet
 from offtracfs.reports.sandbox import run
 
-from .shared import at, confined, form, moment, write
+from .questions import at, confined, form, moment, write
 
 
 @click.command()

@@ -137,10 +137,10 @@ def test_no_database(tmp_path: Path) -> None:
 
 STUCK = """
 import functools
-from offtracfs_cli import main, shared
+from offtracfs_cli import main, questions
 from offtracfs.reports.sandbox import Limits, connect
-shared.connect = functools.partial(connect, limits=Limits(seconds=0.2))
-shared.GRACE = 0.1
+questions.connect = functools.partial(connect, limits=Limits(seconds=0.2))
+questions.GRACE = 0.1
 main.main()
 """
 SLOW = [
@@ -162,8 +162,8 @@ def test_stuck_in_one_function(database: Database, sql: str) -> None:
 
 
 HUGE = """
-from offtracfs_cli import main, shared
-shared.MOST_WRITTEN = 1 << 20
+from offtracfs_cli import main, questions
+questions.MOST_WRITTEN = 1 << 20
 main.main()
 """
 
