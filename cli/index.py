@@ -61,7 +61,7 @@ def _lines(state: index.State) -> Iterator[tuple[str, str]]:
     yield "Stands at", _stands(state)
     yield "Behind", _behind(state)
     for table, rows in state.rows.items():
-        yield "Rows", f"{table:<18} {rows:>11,}"
+        yield "Rows", f"{table:<24} {rows:>11,}"
 
 
 def _compared(state: index.State) -> str:

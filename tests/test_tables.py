@@ -308,7 +308,7 @@ def test_a_comment_costs_a_row(tmp_path: Path) -> None:
     index.catch_up(tmp_path, store)
     append(store, {LOG: records.dump([*log, [AT, "bob", "status", "new", "closed", 1]])})
     index.catch_up(tmp_path, store)
-    assert len(tables(tmp_path)["trac_ticket_change"]) == 31
+    assert len(tables(tmp_path)["offtracfs_ticket_change"]) == 31
 
 
 def test_a_damaged_object(tmp_path: Path) -> None:

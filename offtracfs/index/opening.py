@@ -10,7 +10,7 @@ from urllib.parse import quote
 from offtracfs.errors import DatabaseBusy, DatabaseDamaged, DatabaseError, DatabaseTooNew, DiskFull
 
 LINK = "index.db"  # to the file in use
-VERSION = 4  # of `offtracfs.index.schema`: SQLite's user_version; an index of an older one is built anew
+VERSION = 5  # of `offtracfs.index.schema`: SQLite's user_version; an index of an older one is built anew
 BUSY = 10_000  # milliseconds to wait for another process that writes
 TOO_NEW = (
     "The index was made by a later version of offtracfs: use that one, or `offtracfs index rebuild` for this."

@@ -5,7 +5,7 @@ with the greatest inode not above that revision's `horizon`**. So the index only
 changed when a later revision arrives, and a reader that keeps to one horizon sees one state, whatever is
 written meanwhile.
 
-Trac's own tables stand beside that as ``trac_*``, for reports: a row stands at a revision R where
+Trac's own tables stand beside that as ``offtracfs_*``, for reports: a row stands at a revision R where
 ``since <= R`` and ``until > R``. They are Trac 1.6's columns and values (its ``db_default.py`` and
 ``ticket/model.py``): times in microseconds since 1970 UTC, NULL where Trac writes NULL.
 """
@@ -74,14 +74,14 @@ published = Table(
 def _trac(name: str, key: Column[Any], *columns: Column[Any]) -> Table:
     """A table of Trac's with its past; `key` is what finds the rows of a record that changes."""
     return Table(
-        f"trac_{name}",
+        f"offtracfs_{name}",
         metadata,
         Column("number", Integer, primary_key=True),
         key,
         *columns,
         Column("since", Integer, nullable=False),  # the revision that brought the row
         Column("until", Integer, nullable=False),  # the revision that took it away
-        Index(f"trac_{name}_of", key, "until"),
+        Index(f"offtracfs_{name}_of", key, "until"),
     )
 
 

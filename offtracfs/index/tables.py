@@ -43,12 +43,12 @@ def views(revision: int) -> list[str]:
     def stood(row: str) -> str:
         return f"{row}.since <= {revision:d} AND {row}.until > {revision:d}"
 
-    texts = f"SELECT d.description FROM trac_description AS d WHERE d.ticket = t.id AND {stood('d')}"  # noqa: S608
+    texts = f"SELECT d.description FROM offtracfs_description AS d WHERE d.ticket = t.id AND {stood('d')}"  # noqa: S608
     elsewhere = {("ticket", "description"): f"({texts}) AS description"}
     return [
         f"CREATE TEMP VIEW {name} AS SELECT "  # noqa: S608
         + ", ".join(elsewhere.get((name, column), column) for column in columns)
-        + f" FROM trac_{name} AS t WHERE {stood('t')}"
+        + f" FROM offtracfs_{name} AS t WHERE {stood('t')}"
         for name, columns in VIEWS.items()
     ]
 

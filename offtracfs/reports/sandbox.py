@@ -32,7 +32,7 @@ Parameters = Sequence[str] | Mapping[str, str]
 
 STEPS = 20_000  # of SQLite's machine, between two looks at the clock: a millisecond or so
 FETCHED = 16  # rows at once, each of which may be of the greatest length
-BASE = "trac_"  # how the names of the tables below the views begin
+BASE = "offtracfs_"  # how the names of the tables below the views begin
 _FOREIGN = re.compile(r"no such function|syntax error|unrecognized token|wrong number of arguments|DISTINCT")
 _OTHERS = "SELECT lower(name) FROM main.sqlite_master UNION SELECT lower(name) FROM pragma_module_list"
 _FIRST_WORD = re.compile(r"(?:\s|;|--[^\n]*(?:\n|\Z)|/\*.*?(?:\*/|\Z))*(\w+)", re.DOTALL)
