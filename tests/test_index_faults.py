@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -11,7 +12,7 @@ import pytest
 
 from offtracfs import index
 from offtracfs.errors import DatabaseBusy, DatabaseDamaged, DatabaseTooNew, DiskFull
-from offtracfs.index import Reader, build
+from offtracfs.index import Reader, build, opening
 from offtracfs.index.opening import LINK, VERSION
 from offtracfs.store import Store
 from tests.helpers import (
@@ -292,6 +293,61 @@ def test_a_reader_is_undisturbed(store: Store, anew: bool) -> None:
         assert len(view(reader, news.horizon)) == len(before) + 1
 
 
+def swapped(store: Store) -> None:
+    append(store, *MORE)
+    index.rebuild(store.path.parent, store)
+
+
+def later(store: Store) -> None:
+    swapped(store)
+    with closing(sqlite3.connect((store.path.parent / LINK).resolve())) as connection:
+        connection.execute(f"PRAGMA user_version={VERSION + 1}")
+
+
+@pytest.mark.parametrize("swap", [swapped, later])
+def test_a_new_index_that_cannot_be_opened(store: Store, swap: Callable[[Store], None]) -> None:
+    """Where no file can be opened, or the new one is a later program's, the old one goes on."""
+    place = store.path.parent
+    with closing(Reader(place)) as reader:
+        head = reader.head()
+        assert head is not None
+        before = view(reader, head.horizon)
+        swap(store)
+        if swap is swapped:
+            limit = resource.getrlimit(resource.RLIMIT_NOFILE)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (0, limit[1]))
+            try:
+                reader.refresh()
+            finally:
+                resource.setrlimit(resource.RLIMIT_NOFILE, limit)
+        else:
+            reader.refresh()
+            assert view(reader, head.horizon) == before
+            index.rebuild(place, store)
+        assert view(reader, head.horizon) == before
+        reader.refresh()
+        news = reader.head()
+        assert news is not None
+        assert news.number == head.number + len(MORE)
+
+
+def test_an_index_that_is_swapped_while_it_is_opened(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who finds the file gone that the link named a moment ago reads the one that took its place."""
+    found: list[Path] = []
+
+    def state_of(file: Path) -> tuple[int, int, int]:
+        if not found:
+            index.rebuild(store.path.parent, store)
+            assert not file.exists()
+        found.append(file)
+        return 0, 0, 0
+
+    monkeypatch.setattr(opening, "state_of", state_of)
+    with closing(Reader(store.path.parent)) as reader:
+        assert reader.head()
+    assert len(set(found)) == 2
+
+
 def test_reading_on_a_full_disk(tmp_path: Path) -> None:
     """Opening an index needs no room, also while somebody writes who has found some."""
     with small_disk(tmp_path / "disk", "2m") as disk:
@@ -306,6 +362,10 @@ def test_reading_on_a_full_disk(tmp_path: Path) -> None:
             assert dict(view(reader, head.horizon)) == before == look(store)
             hog.unlink()
             append(store, *MORE)
+            (disk / f"{(disk / LINK).resolve().name}-wal").write_bytes(b"x")
+            hog = fill(disk)
+            assert dict(view(reader, head.horizon)) == before
+            hog.unlink()
             index.catch_up(disk, store)
             news = reader.head()
             assert news is not None

@@ -23,11 +23,11 @@ __all__ = [
     "rebuild",
 ]
 
-_WRITERS = {"catch_up": "build", "rebuild": "build", "State": "state", "look": "state"}
+_LATER = {"catch_up": "build", "rebuild": "build", "State": "state", "look": "state"}
 
 
 def __getattr__(name: str) -> Any:
     """What needs SQLAlchemy, which takes 0.2 s to load: whoever only reads does without."""
-    if name not in _WRITERS:
+    if name not in _LATER:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f".{_WRITERS[name]}", __name__), name)
+    return getattr(import_module(f".{_LATER[name]}", __name__), name)

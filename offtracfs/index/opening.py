@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import quote
 
 from offtracfs.errors import DatabaseBusy, DatabaseDamaged, DatabaseError, DatabaseTooNew, DiskFull
@@ -23,8 +24,6 @@ UNWRITABLE = (
     sqlite3.SQLITE_PERM,
     sqlite3.SQLITE_READONLY,
 )
-
-
 DAMAGE = (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CONSTRAINT)
 
 
@@ -46,6 +45,64 @@ def translate(error: Exception) -> DatabaseError:
     return DatabaseError(f"The index cannot be read ({error}): is the disk full, or not yours to write?")
 
 
+class Opened(NamedTuple):
+    """A connection to an index; `frozen` is the `state_of` a file that is read as one that nobody writes."""
+
+    connection: sqlite3.Connection
+    frozen: tuple[int, int, int] | None
+
+
+def opened(directory: Path, how: str = "mode=rw", *, of_any_version: bool = False) -> Opened:
+    """The index in use in a directory, for reading.
+
+    Raises DatabaseDamaged where there is none of this version, DatabaseTooNew, DatabaseError.
+    """
+    link = directory / LINK
+    file = link.resolve()
+    try:
+        try:
+            return _opened(file, how, of_any_version)
+        except sqlite3.OperationalError:
+            other = link.resolve()
+            if other == file:
+                raise
+            return _opened(other, how, of_any_version)  # which was swapped in just now
+    except sqlite3.Error as error:
+        if not link.is_file():
+            raise DatabaseDamaged("There is no index: `offtracfs sync` builds it.") from error
+        raise translate(error) from error
+
+
+def _opened(file: Path, how: str, of_any_version: bool) -> Opened:
+    state = state_of(file)
+    try:
+        return Opened(_connected(file, how, of_any_version), None)
+    except sqlite3.OperationalError as error:
+        # SQLite's own notes for other processes need room: it can do without while nobody writes.
+        if code_of(error) not in UNWRITABLE or state[0]:
+            raise
+        return Opened(_connected(file, "mode=ro&immutable=1", of_any_version), state)
+
+
+def _connected(file: Path, how: str, of_any_version: bool) -> sqlite3.Connection:
+    made = sqlite3.connect(
+        f"file:{quote(os.fsencode(file))}?{how}", timeout=BUSY / 1000, uri=True, check_same_thread=False
+    )
+    try:
+        made.execute("PRAGMA query_only=ON")
+        found = version_of(made)
+        if found > VERSION and not of_any_version:
+            raise DatabaseTooNew(TOO_NEW)
+        if found < VERSION and not of_any_version:
+            raise DatabaseDamaged(
+                OUTDATED if found else "The index is empty: `offtracfs sync` builds it anew."
+            )
+    except BaseException:
+        made.close()
+        raise
+    return made
+
+
 def state_of(file: Path) -> tuple[int, int, int]:
     """What shows that somebody has written: bytes in the journal; bytes and nanoseconds of the file."""
     journal, _ = _size_and_time(file.with_name(file.name + "-wal"))
@@ -58,36 +115,6 @@ def _size_and_time(file: Path) -> tuple[int, int]:
     except FileNotFoundError:
         return 0, 0
     return found.st_size, found.st_mtime_ns
-
-
-def opened(file: Path, how: str) -> sqlite3.Connection:
-    """A connection to an index of any version, for reading. Raises sqlite3.Error."""
-    made = sqlite3.connect(
-        f"file:{quote(os.fsencode(file))}?{how}", timeout=BUSY / 1000, uri=True, check_same_thread=False
-    )
-    try:
-        made.execute("PRAGMA query_only=ON")
-    except BaseException:
-        made.close()
-        raise
-    return made
-
-
-def connected(file: Path, how: str) -> sqlite3.Connection:
-    """A connection to an index of this version. Raises DatabaseDamaged, or DatabaseTooNew for a later one."""
-    made = opened(file, how)
-    try:
-        found = version_of(made)
-        if found > VERSION:
-            raise DatabaseTooNew(TOO_NEW)
-        if found < VERSION:
-            raise DatabaseDamaged(
-                OUTDATED if found else "The index is empty: `offtracfs sync` builds it anew."
-            )
-    except BaseException:
-        made.close()
-        raise
-    return made
 
 
 def version_of(connection: sqlite3.Connection) -> int:

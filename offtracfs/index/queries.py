@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from offtracfs.errors import DatabaseDamaged
-from offtracfs.index.opening import LINK, UNWRITABLE, code_of, connected, state_of, translate
+from offtracfs.errors import DatabaseError
+from offtracfs.index.opening import LINK, code_of, opened, state_of, translate
 
 PAGE = 1_000  # rows read at once when a directory is listed
 
@@ -98,23 +98,13 @@ class Reader:
         self._link = directory / LINK
         self._heals = heals
         self._file: tuple[int, int] | None = None  # device and inode: a new index may have an old name
-        self._frozen: tuple[int, ...] | None = None
+        self._frozen: tuple[int, int, int] | None = None
         self._sqlite: sqlite3.Connection
         self._open()
 
     def _open(self) -> None:
-        file = self._link.resolve()
-        if not file.is_file():
-            raise DatabaseDamaged("There is no index: `offtracfs sync` builds it.")
-        state, linked = state_of(file), self._linked()
-        with self._translated():
-            try:
-                self._sqlite, self._frozen = connected(file, "mode=rw"), None
-            except sqlite3.OperationalError as error:
-                # SQLite's own notes for other processes need room: it can do without while nobody writes.
-                if code_of(error) not in UNWRITABLE or state[0]:
-                    raise
-                self._sqlite, self._frozen = connected(file, "mode=ro&immutable=1"), state
+        linked = self._linked()
+        self._sqlite, self._frozen = opened(self._link.parent)
         self._file = linked
 
     def close(self) -> None:
@@ -122,10 +112,16 @@ class Reader:
         self._sqlite.close()
 
     def refresh(self) -> None:
-        """Go over to a newer index file, where one has been swapped in."""
+        """Go over to a newer index file, where one has been swapped in and can be opened."""
         if self._linked() not in (self._file, None):
-            self.close()
-            self._open()
+            with suppress(DatabaseError):
+                self._reopen()
+
+    def _reopen(self) -> None:
+        """Go over to what is there now; where that cannot be opened, what there was goes on."""
+        old = self._sqlite
+        self._open()
+        old.close()
 
     def _linked(self) -> tuple[int, int] | None:
         try:
@@ -149,9 +145,12 @@ class Reader:
             self._link.unlink(missing_ok=True)
 
     def _execute(self, statement: str, values: dict[str, Any]) -> sqlite3.Cursor:
-        if self._frozen and self._frozen != state_of(self._link.resolve()):
-            self.close()
-            self._open()
+        if self._frozen and self._frozen != (state := state_of(self._link.resolve())):
+            try:
+                self._reopen()
+            except DatabaseError:
+                if self._linked() == self._file and state[1:] != self._frozen[1:]:
+                    raise  # SQLite would not notice that pages which it knows are others now
         return self._sqlite.execute(statement, values)
 
     def _rows(self, statement: str, most: int | None, **values: Any) -> list[Any]:

@@ -1,12 +1,12 @@
 """The index's tables. All of it is derived from git: deleting the file loses nothing.
 
 The whole time machine is one rule: **the tracker as it stood at a revision is, for each path, the version
-with the greatest inode not above that revision's `horizon`**. So the index only ever grows: no row is
-changed when a later revision arrives, and a reader that keeps to one horizon sees one state, whatever is
-written meanwhile.
+with the greatest inode not above that revision's `horizon`**. So these tables only ever grow, and
+a reader that keeps to one horizon sees one state, whatever is written meanwhile.
 
 Trac's own tables stand beside that as ``offtracfs_*``, for reports: a row stands at a revision R where
-``since <= R`` and ``until > R``. They are Trac 1.6's columns and values (its ``db_default.py`` and
+``since <= R`` and ``until > R``. When a later revision takes it away, `until` alone changes, and what is
+seen at R stays the same. They are Trac 1.6's columns and values (its ``db_default.py`` and
 ``ticket/model.py``): times in microseconds since 1970 UTC, NULL where Trac writes NULL.
 """
 

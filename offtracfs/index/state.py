@@ -7,7 +7,6 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from offtracfs.errors import DatabaseDamaged
 from offtracfs.git import git
 from offtracfs.index.opening import LINK, VERSION, opened, translate, version_of
 from offtracfs.index.queries import HEAD, Revision
@@ -32,12 +31,11 @@ class State:
 
 def look(directory: Path, store: Store) -> State:
     """The index in a directory. Raises DatabaseDamaged where there is none, DatabaseError."""
+    found = opened(directory, of_any_version=True)
     file = (directory / LINK).resolve()
-    if not file.is_file():
-        raise DatabaseDamaged("There is no index: `offtracfs sync` builds it.")
     size = sum(part.stat().st_size for part in directory.glob(f"{file.name}*"))
     try:
-        with closing(opened(file, "mode=rw")) as connection:
+        with closing(found.connection) as connection:
             version = version_of(connection)
             there = [name for (name,) in connection.execute("SELECT name FROM sqlite_schema")]
             tables = sorted(metadata.tables.keys() & set(there))

@@ -23,8 +23,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from offtracfs.errors import DatabaseDamaged, OfftracfsError, QueryRefused
-from offtracfs.index.opening import LINK, UNWRITABLE, code_of, connected, state_of, translate
+from offtracfs.errors import OfftracfsError, QueryRefused
+from offtracfs.index.opening import UNWRITABLE, code_of, opened, translate
 from offtracfs.index.tables import VIEWS, views
 from offtracfs.reports.allowed import FUNCTIONS, LONGEST_TEXT, NOT_KEPT, SIZES, TABLE_FUNCTIONS
 
@@ -33,9 +33,12 @@ Parameters = Sequence[str] | Mapping[str, str]
 STEPS = 20_000  # of SQLite's machine, between two looks at the clock: a millisecond or so
 FETCHED = 16  # rows at once, each of which may be of the greatest length
 BASE = "offtracfs_"  # how the names of the tables below the views begin
-_FOREIGN = re.compile(r"no such function|syntax error|unrecognized token|wrong number of arguments|DISTINCT")
+_FOREIGN = re.compile(
+    "no such function|syntax error|unrecognized token|wrong number of arguments|DISTINCT"
+    "|(?i:no such column: (interval|date|timestamp)$)"  # as in: interval '7 days'
+)
 _OTHERS = "SELECT lower(name) FROM main.sqlite_master UNION SELECT lower(name) FROM pragma_module_list"
-_FIRST_WORD = re.compile(r"(?:\s|;|--[^\n]*(?:\n|\Z)|/\*.*?(?:\*/|\Z))*(\w+)", re.DOTALL)
+_FIRST_WORD = re.compile(r"(?:[\s;\ufeff]|--[^\n]*(?:\n|\Z)|/\*.*?(?:\*/|\Z))*+(\w+)", re.DOTALL)
 _WRITES = {
     sqlite3.SQLITE_INSERT: "INSERT",
     sqlite3.SQLITE_UPDATE: "UPDATE",
@@ -103,6 +106,10 @@ class Sandbox:
         """Give the connection back."""
         self._connection.close()
 
+    def begin(self) -> None:
+        """Count the time of another statement, which may be given to `run` more than once."""
+        self._spent = 0.0
+
     @property
     def spent(self) -> float:
         """Seconds of the processor's time that the statement has taken up to this moment."""
@@ -110,7 +117,7 @@ class Sandbox:
 
     def run(self, sql: str, parameters: Parameters, how: str = "") -> Result:
         """`run` without the translation: raises NotSqlite where it might help. `how` may be "EXPLAIN "."""
-        self._sql, self._spent = sql.lower(), 0.0
+        self._sql = sql.lower()
         with self._at_work():
             cursor = self._connection.execute(how + sql, parameters)
         if cursor.description is None:
@@ -203,6 +210,8 @@ class Sandbox:
             return QueryRefused(self._refusal)
         message, code = str(error), code_of(error) if isinstance(error, sqlite3.Error) else None
         if code == sqlite3.SQLITE_INTERRUPT:
+            if not self._is_late():
+                raise KeyboardInterrupt  # within the handler, where Python drops what is raised
             return QueryRefused(f"It takes longer than {self.limits.seconds:g} seconds, which is the limit.")
         if code == sqlite3.SQLITE_TOOBIG:
             return QueryRefused(f"A text in it grows over {LONGEST_TEXT:,} bytes, which is the limit.")
@@ -228,11 +237,9 @@ def connect(directory: Path, revision: int, limits: Limits = Limits()) -> Sandbo
 
     Raises DatabaseDamaged where there is no index or none of this version, DatabaseError.
     """
-    file = (directory / LINK).resolve()
-    if not file.is_file():
-        raise DatabaseDamaged("There is no index: `offtracfs sync` builds it.")
+    connection = opened(directory, "mode=ro").connection
     try:
-        return Sandbox(_opened(file), views(revision), limits)
+        return Sandbox(connection, views(revision), limits)
     except sqlite3.Error as error:
         raise translate(error) from error
 
@@ -254,6 +261,7 @@ def check(sandbox: Sandbox, sql: str, parameters: Parameters = ()) -> None:
 
 
 def _translated(sandbox: Sandbox, sql: str, parameters: Parameters, how: str) -> Result:
+    sandbox.begin()
     try:
         return sandbox.run(sql, parameters, how)
     except NotSqlite as error:
@@ -264,16 +272,6 @@ def _translated(sandbox: Sandbox, sql: str, parameters: Parameters, how: str) ->
         if other is None:
             raise error
     return sandbox.run(other, parameters, how)
-
-
-def _opened(file: Path) -> sqlite3.Connection:
-    journal, *_ = state_of(file)
-    try:
-        return connected(file, "mode=ro")
-    except sqlite3.OperationalError as error:
-        if code_of(error) not in UNWRITABLE or journal:
-            raise
-        return connected(file, "mode=ro&immutable=1")
 
 
 def _text(data: bytes) -> str:
