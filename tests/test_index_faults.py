@@ -265,6 +265,17 @@ def test_killed(store: Store, after: str, anew: bool) -> None:
     assert whole(store)
 
 
+def test_a_killed_rebuild_leaves_nothing(store: Store) -> None:
+    """What a rebuild had made when it was killed goes with the next sync, though that builds nothing."""
+    place = store.path.parent
+    append(store, *MORE)
+    killed(CATCH_UP.replace("index.catch_up(", "index.rebuild("), place, "12")
+    (place / "index.link").symlink_to("index.2.db")
+    assert (place / "index.2.db").exists()
+    assert index.catch_up(place, store) == len(MORE)
+    assert whole(store)
+
+
 @pytest.mark.parametrize("anew", [False, True])
 def test_a_reader_is_undisturbed(store: Store, anew: bool) -> None:
     """A reader sees its revision while another process writes, then the news, and the old one as before."""

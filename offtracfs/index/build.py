@@ -38,6 +38,7 @@ from offtracfs.index.opening import BUSY, LINK, TOO_NEW, VERSION, translate
 from offtracfs.index.schema import FIRST_INODE, metadata, path, published, revision, version
 from offtracfs.store import BRANCH, Change, Commit, Store
 
+FRESH_LINK = "index.link"  # to a new file, for a moment
 COMMITS_A_TRANSACTION = 2_000
 ROWS_A_STATEMENT = 5_000
 
@@ -80,6 +81,7 @@ def catch_up(directory: Path, store: Store, progress: Progress = silent) -> int:
     Raises DatabaseTooNew where a later version of this program made the index, DatabaseBusy, DiskFull,
     and DatabaseDamaged where it is git that cannot be read.
     """
+    _tidy(directory)
     link = directory / LINK
     if link.exists():
         try:
@@ -94,12 +96,12 @@ def catch_up(directory: Path, store: Store, progress: Progress = silent) -> int:
 
 def rebuild(directory: Path, store: Store, progress: Progress = silent) -> int:
     """Build the index anew from git and swap it in; the number of commits in it. Raises as `catch_up`."""
+    _tidy(directory)
     files = (directory / f"index.{number}.db" for number in itertools.count(1))
     new = next(file for file in files if not file.exists())
     try:
         added = _build(new, store, progress)
-        fresh = directory / "index.link"
-        fresh.unlink(missing_ok=True)
+        fresh = directory / FRESH_LINK
         fresh.symlink_to(new.name)
         link = directory / LINK
         if link.is_dir() and not link.is_symlink():
@@ -111,9 +113,7 @@ def rebuild(directory: Path, store: Store, progress: Progress = silent) -> int:
     except BaseException:
         _remove(new)
         raise
-    for file in directory.glob("index.*.db"):
-        if file != new:
-            _remove(file)
+    _tidy(directory)
     return added
 
 
@@ -125,6 +125,15 @@ def branch_is_gone(store: Store, commit: bytes) -> DatabaseDamaged:
 
 class _Stale(Exception):
     """The file is no index of this version, or of this branch."""
+
+
+def _tidy(directory: Path) -> None:
+    """Remove what is not in use: it is of before, or of somebody who was killed."""
+    used = (directory / LINK).resolve().name
+    for file in directory.glob("index.*.db*"):
+        if not file.name.startswith(used):
+            file.unlink(missing_ok=True)
+    (directory / FRESH_LINK).unlink(missing_ok=True)
 
 
 def _remove(file: Path) -> None:
