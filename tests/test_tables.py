@@ -323,6 +323,23 @@ def test_a_damaged_object(tmp_path: Path) -> None:
     assert [row[0] for row in standing(tmp_path, 1)["ticket"]] == [8]
 
 
+@pytest.mark.parametrize("portions", [1, 3])
+def test_a_damaged_object_is_no_deletion(tmp_path: Path, portions: int) -> None:
+    """Where git cannot read a version of a record, the one before it stands until the next."""
+    store = Store.create(tmp_path / "git")
+    revisions = [{TICKET: records.dump([7, AT, AT, {"summary": text}])} for text in ("one", "lost", "three")]
+    append(store, *revisions[:portions])
+    if portions == 1:
+        index.catch_up(tmp_path, store)
+        append(store, *revisions[1:])
+    blob = listed(store, "main~1")[TICKET].hex()
+    loosen(store)
+    (store.path / "objects" / blob[:2] / blob[2:]).unlink()
+    index.catch_up(tmp_path, Store(store.path))
+    found = [standing(tmp_path, revision)["ticket"] for revision in (1, 2, 3)]
+    assert [row[14] for rows in found for row in rows] == ["one", "one", "three"]
+
+
 def _filled(server: TracServer) -> RealTrac:
     site = server.new()
     configure(site)

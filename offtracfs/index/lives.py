@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
+from typing import Any
 
 from sqlalchemy import Connection, Table, bindparam, func, insert, select, update
 from sqlalchemy.dialects import sqlite
@@ -109,16 +110,18 @@ def derive(connection: Connection, store: Store, after: int, progress: Progress 
         if here := place(f"{directory}/{name}"):
             known = {table: {} for table in here.tables} if fresh else _standing(connection, here)
             written = [(table, life) for table, rows in known.items() for life in rows.values()]
-            contents = ((revision, _data(store, blob)) for _, _, revision, blob in found)
-            writing.add(list(follow(here, contents, known)), written)
+            writing.add(list(follow(here, _contents(store, found), known)), written)
     writing.flush()
 
 
-def _data(store: Store, blob: bytes | None) -> bytes | None:
-    try:
-        return store.blob(blob) if blob else None
-    except DatabaseDamaged:
-        return None
+def _contents(store: Store, versions: Iterable[Any]) -> Iterator[tuple[int, bytes | None]]:
+    """What `follow` takes. A version that cannot be read changes nothing: it is no deletion."""
+    for _, _, revision, blob in versions:
+        try:
+            data = store.blob(blob) if blob else None
+        except DatabaseDamaged:
+            continue
+        yield revision, data
 
 
 def _standing(connection: Connection, place: Place) -> Standing:
