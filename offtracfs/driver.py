@@ -64,15 +64,16 @@ async def serve(operations: Operations, settled: Callable[[], int]) -> None:
     """
     telling = trio.Lock()
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(_end_at_signal, telling)
+        nursery.start_soon(_end_at_signal, operations, telling)
         nursery.start_soon(_follow, operations, settled, telling)
         await pyfuse3.main()
         nursery.cancel_scope.cancel()
 
 
-async def _end_at_signal(telling: trio.Lock) -> None:
+async def _end_at_signal(operations: Operations, telling: trio.Lock) -> None:
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
         await anext(aiter(signals))
+        operations.results.end()  # the session ends when every request is answered
         async with telling:  # for good: the kernel may not take in what we tell before it has our answers
             pyfuse3.terminate()
             await trio.sleep_forever()

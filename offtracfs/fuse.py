@@ -22,8 +22,8 @@ import pyfuse3
 
 from offtracfs.errors import OfftracfsError
 from offtracfs.names import LONGEST_NAME
-from offtracfs.results import Results
-from offtracfs.tree import Directory, File, Link, Listing, Named, Node, Result, Tree
+from offtracfs.results import Made, Results
+from offtracfs.tree import Directory, File, Link, Listing, Named, Result, Tree
 
 FIRST_NUMBER = 1 << 48  # of what is not stored, as directories are; below are the file versions, for ever
 KEPT = 3600.0  # seconds for which the kernel need not ask again
@@ -53,7 +53,7 @@ def answered(handler: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Corout
     return wrapped
 
 
-Numbered = Directory | Link | Result
+Numbered = Directory | Link | Made
 
 
 class Numbers:
@@ -115,7 +115,7 @@ class Operations(pyfuse3.Operations):
     def __init__(self, tree: Tree, results: Results) -> None:
         super().__init__()
         self.tree = tree
-        self._results = results
+        self.results = results
         self.numbers = Numbers()
         self._owner = os.getuid(), os.getgid()
         self._opened: dict[int, Opened] = {}
@@ -138,13 +138,13 @@ class Operations(pyfuse3.Operations):
         made.st_mtime_ns = made.st_ctime_ns = made.st_atime_ns = file.mtime * 1_000_000_000
         return made
 
-    def _of(self, node: Numbered, number: int, size: int = 0) -> pyfuse3.EntryAttributes:
+    def _of(self, node: Numbered, number: int) -> pyfuse3.EntryAttributes:
         match node:
             case Link(target, mtime):
                 made = self._attributes(stat.S_IFLNK | 0o777)
                 made.st_size = len(os.fsencode(target))
-            case Result(mtime=mtime):
-                made = self._attributes(stat.S_IFREG | 0o444)
+            case Made(result, _, size):
+                made, mtime = self._attributes(stat.S_IFREG | 0o444), result.mtime
                 made.entry_timeout = 0  # the name stands for another result with each commit
                 made.st_size, made.st_blocks = size, -(-size // BLOCK)
             case _:
@@ -155,12 +155,8 @@ class Operations(pyfuse3.Operations):
         made.st_mtime_ns = made.st_ctime_ns = made.st_atime_ns = mtime * 1_000_000_000
         return made
 
-    async def _size(self, node: Node | None) -> int:
-        """Bytes in a result, which waits until the report has run; 0 for what has its size from elsewhere."""
-        return await self._results.size(node) if isinstance(node, Result) else 0
-
-    def _looked_up(self, node: Node, size: int = 0) -> pyfuse3.EntryAttributes:
-        return self._of_file(node) if isinstance(node, File) else self._of(node, self.numbers.of(node), size)
+    def _looked_up(self, node: File | Numbered) -> pyfuse3.EntryAttributes:
+        return self._of_file(node) if isinstance(node, File) else self._of(node, self.numbers.of(node))
 
     @answered
     async def lookup(self, parent_inode: int, name: bytes, ctx: Any) -> pyfuse3.EntryAttributes:
@@ -173,7 +169,7 @@ class Operations(pyfuse3.Operations):
         except UnicodeDecodeError:
             node = None
         if node is not None:
-            return self._looked_up(node, await self._size(node))
+            return self._looked_up(await self.results.made(node) if isinstance(node, Result) else node)
         if self.tree.may_come(directory, name.decode(errors="replace")):
             raise pyfuse3.FUSEError(errno.ENOENT)
         return self._attributes(0)
@@ -188,8 +184,7 @@ class Operations(pyfuse3.Operations):
     async def getattr(self, inode: int, ctx: Any) -> pyfuse3.EntryAttributes:
         """The attributes of anything."""
         if inode >= FIRST_NUMBER or inode == pyfuse3.ROOT_INODE:
-            node = self.numbers.node(inode)
-            return self._of(node, inode, await self._size(node))
+            return self._of(self.numbers.node(inode), inode)
         file = self.tree.file(inode)
         if file is None:
             raise pyfuse3.FUSEError(errno.ESTALE)
@@ -267,21 +262,31 @@ class Operations(pyfuse3.Operations):
     @answered
     async def open(self, inode: int, flags: int, ctx: Any) -> pyfuse3.FileInfo:
         """Open a file; nothing is read yet, and what the kernel has of it stays right."""
+        if inode >= FIRST_NUMBER:
+            inode = FIRST_NUMBER + self._result(inode)
         return pyfuse3.FileInfo(fh=inode, keep_cache=True)
+
+    def _result(self, number: int) -> int:
+        """A file descriptor of one's own for a result, which may have to make room before it is closed."""
+        node = self.numbers.node(number)
+        if not isinstance(node, Made):
+            raise pyfuse3.FUSEError(errno.EISDIR)
+        if node.file.closed:
+            raise pyfuse3.FUSEError(errno.ESTALE)  # the kernel then looks its name up again
+        return os.dup(node.file.fileno())
 
     @answered
     async def read(self, fh: int, off: int, size: int) -> bytes:
         """Some bytes of a file."""
-        if fh < FIRST_NUMBER:
-            return self.tree.read(fh)[off : off + size]
-        node = self.numbers.node(fh)
-        if not isinstance(node, Result):
-            raise pyfuse3.FUSEError(errno.EISDIR)
-        return await self._results.read(node, off, size)
+        if fh >= FIRST_NUMBER:
+            return os.pread(fh - FIRST_NUMBER, size, off)
+        return self.tree.read(fh)[off : off + size]
 
     @answered
     async def release(self, fh: int) -> None:
         """Close a file."""
+        if fh >= FIRST_NUMBER:
+            os.close(fh - FIRST_NUMBER)
 
     @answered
     async def statfs(self, ctx: Any) -> pyfuse3.StatvfsData:

@@ -83,7 +83,8 @@ class Result(NamedTuple):
     mtime: int
 
 
-Node = Directory | File | Link | Result
+Listed = Directory | File | Link
+Node = Listed | Result
 
 
 class Named(NamedTuple):
@@ -91,7 +92,7 @@ class Named(NamedTuple):
 
     position: int
     name: str
-    node: Node
+    node: Listed
 
 
 @dataclass(frozen=True, slots=True)

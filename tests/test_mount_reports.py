@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import sys
-from itertools import product
+from functools import partial
 from pathlib import Path
+from threading import Event
 
 import pytest
 import trio
 
 from offtracfs import records, results
 from offtracfs.database import Database
+from offtracfs.errors import QueryRefused
 from offtracfs.tree import Result
 from tests.mounting import (
     AUTUMN,
@@ -30,6 +33,8 @@ from tests.mounting import (
 )
 
 pytestmark = pytest.mark.usefixtures("fuse")
+
+CODE = QueryRefused.exit_code
 
 
 def script(text: str) -> list[str]:
@@ -107,18 +112,39 @@ async def test_a_new_commit_is_a_new_report(database: Database, place: Path) -> 
         assert await run("cat", place / "@HEAD~1/report/1.csv") == before
 
 
+def refusing(sentence: str) -> list[str]:
+    """A process that says that a report cannot run here."""
+    return script(f"import sys; print('half'); print({sentence!r}, file=sys.stderr); sys.exit({CODE})")
+
+
 async def test_a_report_that_cannot_run(
     database: Database, place: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """As text it says why; as CSV, which programs read, it cannot be opened, and the log says why."""
-    failing = script("import sys; print('half'); sys.exit('offtracfs: It uses now().')")
-    async with mounted(database, place, command=Asked(failing)):
-        assert await run("cat", place / "report/1.txt") == "It uses now().\n"
-        with pytest.raises(OSError, match="Invalid argument") as caught:
-            await away((place / "report/1.csv").read_bytes)
-        assert caught.value.errno == errno.EINVAL
+    asked = Asked(refusing("offtracfs: A is empty.\nofftracfs: It uses now()."))
+    async with mounted(database, place, command=asked):
+        for _ in range(2):
+            assert await run("cat", place / "report/1.txt") == "It uses now().\n"
+            with pytest.raises(OSError, match="Invalid argument") as caught:
+                await away((place / "report/1.csv").read_bytes)
+            assert caught.value.errno == errno.EINVAL
+        assert len(asked.results) == 2, "what is refused once is refused for ever"
         assert await run("ls", place / "report") == "1.json\n"
     assert "Report 1 gives nothing: It uses now()." in caplog.text
+    caplog.clear()
+
+
+async def test_a_failure_that_may_pass(
+    database: Database, place: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A report that another program is in the way of is an error, and tried again."""
+    asked = Asked(script("import sys; sys.exit('offtracfs: The index is locked.')"))
+    async with mounted(database, place, command=asked):
+        for suffix in ("txt", "csv", "txt"):
+            with pytest.raises(OSError, match="Input/output error"):
+                await away((place / f"report/1.{suffix}").read_bytes)
+        assert len(asked.results) == 3
+    assert "Report 1 could not be run: The index is locked." in caplog.text
     caplog.clear()
 
 
@@ -139,29 +165,72 @@ async def test_the_mount_answers_while_a_report_runs(database: Database, place: 
         assert len(asked.results) == 1
 
 
-async def test_a_report_without_end(database: Database, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A process that does not end is ended, and that is what the report says."""
-    monkeypatch.setattr(results, "PATIENCE", 0.2)
-    async with mounted(database, place, command=Asked(["sleep", "1000"])):
-        assert await run("cat", place / "report/1.txt") == "it took longer than 0.2 s\n"
-
-
-async def test_results_that_were_dropped(
-    database: Database, place: Path, monkeypatch: pytest.MonkeyPatch
+async def test_a_report_without_end(
+    database: Database, place: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Those used longest ago make room; an open file goes on, since the same result is made again."""
-    monkeypatch.setattr(results, "KEPT", 150)
+    """A process that does not end is ended; meanwhile other reports can be had."""
+    slow, other = Event(), Asked()
+    monkeypatch.setattr(results, "PATIENCE", 2)
+
+    def command(result: Result) -> list[str]:
+        if result.suffix == "csv":
+            return other(result)
+        slow.set()
+        return ["sleep", "1000"]
+
+    async with mounted(database, place, command=command), trio.open_nursery() as nursery:
+        nursery.start_soon(partial(run, "cat", place / "report/1.txt", code=1))
+        await until(slow.is_set)
+        assert "as csv" in await run("cat", place / "report/1.csv")
+    assert "it did not end in time" in caplog.text
+    caplog.clear()
+
+
+async def test_the_mount_ends_while_a_report_runs(
+    database: Database, place: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whoever waits for the report is told that there is none, and the mount ends at once."""
+    asked = Asked(["sleep", "1000"])
+    async with mounted(database, place, command=asked), trio.open_nursery() as nursery:
+        nursery.start_soon(partial(run, "cat", place / "report/1.csv", code=1))
+        await until(lambda: asked.results)
+        os.kill(os.getpid(), signal.SIGTERM)
+    caplog.clear()
+
+
+def descriptors() -> int:
+    return sum(1 for _ in Path("/proc/self/fd").iterdir())
+
+
+async def test_results_make_room(database: Database, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many results are asked for, few files are kept; one that is open can be read to its end."""
+    monkeypatch.setattr(results, "MOST_KEPT", 2)
     asked = Asked()
     async with mounted(database, place, Counting, asked):
         with await away((place / "report/1.csv").open, "rb", 0) as opened:
-            for commit in ("HEAD~2", "HEAD~1"):
-                await run("cat", place / f"@{commit}/report/1.csv")
-            asked.results.clear()
+            before = descriptors()
+            for at in ("HEAD~1", "HEAD~2"):
+                for suffix in ("csv", "txt"):
+                    await run("cat", place / f"@{at}/report/1.{suffix}")
+            assert descriptors() <= before + 2
             assert (await away(opened.read)).startswith(b"report 1 as csv")
-            assert len(asked.results) == 1
+        assert len(asked.results) == 5
+        assert (await run("cat", place / "report/1.csv")).startswith("report 1 as csv")
+        assert len(asked.results) == 6
 
 
-FORMS = (("csv", "csv"), ("txt", "table"))
+async def test_large_results_make_room(
+    database: Database, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is too much for all of them together goes, and is made again; the newest stays in any case."""
+    monkeypatch.setattr(results, "KEPT", 10)
+    asked = Asked()
+    async with mounted(database, place, command=asked):
+        for suffix in ("csv", "csv", "txt", "csv"):
+            await run("cat", place / f"report/1.{suffix}")
+        assert [result.suffix for result in asked.results] == ["csv", "txt", "csv"]
+
+
 ACTIVE = "SELECT id AS ticket, summary, time AS created FROM ticket WHERE status <> 'closed' ORDER BY id"
 
 
@@ -184,7 +253,7 @@ async def test_with_the_program(tmp_path: Path, place: Path) -> None:
     await offtracfs(database, "mount", "--no-sync", place)
     for at, numbers in (("", [2]), ("@2011-07-31", [1, 2]), ("@HEAD~2", [1])):
         chosen = ["--at", at[1:]] if at else []
-        for number, (suffix, form) in product((1, 3), FORMS):
+        for number, suffix, form in ((1, "txt", "table"), (3, "csv", "csv")):
             printed = await offtracfs(database, "report", str(number), "--format", form, *chosen)
             assert await run("cat", place / at / f"report/{number}.{suffix}") == printed
         listed = (await run("cat", place / at / "report/3.csv")).split()[1:]
