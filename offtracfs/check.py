@@ -13,16 +13,17 @@ from contextlib import closing
 from itertools import chain, islice
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, create_engine, select
 from sqlalchemy.exc import DatabaseError as SQLError
+from sqlalchemy.pool import NullPool
 
 from offtracfs import index, names, records, sync
 from offtracfs.database import Database, Snapshot
 from offtracfs.errors import DatabaseDamaged, DatabaseError, TrackerError
 from offtracfs.fetch import Progress
 from offtracfs.index import Revision
-from offtracfs.index.build import branch_is_gone, engine
-from offtracfs.index.opening import LINK, translate
+from offtracfs.index.build import branch_is_gone
+from offtracfs.index.opening import LINK, opened, translate
 from offtracfs.index.schema import FIRST_INODE, path, revision, version
 from offtracfs.status import writer
 from offtracfs.store import BRANCH, Commit, Store
@@ -69,7 +70,7 @@ def _guarded(findings: Iterator[str]) -> Iterator[str]:
 
 
 def _connection(database: Database) -> Connection:
-    made = engine((database.path / LINK).resolve())
+    made = create_engine("sqlite://", creator=lambda: opened(database.path).connection, poolclass=NullPool)
     return made.connect().execution_options(yield_per=1000)
 
 

@@ -181,8 +181,12 @@ class Database:
 
     @contextmanager
     def writing(self, purpose: str) -> Iterator[None]:
-        """Be the one writer. Raises DatabaseBusy, naming who is, where another process is; DiskFull."""
-        with (self.path / "lock").open("a+b", buffering=0) as lock:
+        """Be the one writer. Raises DatabaseBusy, naming who is, where another process is; DatabaseError."""
+        try:
+            signed = (self.path / "lock").open("a+b", buffering=0)
+        except OSError as error:
+            raise cannot_write(self.path / "lock", error) from error
+        with signed as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:

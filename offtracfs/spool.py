@@ -29,7 +29,7 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import DatabaseError as SQLError
 from sqlalchemy.pool import QueuePool
 
-from offtracfs.errors import DatabaseBusy, DatabaseDamaged, DiskFull
+from offtracfs.errors import DatabaseDamaged
 from offtracfs.index.build import engine
 from offtracfs.index.opening import translate
 
@@ -97,24 +97,26 @@ class Ordered(NamedTuple):
 class Spool:
     """The spool of a database, opened; every change is on disk when its method returns.
 
-    Raises DiskFull, DatabaseBusy, DatabaseDamaged.
+    Raises DiskFull, DatabaseBusy, DatabaseDamaged, DatabaseError.
     """
 
     def __init__(self, file: Path) -> None:
         self._file = file
         try:
             self._open()
-        except SQLError as error:
-            if isinstance(translated := translate(error), DiskFull | DatabaseBusy):
-                raise translated from error
+        except DatabaseDamaged:
             self.clear()  # of no use: what was in it is fetched again
 
     def _open(self) -> None:
         self._engine = engine(self._file, QueuePool)  # opening and closing would cost more than writing
-        with self._engine.begin() as connection:
-            _metadata.create_all(connection)
-            for table in _metadata.sorted_tables:
-                connection.execute(select(table).limit(1)).all()
+        try:
+            with self._engine.begin() as connection:
+                _metadata.create_all(connection)
+                for table in _metadata.sorted_tables:
+                    connection.execute(select(table).limit(1)).all()
+        except SQLError as error:
+            self.close()
+            raise translate(error) from error
 
     @contextmanager
     def _transaction(self) -> Iterator[Any]:

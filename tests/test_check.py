@@ -16,6 +16,7 @@ from offtracfs import demo, index, records
 from offtracfs.check import MOST_LISTED, check
 from offtracfs.database import Database, State
 from offtracfs.status import look
+from tests.helpers import read_only, small_disk
 from tests.mounting import append, damage, new_database
 from tests.program import offtracfs
 
@@ -252,3 +253,21 @@ def test_hostile_record(tmp_path: Path) -> None:
     said = offtracfs(tmp_path, "--db", "db", "check").stdout
     assert said.startswith("field/component/c.json: ")
     assert said.removesuffix("\n").isprintable()
+
+
+def test_on_a_read_only_disk(tmp_path: Path) -> None:
+    """Where nobody can write all can be checked and told; what has to write says so in one sentence."""
+    with small_disk(tmp_path / "disk", "4m") as disk:
+        small(disk)
+        index.catch_up(disk / "db", Database(disk / "db").store)
+        read_only(disk)
+        done = offtracfs(tmp_path, "--db", disk / "db", "check")
+        assert (done.returncode, done.stdout, done.stderr) == (0, "All is well: 1 ticket, 1 revision.\n", "")
+        for command in (["index"], ["status"], ["sql", "SELECT 1"]):
+            assert offtracfs(tmp_path, "--db", disk / "db", *command).returncode == 0
+        for command in (["sync"], ["index", "rebuild"]):
+            done = offtracfs(tmp_path, "--db", disk / "db", *command)
+            assert (done.returncode, done.stderr.splitlines()) == (
+                74,
+                [f"offtracfs: {disk}/db/lock could not be written: Read-only file system."],
+            )

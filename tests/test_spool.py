@@ -13,10 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from offtracfs import spool as module
-from offtracfs.errors import DatabaseBusy, DatabaseDamaged, DiskFull
+from offtracfs.errors import DatabaseBusy, DatabaseDamaged, DatabaseError, DiskFull
 from offtracfs.index import build
 from offtracfs.spool import NOTICED, Fetched, Ordered, Spool
-from tests.helpers import few, fill, process, replace, small_disk
+from tests.helpers import few, fill, process, read_only, replace, small_disk
 
 BEGUN = "2011-04-09T21:16:07.123456"
 ODD = bytes(range(256)) + "é\ud800".encode(errors="surrogatepass")
@@ -243,3 +243,16 @@ def test_a_full_disk(tmp_path: Path) -> None:
             assert spool.numbers() == {1}
             spool.add([ticket(2)])
         assert numbers(disk / "spool.db") == {1, 2}
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_a_read_only_disk(tmp_path: Path, there: bool) -> None:
+    """Where nothing can be written the error says so in a sentence, and what was spooled stays."""
+    with small_disk(tmp_path / "disk") as disk:
+        if there:
+            Spool(disk / "spool.db").close()
+        before = list(disk.iterdir())
+        read_only(disk)
+        with pytest.raises(DatabaseError, match="not yours to write"):
+            Spool(disk / "spool.db")
+        assert list(disk.iterdir()) == before

@@ -42,7 +42,7 @@ def translate(error: Exception) -> DatabaseError:
         return DiskFull("The disk is full: the index could not be written.")
     if code in DAMAGE:
         return DatabaseDamaged(f"The index cannot be used ({error}): `offtracfs sync` builds it anew.")
-    return DatabaseError(f"The index cannot be read ({error}): is the disk full, or not yours to write?")
+    return DatabaseError(f"SQLite cannot go on ({error}): is the disk full, or not yours to write?")
 
 
 class Opened(NamedTuple):
