@@ -34,7 +34,8 @@ def command(directory: Path, action: str, as_json: bool) -> None:
 
     The index makes listings fast, and holds Trac's own tables for reports. All of it comes from git, and
     every sync keeps it up. What an earlier version of this program made is built anew by the next sync or
-    mount, too, beside the old one: readers go on with that until the new one is done.
+    mount, too, beside the old one: what has that open goes on with it until the new one is done. Until then
+    report, query and sql refuse it.
 
     Exit codes: 0 done, 65 there is no index, 66 no database there, 75 another process is writing it, 78 a
     later version of this program made it.

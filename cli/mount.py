@@ -129,7 +129,7 @@ def _drive(
     ready: Callable[[], None],
 ) -> None:
     """Be the driver of a mount until it is unmounted; `ready` is called when it answers."""
-    tree = Tree(database.reader(), database.store, zone=database.settings.zone)
+    tree = Tree(database.reader(upgrades=True), database.store, zone=database.settings.zone)
 
     async def live(record: mounts.Record) -> None:
         operations = Operations(tree, results)

@@ -27,7 +27,15 @@ from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from offtracfs import index, records
-from offtracfs.errors import DatabaseBusy, DatabaseDamaged, DatabaseError, DiskFull, NotADatabase, UsageError
+from offtracfs.errors import (
+    DatabaseBusy,
+    DatabaseDamaged,
+    DatabaseError,
+    DatabaseTooOld,
+    DiskFull,
+    NotADatabase,
+    UsageError,
+)
 from offtracfs.names import number_of, split
 from offtracfs.store import Store
 
@@ -161,14 +169,18 @@ class Database:
             raise cannot_write(path, error) from error
         return cls(path)
 
-    def reader(self) -> index.Reader:
+    def reader(self, *, upgrades: bool = False) -> index.Reader:
         """A reader of the index, which is built first where it is missing or of no use.
 
-        Raises DatabaseDamaged where it cannot be, DatabaseBusy where another process is at it.
+        What an earlier version of this program made is of use to that: it raises DatabaseTooOld, and is built
+        anew only where that is what `upgrades` says. Raises DatabaseDamaged where it cannot be built,
+        DatabaseBusy where another process is at it.
         """
         try:
             return index.Reader(self.path, heals=True)
-        except DatabaseDamaged:
+        except DatabaseDamaged as error:
+            if isinstance(error, DatabaseTooOld) and not upgrades:
+                raise
             with self.writing("building the index"):
                 index.catch_up(self.path, self.store)
             return index.Reader(self.path, heals=True)

@@ -3,10 +3,11 @@
     OfftracfsError                  exit 70, EIO     anything that is not below: a bug
     ├── UsageError                  exit 64, EINVAL  the user asked for something that cannot be
     │   ├── NotADatabase            exit 66, ENOENT  there is no database in that directory
-    │   └── QueryRefused            exit 65, EINVAL  SQL, a report or a query that cannot run here
+    │   └── QueryRefused            exit 64, EINVAL  SQL, a report or a query that cannot run here
     ├── DatabaseError               exit 74, EIO     the database's own files
     │   ├── DatabaseBusy            exit 75, EAGAIN  another process is writing it
     │   ├── DatabaseDamaged         exit 65, EIO     an object or a file does not hold what it should
+    │   │   └── DatabaseTooOld      exit 65, EIO     made by an earlier version of this program
     │   ├── DatabaseTooNew          exit 78, EIO     made by a later version of this program
     │   └── DiskFull                exit 73, ENOSPC  no room for what should be written
     ├── TrackerError                exit 76, EIO     what the tracker said cannot be used
@@ -44,7 +45,7 @@ class NotADatabase(UsageError):
 
 
 class QueryRefused(UsageError):
-    exit_code = 65
+    pass
 
 
 class DatabaseError(OfftracfsError):
@@ -58,6 +59,10 @@ class DatabaseBusy(DatabaseError):
 
 class DatabaseDamaged(DatabaseError):
     exit_code = 65
+
+
+class DatabaseTooOld(DatabaseDamaged):
+    pass
 
 
 class DatabaseTooNew(DatabaseError):

@@ -92,6 +92,19 @@ def test_an_older_index(home: Path, way: tuple[str, ...]) -> None:
     assert f"Version    {VERSION}, as this program makes it\n" in run(home, "index", "status")
 
 
+def test_an_older_index_is_refused(home: Path) -> None:
+    """A question to an index of an earlier version builds nothing: it names what does."""
+    set_version(home, VERSION - 1)
+    file = (home / "db" / LINK).resolve()
+    for command in (["report", "1"], ["query", "id=1"], ["sql", "SELECT 1"], ["check"]):
+        done = offtracfs(home, "--db", "db", *command)
+        said = "The index is of an earlier version of offtracfs: `offtracfs index upgrade` builds it anew.\n"
+        assert (done.returncode, done.stdout + done.stderr) == (
+            (1, said) if command == ["check"] else (65, f"offtracfs: {said}")
+        )
+    assert (home / "db" / LINK).resolve() == file
+
+
 @pytest.mark.parametrize("command", [("index", "upgrade"), ("sync",), ("sql", "SELECT 1")])
 def test_a_newer_index(home: Path, command: tuple[str, ...]) -> None:
     """An index of a later version is left alone, with a sentence; only a rebuild takes its place."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import sqlite3
 import subprocess
 import sys
 from contextlib import closing
@@ -19,6 +20,7 @@ from offtracfs.errors import (
     DatabaseBusy,
     DatabaseDamaged,
     DatabaseError,
+    DatabaseTooOld,
     DiskFull,
     UsageError,
 )
@@ -180,6 +182,21 @@ def test_a_missing_index_is_built(database: Database) -> None:
     (database.path / LINK).unlink()
     with database.snapshot() as snapshot:
         assert snapshot.has("ticket/1.json")
+
+
+def test_an_older_index_is_built_by_who_upgrades(database: Database) -> None:
+    """An index of an earlier version is built anew only for who asks for that; else it stays as it is."""
+    append(database.store, {"ticket/1.json": b"[]"})
+    database.reader().close()
+    file = (database.path / LINK).resolve()
+    with closing(sqlite3.connect(file)) as connection:
+        connection.execute("PRAGMA user_version=1")
+    with pytest.raises(DatabaseTooOld, match="`offtracfs index upgrade`"):
+        database.reader()
+    assert (database.path / LINK).resolve() == file
+    with closing(database.reader(upgrades=True)) as reader:
+        assert reader.head()
+    database.reader().close()
 
 
 def test_a_snapshot(database: Database) -> None:

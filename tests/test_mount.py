@@ -6,7 +6,9 @@ import errno
 import json
 import os
 import signal
+import sqlite3
 import subprocess
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 
@@ -15,6 +17,7 @@ import pytest
 from offtracfs import index, mounts
 from offtracfs.database import Database
 from offtracfs.errors import MountError
+from offtracfs.index.opening import LINK
 from tests.helpers import fill, small_disk
 from tests.mounting import (
     AUTUMN,
@@ -57,6 +60,14 @@ async def test_mount_answers_when_it_comes_back(database: Database, place: Path)
     assert gone(driven)
     assert await away(os.listdir, place) == []
     assert mounts.records(database.path) == []
+
+
+async def test_mount_upgrades_the_index(database: Database, place: Path) -> None:
+    """An index that an earlier version of this program made is built anew by the mount."""
+    with closing(sqlite3.connect(database.path / LINK)) as connection:
+        connection.execute("PRAGMA user_version=1")
+    await offtracfs(database, "mount", "--no-sync", place)
+    assert await run("cat", place / "ticket/1.json") == "[1, 2]\n"
 
 
 async def test_mount_on_a_full_disk(tmp_path: Path, place: Path) -> None:

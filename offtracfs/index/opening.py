@@ -8,7 +8,14 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import quote
 
-from offtracfs.errors import DatabaseBusy, DatabaseDamaged, DatabaseError, DatabaseTooNew, DiskFull
+from offtracfs.errors import (
+    DatabaseBusy,
+    DatabaseDamaged,
+    DatabaseError,
+    DatabaseTooNew,
+    DatabaseTooOld,
+    DiskFull,
+)
 
 LINK = "index.db"  # to the file in use
 VERSION = 5  # of `offtracfs.index.schema`: SQLite's user_version; an index of an older one is built anew
@@ -16,7 +23,8 @@ BUSY = 10_000  # milliseconds to wait for another process that writes
 TOO_NEW = (
     "The index was made by a later version of offtracfs: use that one, or `offtracfs index rebuild` for this."
 )
-OUTDATED = "The index is of an earlier version of offtracfs: `offtracfs index upgrade` builds it anew."
+EMPTY = "The index is empty: `offtracfs sync` builds it anew."
+TOO_OLD = "The index is of an earlier version of offtracfs: `offtracfs index upgrade` builds it anew."
 UNWRITABLE = (
     sqlite3.SQLITE_CANTOPEN,
     sqlite3.SQLITE_FULL,
@@ -55,7 +63,7 @@ class Opened(NamedTuple):
 def opened(directory: Path, how: str = "mode=rw", *, of_any_version: bool = False) -> Opened:
     """The index in use in a directory, for reading.
 
-    Raises DatabaseDamaged where there is none of this version, DatabaseTooNew, DatabaseError.
+    Raises DatabaseDamaged where there is none, DatabaseTooOld, DatabaseTooNew, DatabaseError.
     """
     link = directory / LINK
     file = link.resolve()
@@ -94,9 +102,7 @@ def _connected(file: Path, how: str, of_any_version: bool) -> sqlite3.Connection
         if found > VERSION and not of_any_version:
             raise DatabaseTooNew(TOO_NEW)
         if found < VERSION and not of_any_version:
-            raise DatabaseDamaged(
-                OUTDATED if found else "The index is empty: `offtracfs sync` builds it anew."
-            )
+            raise DatabaseTooOld(TOO_OLD) if found else DatabaseDamaged(EMPTY)
     except BaseException:
         made.close()
         raise
