@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import suppress
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -129,3 +130,12 @@ def test_any_text(text: str) -> None:
     """Any text is an aware moment or refused."""
     with suppress(QueryRefused):
         assert moment(text, NOW).tzinfo is not None
+
+
+@pytest.mark.parametrize("text", ["9" * 60_000, "9" + " " * 60_000, "in " + "9" * 60_000])
+def test_long_texts(text: str) -> None:
+    """However long a text is, that it is no date is found at once."""
+    begun = time.process_time()
+    with pytest.raises(QueryRefused):
+        moment(text, NOW)
+    assert time.process_time() - begun < 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import closing
 
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from offtracfs.reports.variables import bound, filled
+from offtracfs.reports.variables import bound, defaults, filled
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 
@@ -63,6 +64,14 @@ def test_defaults_stand_in_comments(sqlite: sqlite3.Connection) -> None:
     assert answer(sqlite, sql) == ("new ", "a b")
     assert answer(sqlite, sql, X="given") == ("given", "a b")
     assert answer(sqlite, sql, X="") == ("", "a b")
+
+
+@pytest.mark.parametrize("line", ["\n", "--\n", " ", "\r", "--a = ", "\n--  "])
+def test_defaults_are_found_at_once(line: str) -> None:
+    """However many blanks and lines a text has, looking for defaults takes no time to speak of."""
+    begun = time.process_time()
+    defaults("--" + line * (200_000 // len(line)) + "x")
+    assert time.process_time() - begun < 1
 
 
 def test_a_value_may_name_another_variable(sqlite: sqlite3.Connection) -> None:

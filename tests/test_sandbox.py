@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from hashlib import sha256
@@ -20,6 +21,7 @@ from offtracfs.index.opening import LINK, VERSION
 from offtracfs.index.schema import TRAC, metadata
 from offtracfs.reports import sandbox
 from offtracfs.reports.allowed import FUNCTIONS
+from offtracfs.reports.dialects import translated
 from offtracfs.reports.sandbox import Limits, Sandbox
 from tests.helpers import fill, small_disk
 
@@ -344,6 +346,30 @@ def test_checking_runs_nothing(box: Sandbox) -> None:
         sandbox.check(box, "SELECT * FROM path")
     with pytest.raises(QueryRefused, match="PRAGMA"):
         sandbox.check(box, "PRAGMA query_only = OFF")
+
+
+def test_a_translation_takes_of_the_time(directory: Path) -> None:
+    """What a translation took is not given again to what has been translated."""
+    sql = "SELECT " + ", ".join(["1::int"] * 100)
+    translated(sql)
+    begun = time.process_time()
+    translated(sql)
+    needed = time.process_time() - begun
+    with closing(sandbox.connect(directory, 3)) as box:
+        assert rows(box, sql) == [(1,) * 100]
+        assert box.spent > needed / 2
+        rows(box, COUNT)
+        assert box.spent < needed / 2
+
+
+@pytest.mark.parametrize("nothing", ["/**/", "--\n", "\ufeff", " "])
+def test_a_long_beginning(box: Sandbox, nothing: str) -> None:
+    """However much stands before its first word, or before none, a statement is judged at once."""
+    many = nothing * (60_000 // len(nothing))
+    begun = time.process_time()
+    refused(box, f"{many}DROP VIEW ticket", "DROP is not allowed here")
+    refused(box, f"{many}\ufeff-- \n§", "SQLite does not take it")
+    assert time.process_time() - begun < 1
 
 
 BOMBS = [

@@ -19,7 +19,7 @@ _ISO = re.compile(
 )
 _DAYS = {"day": 1.0, "d": 1.0, "week": 7.0, "w": 7.0, "month": 30.0, "m": 30.0, "year": 365.0, "y": 365.0}
 _DAYS |= {"hour": 1 / 24, "h": 1 / 24, "minute": 1 / 1440, "second": 1 / 86_400}  # "m" is a month
-_LENGTH = rf"(\d+\.?\d*)\s*({'|'.join(_DAYS)})s?"
+_LENGTH = rf"(\d+(?:\.\d*)?)\s*({'|'.join(_DAYS)})s?"
 _AHEAD = re.compile(rf"(?:in|\+)\s*{_LENGTH}", re.ASCII)
 _AGO = re.compile(rf"(?:-\s*)?{_LENGTH}\s*(?:ago)?", re.ASCII)
 _PARTS = ("year", "month", "day", "hour", "minute", "second")  # as in a datetime

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from offtracfs.errors import QueryRefused, UsageError
 from offtracfs.reports import columns, query, querytext, sandbox
+from offtracfs.reports.allowed import LONGEST_SQL
 from offtracfs.reports.formats import Column, Row, Sheet
 from offtracfs.reports.querysql import Asker, select
 from offtracfs.reports.querytext import Fields
@@ -65,6 +66,7 @@ def sheet(box: Sandbox, one: Report, context: Context, given: Mapping[str, str])
 
     Raises QueryRefused where the report cannot run here; reading the rows may, too.
     """
+    _check_length(one)
     values = {"USER": context.user} | dict(given)
     title = f"{{{one.number}}} {filled(one.title, defaults(one.text) | values)}"
     if one.is_query:
@@ -86,6 +88,7 @@ def _unknown(one: Report, given: Mapping[str, str], names: Collection[str]) -> I
 def trouble(box: Sandbox, one: Report, context: Context) -> str:
     """Why a report cannot run here; "" where it can, as far as can be known without running it."""
     try:
+        _check_length(one)
         if one.is_query:
             asked = querytext.parse(one.text, context.fields)
             known = {field["name"]: field for field in context.fields}
@@ -107,6 +110,12 @@ def listing(box: Sandbox, context: Context) -> Sheet:
 
 def _report(number: int, title: str | None, text: str | None, description: str | None) -> Report:
     return Report(number, title or "", text or "", description or "")
+
+
+def _check_length(one: Report) -> None:
+    """Before anything looks for something in the text."""
+    if len(one.text) > LONGEST_SQL:
+        raise QueryRefused(f"Report {one.number} is longer than {LONGEST_SQL:,} bytes, which is the limit.")
 
 
 def _bound(one: Report, given: Mapping[str, str]) -> Bound:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 NAME = re.compile(r"\$([A-Z_][A-Z0-9_]*)", re.ASCII)
 
-_DEFAULT = re.compile(r"^\s*--\s*(\w*) *= *([^\r\n]*)\r?$", re.MULTILINE)
+_DEFAULT = re.compile(r"^[^\S\n]*+--\s*+(\w*+) *+= *+([^\r\n]*+)\r?$", re.MULTILINE)
 _TOKEN = re.compile(
     r"""(?P<literal>'(?:[^']|'')*')
     | (?P<kept>--[^\n]* | /\*.*?(?:\*/|\Z) | "(?:[^"]|"")*" | `(?:[^`]|``)*`)
