@@ -19,7 +19,7 @@ from .text import shown
 @form
 @at
 @click.pass_obj
-def command(directory: Path, text: str, form: str, at: str) -> None:
+def command(directory: Path, text: str, form: str, at: str | None) -> None:
     r"""List the tickets that a query in Trac's query language asks for.
 
     \b
@@ -34,7 +34,7 @@ def command(directory: Path, text: str, form: str, at: str) -> None:
     that match are listed unless there is a max. Dates are in the database's time zone, and with --at
     "today" is then. $USER is the database's user.
 
-    Exit codes: 0 whatever there is to list, 64 no such moment, 65 Trac would not understand the query.
+    Exit codes: 0 whatever there is to list, 64 Trac would not understand the query, or no such moment.
     """
     database = Database(directory)
     revision = moment(database, at)
@@ -42,6 +42,6 @@ def command(directory: Path, text: str, form: str, at: str) -> None:
     asked = parse(text, fields)
     for name in asked.unknown:
         click.echo(f"offtracfs: There is no field {shown(name)}, and Trac passes over it.", err=True)
-    now = query.now_at(at, revision, database.settings.zone)
+    now = query.now_at(at or "", revision, database.settings.zone)
     with confined(database, revision) as box:
         write(query.sheet(box, asked, fields, database.settings.user or NOBODY, now), form)

@@ -9,14 +9,16 @@ import resource
 import shutil
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from math import ceil
 from pathlib import Path
 
 import click
 
 from offtracfs.database import Database
-from offtracfs.errors import QueryRefused
+from offtracfs.errors import QueryRefused, UsageError
 from offtracfs.index import Revision
 from offtracfs.index.moments import revision_chosen
 from offtracfs.reports.formats import FORMATS, Sheet, write_table
@@ -26,13 +28,13 @@ from .text import shown
 
 NOBODY = "anonymous"  # as Trac calls whoever has not logged in
 GRACE = 2  # seconds that SQLite may be over its time, if only it looks up
+FOR_WRITING = 60  # seconds more that the process may take for what is not SQL
 FOR_PYTHON = 512 << 20  # bytes: rows, their text, and what is loaded later
 MOST_WRITTEN = 1 << 30  # bytes, into a file
 
 at = click.option(
     "--at",
     metavar="MOMENT",
-    default="",
     help="As the tracker stood then, by what follows @ in the mount: 2011-04-09, 2011-04-09T21:16:07, HEAD~3 "
     "or a commit. Default: now.",
 )
@@ -45,10 +47,12 @@ form = click.option(
 )
 
 
-def moment(database: Database, at: str) -> Revision:
+def moment(database: Database, at: str | None) -> Revision:
     """The revision that ``--at`` stands for. Raises UsageError, NotADatabase; as `Database.reader` does."""
+    if at in ("", "@"):  # a shell's variable that is not set
+        raise UsageError("--at has no moment: write one like 2011-04-09, or leave --at out.")
     with closing(database.reader()) as reader:
-        return revision_chosen(reader, at.removeprefix("@"), database.settings.zone)
+        return revision_chosen(reader, (at or "").removeprefix("@"), database.settings.zone)
 
 
 @contextmanager
@@ -56,14 +60,20 @@ def confined(database: Database, revision: Revision) -> Iterator[Sandbox]:
     """Trac's tables as they stood at a revision, for foreign SQL, whose own this process is from here on.
 
     It can take no more memory than SQLite may and Python needs, and fill no disk; and it ends, with a
-    sentence, where SQLite is stuck within one step, which nothing else can interrupt. Raises as
-    `sandbox.connect`; QueryRefused.
+    sentence, where SQLite is stuck within one step, which nothing else can interrupt. Were Python itself
+    ever stuck, the kernel would end it. Raises as `sandbox.connect`; QueryRefused.
     """
     with closing(connect(database.path, revision.number)) as sandbox, _watched(sandbox):
         used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
         most = used + sandbox.limits.memory + FOR_PYTHON
-        for what, limit in ((resource.RLIMIT_AS, most), (resource.RLIMIT_FSIZE, MOST_WRITTEN)):
-            resource.setrlimit(what, (limit, resource.getrlimit(what)[1]))
+        seconds = ceil(time.process_time() + sandbox.limits.seconds + GRACE + FOR_WRITING)
+        for what, limit in (
+            (resource.RLIMIT_AS, most),
+            (resource.RLIMIT_FSIZE, MOST_WRITTEN),
+            (resource.RLIMIT_CPU, seconds),
+        ):
+            hard = resource.getrlimit(what)[1]
+            resource.setrlimit(what, (limit if hard == resource.RLIM_INFINITY else min(limit, hard), hard))
         try:
             yield sandbox
         except MemoryError:
@@ -95,6 +105,8 @@ def _watched(sandbox: Sandbox) -> Iterator[None]:
 
 def write(sheet: Sheet, form: str) -> None:
     """Write to stdout what ``--format`` asked for; where UTF-8 has no character for it, as an escape."""
+    if sys.stdout is None:  # closed by whoever started this
+        return
     # A stream of its own: under PYTHONUNBUFFERED, what stdout's takes in part only is lost without a word.
     with open(
         sys.stdout.fileno(), "w", encoding="utf-8", errors="backslashreplace", newline="", closefd=False

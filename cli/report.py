@@ -15,12 +15,14 @@ from .text import shown
 
 
 @click.command()
-@click.argument("number", required=False, type=click.IntRange(min=0))
+@click.argument("number", required=False, metavar="[N]")
 @click.argument("variables", nargs=-1, metavar="[NAME=VALUE]...")
 @form
 @at
 @click.pass_obj
-def command(directory: Path, number: int | None, variables: tuple[str, ...], form: str, at: str) -> None:
+def command(
+    directory: Path, number: str | None, variables: tuple[str, ...], form: str, at: str | None
+) -> None:
     r"""Run one of the tracker's own reports, or list them.
 
     \b
@@ -32,21 +34,28 @@ def command(directory: Path, number: int | None, variables: tuple[str, ...], for
 
     $USER is the database's user unless it is given.
 
-    Exit codes: 0 the report has run, 64 there is none of that number, 65 it cannot run here.
+    Exit codes: 0 the report has run, 64 there is none of that number, or it cannot run here.
     """
+    wanted = None if number is None else _number(number)
     given = dict(_pair(text) for text in variables)
     database = Database(directory)
     settings, revision = database.settings, moment(database, at)
-    now = query.now_at(at, revision, settings.zone)
+    now = query.now_at(at or "", revision, settings.zone)
     context = report.Context(query.fields_at(database, revision), settings.user or NOBODY, now)
     with confined(database, revision) as box:
-        if number is None:
+        if wanted is None:
             write(report.listing(box, context), form)
             return
-        sheet, doubts = report.sheet(box, report.report(box, number), context, given)
+        sheet, doubts = report.sheet(box, report.report(box, wanted), context, given)
         for sentence in doubts:
             click.echo(f"offtracfs: {shown(sentence)}", err=True)
         write(sheet, form)
+
+
+def _number(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and len(text) < 19):
+        raise UsageError(f"{text[:60]!r} is no report's number: `offtracfs report` lists those there are.")
+    return int(text)
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -18,7 +18,7 @@ from .questions import at, confined, form, moment, write
 @form
 @at
 @click.pass_obj
-def command(directory: Path, sql: str, form: str, at: str) -> None:
+def command(directory: Path, sql: str, form: str, at: str | None) -> None:
     r"""Run one SELECT on Trac's own tables, as they stand or stood.
 
     \b
@@ -31,7 +31,7 @@ def command(directory: Path, sql: str, form: str, at: str) -> None:
     would take is translated where that can be done faithfully. Nothing can be written, and there are
     limits: 30 seconds of work, a million rows, 512 MB of memory, 1 GB in a file.
 
-    Exit codes: 0 it ran, 64 no such moment, 65 it cannot run here, 66 no database there, or still empty.
+    Exit codes: 0 it ran, 64 it cannot run here, or no such moment, 66 no database there, or still empty.
     """
     database = Database(directory)
     with confined(database, moment(database, at)) as sandbox:

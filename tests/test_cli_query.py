@@ -82,12 +82,12 @@ def test_unknown_field(database: Database) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "word"),
     [
-        (["nonsense"], 65, "status=new"),
-        ([""], 65, "status=new"),
-        (["created=31 feb 2011"], 65, "2011-04-09"),
-        (["id=one"], 65, "1,5-7"),
-        (["id=1-9&max=1&page=7"], 65, "page 7"),
-        (["summary~=" + "|".join("a" * 5_000)], 65, "SQLite"),
+        (["nonsense"], 64, "status=new"),
+        ([""], 64, "status=new"),
+        (["created=31 feb 2011"], 64, "2011-04-09"),
+        (["id=one"], 64, "1,5-7"),
+        (["id=1-9&max=1&page=7"], 64, "page 7"),
+        (["summary~=" + "|".join("a" * 5_000)], 64, "SQLite"),
         (["status=new", "--at", "yesterday"], 64, "yesterday"),
         (["status=new", "--at", "2001"], 64, "2001"),
         (["status=new", "--format", "rss"], 64, "rss"),
@@ -107,7 +107,7 @@ def test_no_text(database: Database) -> None:
     command = [*PROGRAM, "--db", str(database.path), "query", os.fsdecode(b"summary~=\xff")]
     home = database.path.parent
     done = subprocess.run(command, env=surroundings(home), capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stderr.count("\n")) == (65, 1)
+    assert (done.returncode, done.stderr.count("\n")) == (64, 1)
     assert "UTF-8" in done.stderr
 
 

@@ -32,6 +32,7 @@ REPORTS = {
     5: ("", " \r\n"),
     6: ("Asks", "SELECT '$A' AS a, $B AS b, $A AS c"),
     7: ("Attacks", "DELETE FROM ticket"),
+    9: ("Monster", "-- " + "x" * 200_000),
     8: ("For PostgreSQL", "SELECT $A::int + 1 AS n, '%$A%' ILIKE '%41%' AS is41"),
 }
 CSV = (
@@ -91,7 +92,7 @@ def test_list(database: Database) -> None:
         number: title for number, (title, _) in REPORTS.items()
     }
     reasons = {number: row["trouble"] for number, row in found.items() if row["trouble"]}
-    assert reasons.keys() == {2, 4, 5, 7}
+    assert reasons.keys() == {2, 4, 5, 7, 9}
     assert "tickets" in reasons[2]
     table = said(database).stdout
     assert re.search(r"^ +1  Of \$USER$", table, re.MULTILINE)
@@ -204,15 +205,16 @@ def test_saved_query(database: Database) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        ("9", 64, "no report 9"),
+        ("10", 64, "no report 10"),
         ("1 USER", 64, "'USER' is no variable: write NAME=VALUE"),
         ("1 =x", 64, "'=x' is no variable"),
-        ("one", 64, "'one' is not a valid integer"),
+        ("one", 64, "'one' is no report's number: `offtracfs report` lists"),
         ("1 --format xml", 64, "'xml' is not one of"),
-        ("2", 65, "no table tickets"),
-        ("4", 65, "nonsense"),
-        ("5", 65, "Report 5 has no SQL"),
-        ("7", 65, "only SELECT|no SELECT|SELECT"),
+        ("2", 64, "no table tickets"),
+        ("4", 64, "nonsense"),
+        ("9", 64, "Report 9 is longer than 200,000 bytes"),
+        ("5", 64, "Report 5 has no SQL"),
+        ("7", 64, "only SELECT|no SELECT|SELECT"),
     ],
 )
 def test_wrong_inputs(database: Database, arguments: str, code: int, words: str) -> None:

@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -99,18 +100,23 @@ def test_other_databases_sql(database: Database) -> None:
         told(database, "SELECT IF(`id` = 1, 'a', 'b') AS x FROM ticket", "--format", "csv")
         == b"x\r\na\r\nb\r\n"
     )
+    for sql in ("CURRENT_DATE - INTERVAL '7 days' < now()", "date '2011-04-09' < now()"):
+        assert told(database, f"SELECT {sql} AS x", "--format", "csv") == b"x\r\n1\r\n"
 
 
 @pytest.mark.parametrize(
     ("arguments", "code", "sentence"),
     [
-        (["DELETE FROM ticket"], 65, "DELETE is not allowed here: only SELECT is."),
-        (["SELECT * FROM path"], 65, "There is no table path here, only ticket, .* and report."),
-        (["SELECT * FROM wiki"], 65, "Trac's table wiki is not kept offline."),
-        (["SELECT load_extension('x')"], 65, "The function load_extension is not offered here."),
-        (["SELECT summary ~ 'x' FROM ticket"], 65, "PostgreSQL's .* SQLite has no regular expressions."),
-        (["SELECT '\x1b[2J"], 65, r".*\\x1b\[2J.*\."),
-        ([""], 65, "There is no SELECT in it."),
+        (["DELETE FROM ticket"], 64, "DELETE is not allowed here: only SELECT is."),
+        (["SELECT * FROM path"], 64, "There is no table path here, only ticket, .* and report."),
+        (["SELECT * FROM wiki"], 64, "Trac's table wiki is not kept offline."),
+        (["SELECT load_extension('x')"], 64, "The function load_extension is not offered here."),
+        (["SELECT summary ~ 'x' FROM ticket"], 64, "PostgreSQL's .* SQLite has no regular expressions."),
+        (["SELECT '\x1b[2J"], 64, r".*\\x1b\[2J.*\."),
+        ([""], 64, "There is no SELECT in it."),
+        (["SHOW TABLES"], 64, 'SQLite does not take it: near "SHOW": syntax error.'),
+        (["SELECT 1", "--at", ""], 64, "--at has no moment: .*"),
+        (["SELECT 1", "--at", "@"], 64, "--at has no moment: .*"),
         (["SELECT 1", "--at", "2010"], 64, "There was no tracker yet at 2010: it begins later."),
         (["SELECT 1", "--at", "soon"], 64, "'soon' is no moment: .*"),
         (["SELECT 1", "--format", "xml"], 64, "Invalid value for '--format': 'xml' is not one of .*"),
@@ -157,8 +163,51 @@ def test_stuck_in_one_function(database: Database, sql: str) -> None:
     """A call that SQLite cannot be interrupted in ends with the process, and with the same sentence."""
     command = [sys.executable, "-c", STUCK, "--db", str(database.path), "sql", sql]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
-    assert (done.returncode, done.stdout) == (65, "")
+    assert (done.returncode, done.stdout) == (64, "")
     assert done.stderr == "offtracfs: It takes longer than 0.2 seconds, which is the limit.\n"
+
+
+INTERRUPTED = """
+import signal
+from offtracfs_cli import main
+signal.signal(signal.SIGVTALRM, signal.default_int_handler)  # what Ctrl-C does
+signal.setitimer(signal.ITIMER_VIRTUAL, 3)
+main.main()
+"""
+
+
+def test_interrupted(database: Database) -> None:
+    """Ctrl-C in the midst of SQLite's work ends it as any other command."""
+    sql = "WITH RECURSIVE r(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM r) SELECT count(*) FROM r"
+    command = [sys.executable, "-c", INTERRUPTED, "--db", str(database.path), "sql", sql]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "\n")
+
+
+STUCK_IN_PYTHON = """
+from offtracfs_cli import main, questions, sql
+questions.FOR_WRITING = -31
+def run(*_):
+    while True:
+        pass
+sql.run = run
+main.main()
+"""
+
+
+def test_stuck_in_python(database: Database) -> None:
+    """Whatever else would take for ever is ended by the kernel."""
+    command = [sys.executable, "-c", STUCK_IN_PYTHON, "--db", str(database.path), "sql", "SELECT 1"]
+    done = subprocess.run(command, capture_output=True, check=False, timeout=60)
+    assert done.returncode == -signal.SIGXCPU
+
+
+def test_nobody_listens(database: Database) -> None:
+    """Where stdout is closed it ends without a word."""
+    command = ["sh", "-c", 'exec "$@" >&-', "sh", *PROGRAM, "--db", str(database.path), "sql", ALL]
+    env = surroundings(database.path.parent)
+    done = subprocess.run(command, env=env, stderr=subprocess.PIPE, check=False, timeout=60)
+    assert (done.returncode, done.stderr) == (0, b"")
 
 
 HUGE = """
@@ -168,7 +217,7 @@ main.main()
 """
 
 
-@pytest.mark.parametrize("sql", ["SELECT hex(zeroblob(2000000))", "SELECT zeroblob(500000)"])
+@pytest.mark.parametrize("sql", ["SELECT hex(zeroblob(2000000))", "SELECT zeroblob(600000)"])
 def test_no_disk_is_filled(database: Database, tmp_path: Path, sql: str) -> None:
     """A result that is too long for a file is refused; a pipe may take it."""
     command = [sys.executable, "-c", HUGE, "--db", str(database.path), "sql", sql]
@@ -176,7 +225,7 @@ def test_no_disk_is_filled(database: Database, tmp_path: Path, sql: str) -> None
         done = subprocess.run(
             command, stdout=file, stderr=subprocess.PIPE, text=True, check=False, timeout=60
         )
-    assert done.returncode == 65
+    assert done.returncode == 64
     assert done.stderr == "offtracfs: It gives more than 1 MB, which is the limit.\n"
     piped = subprocess.run(command, capture_output=True, check=True, timeout=60)
     assert piped.stdout.endswith(b"\n")

@@ -8,6 +8,7 @@ are not quite: how text is sorted, the two cases of letters beyond a to z, and h
 
 from __future__ import annotations
 
+import logging
 import re
 import sqlite3
 from itertools import count
@@ -19,6 +20,8 @@ from sqlglot.errors import SqlglotError
 from offtracfs.errors import QueryRefused
 from offtracfs.reports.allowed import FUNCTIONS
 from offtracfs.reports.dialectdates import DATES, MYSQL, POSTGRES, Node, Rule, Unlike, call, kind, moment
+
+logging.getLogger("sqlglot").addHandler(logging.NullHandler())  # else it speaks to the user itself
 
 NAMES = {"postgres": "PostgreSQL", "mysql": "MySQL"}
 LONGEST = 60  # characters of a construct in a sentence
