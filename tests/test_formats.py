@@ -243,6 +243,23 @@ def test_a_narrow_terminal() -> None:
     assert found[2] == " 2  short" + " " * 14 + "字"
 
 
+def test_numbers_and_moments_are_never_cut() -> None:
+    """On a terminal that is too narrow texts and labels give way, and what is exact is there in full."""
+    columns = ["ticket", "summary", Column("created", "Created", "datetime"), "votes of all"]
+    first, later = (15042, "s" * 90, NOON, 7), (123456789, "t", "", None)
+    found = lines(sheet(columns, *[first] * MEASURED, later), width=35)
+    assert found[:2] == ["Tick…  Sum…  Created           Vot…", "15042  sss…  2011-04-09 12:00     7"]
+    assert found[-1].startswith("123456789  t ")
+
+
+def test_bytes() -> None:
+    """What is no text is hexadecimal, in each format and kind of column."""
+    columns = ["a", Column("b", "B", "datetime"), Column("c", "C", "time")]
+    for write in (write_csv, write_tsv, write_json, write_table):
+        assert written(write, sheet(columns, (b"\xff\0", b"\1", b"\2"))).count("ff00") == 1
+    assert written(write_csv, sheet(columns, (b"", b"\1", b"\2"))).endswith("\r\n,01,02\r\n")
+
+
 @given(st.lists(st.tuples(st.text(), st.text()), max_size=5), st.integers(15, 60))
 def test_no_line_is_too_wide(rows: list[tuple[str, str]], width: int) -> None:
     """Whatever is in the cells, a table fits on the terminal."""
@@ -253,7 +270,7 @@ def test_no_line_is_too_wide(rows: list[tuple[str, str]], width: int) -> None:
 
 def test_colors() -> None:
     """Trac's five priorities have their colours on a terminal, and nowhere else."""
-    rows = [Row((number,), color=number) for number in range(1, 6)]
+    rows = [Row((number,), color=str(number)) for number in range(1, 7)]
     assert lines(sheet(["a"], *rows), colored=True) == [
         "\x1b[1mA\x1b[0m",
         "\x1b[31m1\x1b[0m",
@@ -261,8 +278,9 @@ def test_colors() -> None:
         "3",
         "\x1b[36m4\x1b[0m",
         "\x1b[90m5\x1b[0m",
+        "6",
     ]
-    assert lines(sheet(["a"], *rows)) == ["A", "1", "2", "3", "4", "5"]
+    assert lines(sheet(["a"], *rows)) == ["A", "1", "2", "3", "4", "5", "6"]
 
 
 def trac_writes(names: Iterable[str], rows: Iterable[Sequence[Any]], separator: str) -> str:

@@ -125,10 +125,10 @@ def test_groups(database: Database) -> None:
     """A group has its field's label and value above it; tickets have the colour of their priority, if any."""
     _, found = sheet(database, "id!=0&group=milestone&order=id&col=id")
     assert [(row.group, row.cells[0], row.color) for row in found] == [
-        ("Milestone: m1", 1, None),
-        ("Milestone: m1", 3, 1),
-        ("Milestone: None", 2, None),
-        ("Milestone: None", 4, None),
+        ("Milestone: m1", 1, "7"),
+        ("Milestone: m1", 3, "1"),
+        ("Milestone: None", 2, "7"),
+        ("Milestone: None", 4, "7"),
     ]
 
 

@@ -97,6 +97,14 @@ def test_address(text: str, expected: Clause) -> None:
     assert clauses(text) == [expected]
 
 
+@pytest.mark.parametrize("before", ["https://trac.example.org/query", "http://localhost:8000/a/b/query"])
+def test_a_whole_address(before: str) -> None:
+    """Of an address that somebody pasted, what stands before the question mark says nothing."""
+    assert parse(f"{before}?status=new&summary=~a?b", FIELDS) == parse("?status=new&summary=~a?b", FIELDS)
+    with pytest.raises(QueryRefused):
+        parse(before, FIELDS)
+
+
 def test_or() -> None:
     """Groups that are joined by "or" are clauses of their own, and those that ask for nothing are none."""
     wanted = [{"status": ["new"], "owner": ["ann"]}, {"owner": ["bob"]}]

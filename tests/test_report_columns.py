@@ -90,10 +90,10 @@ def test_dates(name: str, kind: str) -> None:
 def test_groups_and_colors() -> None:
     """`__group__` says under which heading a row stands, and `__color__` 1 to 5 how urgent it is."""
     names = ["__color__", "__group__", "id"]
-    assert cells(names, "1", "ours", 7) == Row(["ours", 7], "ours", 1)
-    assert cells(names, 5, None, 7) == Row([None, 7], "", 5)
-    assert cells(names, "6", 0, 7) == Row([0, 7], "0", None)
-    assert cells(["id"], 7) == Row([7], None, None)
+    assert cells(names, "1", "ours", 7) == Row(["ours", 7], "ours", "1")
+    assert cells(names, 5, None, 7) == Row([None, 7], "", "5")
+    assert cells(names, "6", 0, 7) == Row([0, 7], "0", "6")
+    assert cells(["id"], 7) == Row([7])
 
 
 @pytest.mark.parametrize("name", ["cc", "owner", "reporter", "_reporter"])

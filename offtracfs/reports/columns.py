@@ -25,9 +25,8 @@ KINDS: Mapping[str, Kind] = {
     "time": "time",
 }
 PEOPLE = ("cc", "owner", "reporter")
-"""Columns in which Trac writes every list of people in one way, with commas."""
+"""Columns that hold lists of people."""
 
-_COLORS = {str(color): color for color in range(1, 6)}
 _APART = re.compile("[;,]")
 
 
@@ -54,20 +53,21 @@ def rows(names: Sequence[str], found: Iterable[Sequence[Any]]) -> Iterator[Row]:
     places = {name: place for place, name in enumerate(names)}
     group, color = places.get(GROUP), places.get(COLOR)
     shown = [place for place, name in enumerate(names) if name not in STYLES]
-    people = [turn for turn, place in enumerate(shown) if names[place].strip("_") in PEOPLE]
+    lists = [turn for turn, place in enumerate(shown) if names[place].strip("_") in PEOPLE]
     for row in found:
         cells = [row[place] for place in shown]
-        for turn in people:
-            cells[turn] = _people(cells[turn])
+        for turn in lists:
+            cells[turn] = people(cells[turn])
         yield Row(
             cells,
             None if group is None else _group(row[group]),
-            None if color is None else _COLORS.get(str(row[color])),
+            "" if color is None else str(row[color]),
         )
 
 
 @lru_cache(10_000, typed=True)  # the same few people stand in very many rows
-def _people(value: Any) -> Any:
+def people(value: Any) -> Any:
+    """A list of people as Trac shows it."""
     if not isinstance(value, str):
         return value
     return ", ".join(filter(None, map(str.strip, _APART.split(value))))

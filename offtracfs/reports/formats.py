@@ -30,7 +30,7 @@ GAP = "  "
 INDENT = "    "  # of a row's further lines
 NO_GROUP = "(none)"
 BOLD = "1"
-COLORS = {1: "31", 2: "33", 4: "36", 5: "90"}  # a terminal's red, yellow, cyan, grey; 3 is its own colour
+COLORS = {"1": "31", "2": "33", "4": "36", "5": "90"}  # a terminal's red, yellow, cyan, grey; "3": its own
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +55,12 @@ class Row(NamedTuple):
 
     A cell of another kind than "text" is written as a moment if it is a number or None, and else as it is.
     For the table alone: `group`, the heading under which it stands (a new one where it differs from the row
-    before), and `color`, Trac's 1 (most urgent) to 5.
+    before), and `color`, Trac's "1" (most urgent) to "5"; anything else is no colour.
     """
 
     cells: Sequence[Any]
     group: str | None = None
-    color: int | None = None
+    color: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +139,7 @@ def write_table(sheet: Sheet, out: TextIO, *, width: int | None = None, colored:
             group = row.group
             out.write("\n")
             write([shown(group) or NO_GROUP], BOLD)
-        write(chain.from_iterable(line.texts(row) for line in lines), COLORS.get(row.color or 0, ""))
+        write(chain.from_iterable(line.texts(row) for line in lines), COLORS.get(row.color, ""))
 
 
 class _Line(NamedTuple):
@@ -149,7 +149,7 @@ class _Line(NamedTuple):
     labels: list[str]
     widths: list[int]  # cells on the screen
     right: list[bool]  # whether a column stands at the right
-    cut: bool
+    cut: list[bool]  # whether a text of a column may be cut
     indent: str
 
     def texts(self, row: Row) -> list[str]:
@@ -161,42 +161,55 @@ class _Line(NamedTuple):
 
     def set(self, cells: Sequence[str]) -> str:
         """Cells side by side."""
-        placed = map(self._placed, cells, self.widths, self.right)
+        placed = map(_placed, cells, self.widths, self.right, self.cut)
         return (self.indent + GAP.join(placed)).rstrip()
 
-    def _placed(self, text: str, width: int, right: bool) -> str:
-        taken = cell_len(text)
-        if taken > width and self.cut:
-            text, taken = set_cell_size(text, width - 1) + "…", width
-        padding = " " * (width - taken)
-        return padding + text if right else text + padding
+
+def _placed(text: str, width: int, right: bool, cut: bool) -> str:
+    text = _cut(text, width) if cut else text
+    padding = " " * (width - cell_len(text))
+    return padding + text if right else text + padding
+
+
+def _cut(text: str, width: int) -> str:
+    return text if cell_len(text) <= width else set_cell_size(text, width - 1) + "…"
 
 
 def _line(sheet: Sheet, places: Sequence[int], first: Sequence[Row], width: int | None, indent: str) -> _Line:
     columns = {number: sheet.columns[number] for number in places}
     converters = {number: _for_people(column.kind, sheet.zone) for number, column in columns.items()}
     labels = [shown(column.label) for column in columns.values()]
-    widths = [
-        max(cell_len(label), *(cell_len(shown(convert(row.cells[number]))) for row in first), 0)
-        for label, (number, convert) in zip(labels, converters.items(), strict=True)
+    filled = [
+        max((cell_len(shown(convert(row.cells[number]))) for row in first), default=0)
+        for number, convert in converters.items()
+    ]
+    widths = [max(cell_len(label), cells) for label, cells in zip(labels, filled, strict=True)]
+    exact = [
+        all(isinstance(cell, int | float) or not cell for cell in (row.cells[number] for row in first))
+        for number in columns
     ]
     right = [
-        column.kind == "text" and all(isinstance(row.cells[number], int | float | None) for row in first)
-        for number, column in columns.items()
+        numbers and column.kind == "text" for numbers, column in zip(exact, columns.values(), strict=True)
     ]
-    fitting = _fitting(widths, None if width is None else width - len(indent))
-    return _Line(converters, labels, fitting, right, width is not None, indent)
+    cut = [width is not None and not numbers for numbers in exact]
+    least = [cells * numbers for cells, numbers in zip(filled, exact, strict=True)]
+    fitting = _fitting(widths, least, None if width is None else width - len(indent))
+    if width is not None:
+        labels = [_cut(label, most) for label, most in zip(labels, fitting, strict=True)]
+    return _Line(converters, labels, fitting, right, cut, indent)
 
 
-def _fitting(widths: list[int], width: int | None) -> list[int]:
-    """Widths of the columns: where they do not fit on a line, the widest give way."""
+def _fitting(widths: list[int], least: list[int], width: int | None) -> list[int]:
+    """Widths of the columns: where they do not fit on a line, the widest give way, as far as they may."""
+
+    def at_most(most: int) -> list[int]:
+        return [max(min(wanted, most), needed) for wanted, needed in zip(widths, least, strict=True)]
+
     if width is None:
-        return [min(wanted, WIDEST) for wanted in widths]
+        return at_most(WIDEST)
     room = width - len(GAP) * (len(widths) - 1)
-    most = next(
-        (most for most in range(width, NARROWEST, -1) if sum(min(w, most) for w in widths) <= room), NARROWEST
-    )
-    return [min(wanted, most) for wanted in widths]
+    fitting = (at_most(most) for most in range(width, NARROWEST, -1))
+    return next((widths for widths in fitting if sum(widths) <= room), at_most(NARROWEST))
 
 
 def _keys(columns: Iterable[Column]) -> list[str]:
@@ -217,6 +230,8 @@ def _moment_or_null(value: Any) -> str | None:
 
 
 def _text(value: Any) -> str:
+    if isinstance(value, bytes):
+        return value.hex()
     return "0" if value == 0 else str(value) if value else ""
 
 
@@ -230,12 +245,12 @@ def _moment(value: Any) -> datetime | None:
 
 def _iso(value: Any) -> str:
     moment = _moment(value)
-    return f"{moment.isoformat()}Z" if moment else str(value)
+    return f"{moment.isoformat()}Z" if moment else _text(value)
 
 
 def _iso_time(value: Any) -> str:
     moment = _moment(value)
-    return f"{moment.time().isoformat()}Z" if moment else str(value)
+    return f"{moment.time().isoformat()}Z" if moment else _text(value)
 
 
 def _for_people(kind: Kind, zone: tzinfo) -> Callable[[Any], str]:

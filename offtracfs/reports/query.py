@@ -7,7 +7,6 @@ trac.ini alone knows: here that is all tickets, as in the rest of Trac.
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -19,13 +18,11 @@ from offtracfs.database import Database
 from offtracfs.errors import QueryRefused
 from offtracfs.index import Revision
 from offtracfs.names import Period, parse_at
+from offtracfs.reports.columns import PEOPLE, people
 from offtracfs.reports.formats import Column, Kind, Row, Sheet
 from offtracfs.reports.querysql import Asker, Known, Sql, select
 from offtracfs.reports.querytext import Fields, Query, columns, is_true
 from offtracfs.reports.sandbox import Sandbox, run
-
-PEOPLE = ("cc", "owner", "reporter")
-COLORS = tuple("12345")  # of priorities
 
 Cell = Callable[[Any], Any]
 
@@ -101,7 +98,7 @@ def _cell(name: str, field: dict[str, Any], zone: tzinfo) -> Cell:
     """How a stored value becomes a cell."""
     if name in PEOPLE:
         unset = "anonymous" if name == "reporter" else ""
-        return lambda value: ", ".join(filter(None, map(str.strip, re.split("[,;]", value or unset))))
+        return lambda value: people(value or unset)
     if field.get("type") == "checkbox":
         return lambda value: "1" if is_true(value or "") else "0"
     if field.get("type") == "time":
@@ -132,5 +129,4 @@ def _rows(found: Iterator[tuple[Any, ...]], cells: list[Cell], grouping: Cell | 
     """Behind the columns come the value of the group, if there are groups, and the priority's number."""
     for values in found:
         group = grouping(values[-2]) if grouping else None
-        color = int(values[-1]) if values[-1] in COLORS else None
-        yield Row([cell(value) for cell, value in zip(cells, values, strict=False)], group, color)
+        yield Row([cell(value) for cell, value in zip(cells, values, strict=False)], group, values[-1] or "")

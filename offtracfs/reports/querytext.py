@@ -3,7 +3,7 @@ r"""What the text of a query asks for, read as Trac reads it.
 Trac knows two ways to write one, and both may be a report's text:
 
     query:status=new|assigned&owner~=bob&order=priority     its query language
-    ?status=new&status=assigned&owner=~bob&order=priority   the address of a query's page
+    ?status=new&status=assigned&owner=~bob&order=priority   the address of a query's page, or its end
 
 Where a report is a query in the language, Trac sends its reader to the address that means the same. So is it
 here: each becomes the address's arguments, and a value carries its mode in front ("!" not, "~" contains, "^"
@@ -29,6 +29,7 @@ _SETTINGS = ("order", "group", "page", "max", "format", "report", "desc", "group
 _ARGUMENTS = {*_SETTINGS, "or", "col", "row", "rows", "update"}  # some of which are only a page's layout
 _AND, _OR = re.compile(r"(?<!\\)&"), re.compile(r"(?<!\\)\|")
 _MODE = re.compile(r"(.*?)(!?[~^$]?)", re.DOTALL)
+_ADDRESS = re.compile(r"https?://[^?]*(?=\?)")
 _UNUSABLE = re.compile("[\0\ud800-\udfff]")  # surrogates are what was no UTF-8 on a command line
 _NUMBERED = re.compile(r"(\d{1,9})_(.+)", re.DOTALL)
 
@@ -56,11 +57,13 @@ class Query:
 
 def parse(text: str, fields: Fields) -> Query:
     """What a query's text asks for, of a tracker with these fields. Raises QueryRefused."""
-    text = "".join(line.strip() for line in text.splitlines())
+    text = "".join(map(str.strip, text.splitlines()))
     if len(text) > LONGEST or _UNUSABLE.search(text):
         raise QueryRefused(f"A query is UTF-8 text of at most {LONGEST:,} characters, without NUL.")
     names = {"id", *(field["name"] for field in fields)}
     text = text.removeprefix("query:")
+    if address := _ADDRESS.match(text):
+        text = text[address.end() :]
     if text.startswith("?"):
         times = {field["name"] for field in fields if field.get("type") == "time"}
         return _query(list(_of_address(text, names, times)), names)
