@@ -32,7 +32,9 @@ def command(
       offtracfs report 1 --at 2011-04-09       as it was at the end of that day
       offtracfs report 1 --format csv          as Trac's own "Comma-delimited Text", dates in UTC
 
-    $USER is the database's user unless it is given.
+    $USER is the database's user unless it is given. What SQL calls now, as in date('now'), is the real
+    clock's, with --at too. There are limits: 30 seconds of work, a million rows, 512 MB of memory, 1 GB in
+    a file.
 
     Exit codes: 0 the report has run, 64 there is none of that number, or it cannot run here.
     """

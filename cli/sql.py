@@ -27,7 +27,8 @@ def command(directory: Path, sql: str, form: str, at: str | None) -> None:
       offtracfs sql 'SELECT * FROM ticket_change WHERE ticket = 42 ORDER BY time' --format json
 
     The tables are ticket, ticket_change, ticket_custom, enum, component, milestone, version and report, with
-    Trac's columns; times are microseconds since 1970 UTC. The SQL is SQLite's; what only PostgreSQL or MySQL
+    Trac's columns; times are microseconds since 1970 UTC. What SQL calls now, as in date('now'), is
+    the real clock's, with --at too. The SQL is SQLite's; what only PostgreSQL or MySQL
     would take is translated where that can be done faithfully. Nothing can be written, and there are
     limits: 30 seconds of work, a million rows, 512 MB of memory, 1 GB in a file.
 

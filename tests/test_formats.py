@@ -249,7 +249,7 @@ def test_numbers_and_moments_are_never_cut() -> None:
     first, later = (15042, "s" * 90, NOON, 7), (123456789, "t", "", None)
     found = lines(sheet(columns, *[first] * MEASURED, later), width=35)
     assert found[:2] == ["Tick…  Sum…  Created           Vot…", "15042  sss…  2011-04-09 12:00     7"]
-    assert found[-1].startswith("123456789  t ")
+    assert found[-1] == "123456789  t"
 
 
 def test_bytes() -> None:
