@@ -261,13 +261,11 @@ def test_on_a_read_only_disk(tmp_path: Path) -> None:
         small(disk)
         index.catch_up(disk / "db", Database(disk / "db").store)
         read_only(disk)
-        done = offtracfs(tmp_path, "--db", disk / "db", "check")
-        assert (done.returncode, done.stdout, done.stderr) == (0, "All is well: 1 ticket, 1 revision.\n", "")
-        for command in (["index"], ["status"], ["sql", "SELECT 1"]):
-            assert offtracfs(tmp_path, "--db", disk / "db", *command).returncode == 0
-        for command in (["sync"], ["index", "rebuild"]):
-            done = offtracfs(tmp_path, "--db", disk / "db", *command)
-            assert (done.returncode, done.stderr.splitlines()) == (
-                74,
-                [f"offtracfs: {disk}/db/lock could not be written: Read-only file system."],
-            )
+        database = Database(disk / "db")
+        assert list(check(database)) == []
+        assert index.look(database.path, database.store).behind == 0
+        done = offtracfs(tmp_path, "--db", disk / "db", "index", "rebuild")
+        assert (done.returncode, done.stderr) == (
+            74,
+            f"offtracfs: {disk}/db/lock could not be written: Read-only file system.\n",
+        )

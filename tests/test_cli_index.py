@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import sqlite3
-import subprocess
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime
@@ -13,16 +13,17 @@ from pathlib import Path
 
 import pytest
 
+from offtracfs import index
 from offtracfs.database import Database
 from offtracfs.index import Reader
 from offtracfs.index.opening import LINK, VERSION
-from tests.helpers import tables
+from tests.helpers import git, tables
 from tests.program import ServedTrac, offtracfs, run, serving, user
 
 SPRING = datetime(2011, 4, 9, tzinfo=UTC)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def trac() -> Iterator[ServedTrac]:
     """A Trac on loopback with three tickets."""
     with serving() as served:
@@ -30,12 +31,19 @@ def trac() -> Iterator[ServedTrac]:
         yield served
 
 
-@pytest.fixture
-def home(tmp_path: Path, trac: ServedTrac) -> Path:
+@pytest.fixture(scope="module")
+def synced(tmp_path_factory: pytest.TempPathFactory, trac: ServedTrac) -> Path:
     """The home of somebody with a database of that Trac, synced."""
-    user(tmp_path, trac)
-    run(tmp_path, "sync")
-    return tmp_path
+    place = tmp_path_factory.mktemp("synced")
+    user(place, trac)
+    run(place, "sync")
+    return place
+
+
+@pytest.fixture
+def home(tmp_path: Path, synced: Path) -> Path:
+    """A copy of that home."""
+    return shutil.copytree(synced, tmp_path / "home", symlinks=True)
 
 
 def set_version(home: Path, version: int) -> None:
@@ -62,13 +70,14 @@ def test_status(home: Path) -> None:
     assert state["rows"]["offtracfs_ticket"] == 3
 
 
-def test_an_index_that_lags_behind(home: Path, trac: ServedTrac) -> None:
+def test_an_index_that_lags_behind(home: Path) -> None:
     """The status counts the commits that an index lacks; an upgrade brings in just these."""
+    database = Database(home / "db")
+    head = git(database.store, "rev-parse", "main").strip()
+    git(database.store, "update-ref", "refs/heads/main", "main~1")
+    index.rebuild(database.path, database.store)
+    git(database.store, "update-ref", "refs/heads/main", head)
     old = (home / "db" / LINK).resolve()
-    data = old.read_bytes()
-    trac.change(1, trac.clock, comment="more")
-    run(home, "sync")
-    old.write_bytes(data)
     assert "Behind     git by 1 commit, until the next sync\n" in run(home, "index", "status")
     assert run(home, "index", "upgrade") == "1 commit indexed.\n"
     assert run(home, "index", "upgrade") == "There is nothing to do.\n"
@@ -133,8 +142,7 @@ def test_no_index(tmp_path: Path, trac: ServedTrac) -> None:
 
 def test_another_branch(home: Path) -> None:
     """Where git no longer has the index's commit, the status says so and an upgrade builds it anew."""
-    store = f"--git-dir={home / 'db/git'}"
-    subprocess.run(["git", store, "update-ref", "refs/heads/main", "main~1"], check=True)
+    git(Database(home / "db").store, "update-ref", "refs/heads/main", "main~1")
     assert "Behind     git's branch does not have that commit" in run(home, "index")
     assert run(home, "index", "upgrade") == "3 commits indexed.\n"
 
