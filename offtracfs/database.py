@@ -84,9 +84,7 @@ class State:
     ended: str = ""  # the last sync, however it ended
     succeeded: str = ""  # the last one that did all it should
     swept: str = ""  # the last one that looked at everything
-    settled: int = (
-        0  # seconds since 1970 UTC, by the tracker's clock: nothing before that can come in any more
-    )
+    settled: int = 0  # seconds since 1970 UTC, by the tracker's clock: nothing older can come in any more
     error: str = ""  # one sentence, where the last one failed
     problems: list[str] = field(default_factory=list)  # what it had to leave out
     left_out: list[str] = field(default_factory=list)  # the part of it that the last sweep had to leave out
@@ -172,9 +170,8 @@ class Database:
     def reader(self, *, upgrades: bool = False) -> index.Reader:
         """A reader of the index, which is built first where it is missing or of no use.
 
-        What an earlier version of this program made is of use to that: it raises DatabaseTooOld, and is built
-        anew only where that is what `upgrades` says. Raises DatabaseDamaged where it cannot be built,
-        DatabaseBusy where another process is at it.
+        One of an earlier version is built anew only for who `upgrades`: it raises DatabaseTooOld. Raises
+        DatabaseDamaged where it cannot be built, DatabaseBusy where another process is at it.
         """
         try:
             return index.Reader(self.path, heals=True)
