@@ -364,11 +364,10 @@ def test_a_translation_takes_of_the_time(directory: Path) -> None:
 
 @pytest.mark.parametrize("nothing", ["/**/", "--\n", "\ufeff", " "])
 def test_a_long_beginning(box: Sandbox, nothing: str) -> None:
-    """However much stands before its first word, or before none, a statement is judged at once."""
+    """However much stands before its first word, a statement is judged at once."""
     many = nothing * (60_000 // len(nothing))
     begun = time.process_time()
-    refused(box, f"{many}DROP VIEW ticket", "DROP is not allowed here")
-    refused(box, f"{many}\ufeff-- \n§", "SQLite does not take it")
+    refused(box, f"{many}\ufeffDROP VIEW ticket", "DROP is not allowed here")
     assert time.process_time() - begun < 1
 
 
