@@ -252,12 +252,8 @@ class Tree:
 
     def may_come(self, directory: Directory, name: str) -> bool:
         """Whether a name that is missing may come to be there without being `touched`."""
-        return (
-            "@" in name
-            or directory.at == DAYS
-            or bool(directory.past_of)
-            or (directory.path == REPORTS and result_of(name) is not None)
-        )
+        result = directory.path == REPORTS and result_of(name) is not None
+        return result or "@" in name or directory.at == DAYS or bool(directory.past_of)
 
     def _result(self, revision: Revision, report: int, suffix: str) -> Result | None:
         found = self._reader.find(*split(report_path(report)), revision.horizon)
