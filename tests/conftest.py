@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import NoReturn
@@ -18,6 +19,9 @@ from tests.standin import StandInTrac
 from tests.tracclient import OnlyXml, Trac
 from tests.tracinstall import CannotInstall
 from tests.tracservers import TracServer, served
+
+# `make test &` begins with the signal ignored, and so would every program that the tests interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 hypothesis.settings.register_profile("offtracfs", deadline=None)  # a busy machine is no failure
 hypothesis.settings.load_profile("offtracfs")
