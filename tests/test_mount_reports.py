@@ -21,7 +21,6 @@ from tests.mounting import (
     AUTUMN,
     SPRING,
     SUMMER,
-    Counting,
     append,
     away,
     mounted,
@@ -202,20 +201,33 @@ def descriptors() -> int:
     return sum(1 for _ in Path("/proc/self/fd").iterdir())
 
 
-async def test_results_make_room(database: Database, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+READER = "exec 3<$0; touch $1/opened; cat $1/go; exec cat <&3"
+
+
+async def test_results_make_room(
+    database: Database, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """However many results are asked for, few files are kept; one that is open can be read to its end."""
     monkeypatch.setattr(results, "MOST_KEPT", 2)
-    asked = Asked()
-    async with mounted(database, place, Counting, asked):
-        with await away((place / "report/1.csv").open, "rb", 0) as opened:
+    os.mkfifo(tmp_path / "go")
+    asked, said = Asked(), []
+
+    async def read() -> None:
+        said.append(await run("sh", "-c", READER, place / "report/1.csv", tmp_path))
+
+    async with mounted(database, place, command=asked):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(read)
+            await until((tmp_path / "opened").exists)
             before = descriptors()
             for at in ("HEAD~1", "HEAD~2"):
                 for suffix in ("csv", "txt"):
                     await run("cat", place / f"@{at}/report/1.{suffix}")
             assert descriptors() <= before + 2
-            assert (await away(opened.read)).startswith(b"report 1 as csv")
+            await away((tmp_path / "go").write_bytes, b"")
+        assert said[0].startswith("report 1 as csv")
         assert len(asked.results) == 5
-        assert (await run("cat", place / "report/1.csv")).startswith("report 1 as csv")
+        assert await run("cat", place / "report/1.csv") == said[0]
         assert len(asked.results) == 6
 
 
