@@ -43,7 +43,7 @@ COMMITS_A_TRANSACTION = 2_000
 ROWS_A_STATEMENT = 5_000
 
 SHARED = {"journal_mode": "WAL", "synchronous": "NORMAL"}  # derived: a power failure may cost a rebuild
-OURS = {"journal_mode": "OFF", "synchronous": "OFF", "cache_size": "-64000"}  # nobody else sees it yet
+OURS = {"journal_mode": "OFF", "synchronous": "OFF", "cache_size": "-4000"}  # nobody else sees it yet
 
 _same_path = (path.c.directory == bindparam("in_directory")) & (path.c.name == bindparam("with_name"))
 _path_id = select(path.c.id).where(_same_path).scalar_subquery()
