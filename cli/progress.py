@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import click
 
-from offtracfs.fetch import Progress
+from offtracfs.progress import Progress
 
 from .text import shown
 

@@ -20,11 +20,11 @@ from sqlalchemy.pool import NullPool
 from offtracfs import index, names, records, sync
 from offtracfs.database import Database, Snapshot
 from offtracfs.errors import DatabaseDamaged, DatabaseError, TrackerError
-from offtracfs.fetch import Progress
 from offtracfs.index import Revision
 from offtracfs.index.build import branch_is_gone
 from offtracfs.index.opening import LINK, opened, translate
 from offtracfs.index.schema import FIRST_INODE, path, revision, version
+from offtracfs.progress import Progress, silent
 from offtracfs.status import writer
 from offtracfs.store import BRANCH, Commit, Store
 from offtracfs.tree import ALWAYS
@@ -34,9 +34,7 @@ REBUILD = "the next sync builds it anew after `rm {}`"
 _ID = re.compile(r"(?<!pack-)\b[0-9a-f]{40}\b")
 
 
-def check(
-    database: Database, progress: Progress = lambda _what, _done, _total: None
-) -> Generator[str, None, None]:
+def check(database: Database, progress: Progress = silent) -> Generator[str, None, None]:
     """Everything that is wrong, a sentence each, as it is found. Writes nothing and waits for nobody."""
     progress("git objects", 0, None)
     said = [line for line in database.store.check() if not line.startswith("notice: ")]  # of an empty one

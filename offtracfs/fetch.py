@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from enum import Enum, auto
 from typing import Any
@@ -12,6 +12,7 @@ from offtracfs.changelog import paired
 from offtracfs.database import Snapshot
 from offtracfs.errors import DatabaseDamaged
 from offtracfs.names import changelog_path, field_path, ticket_path
+from offtracfs.progress import Progress
 from offtracfs.spool import Fetched, Spool
 from offtracfs.trackers import Columns, Metadata, Missing, Ticket, Tracker
 
@@ -24,9 +25,6 @@ SECOND = 1_000_000  # microseconds
 QUARTER = 15 * 60  # seconds
 LONG_AGO = "1970-01-01T00:00:00"
 VALUED_FIELDS = ("component", "milestone", "version")  # a ticket may be the first to show a value of these
-
-Progress = Callable[[str, int, int | None], None]
-"""Called as ``progress(what, done, total)``; total is None where it is not known."""
 
 
 class Action(Enum):

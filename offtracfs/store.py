@@ -241,9 +241,8 @@ class Store:
             git(self.path, "multi-pack-index", "write")
             git(self.path, "multi-pack-index", "repack", f"--batch-size={min(max(small), LARGE_PACK)}")
             git(self.path, "multi-pack-index", "expire")
-            (
-                directory / "multi-pack-index"
-            ).unlink()  # it helps with many packs, and is as large as their indexes
+            # It helps where packs are many, and is as large as all their own indexes.
+            (directory / "multi-pack-index").unlink()
         git(self.path, "commit-graph", "write", "--reachable")
         return True
 

@@ -20,7 +20,8 @@ import trio
 from offtracfs import index, records
 from offtracfs.database import Database, State
 from offtracfs.errors import DatabaseBusy, DatabaseDamaged, LoginRefused, OfftracfsError, Suspicious
-from offtracfs.fetch import Fetch, Progress, moment
+from offtracfs.fetch import Fetch, moment
+from offtracfs.progress import Progress, silent
 from offtracfs.revisions import SECOND, Plan, append
 from offtracfs.spool import Spool
 from offtracfs.store import BRANCH
@@ -57,7 +58,7 @@ async def sync(
     *,
     full: bool = False,
     accept_deletions: bool = False,
-    progress: Progress = lambda _what, _done, _total: None,
+    progress: Progress = silent,
 ) -> Outcome:
     """One sync. Raises TrackerError and DatabaseError; whatever had arrived by then is kept for the next.
 

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 import pyfuse3
 import trio
 
-from offtracfs import driver, index, mounts
+from offtracfs import driver, index, mounts, records
 from offtracfs.database import Database, Settings
 from offtracfs.fuse import Operations
 from offtracfs.names import file_name, path_in_git
@@ -73,6 +73,16 @@ def grow(database: Database) -> None:
 def tree_of(database: Database, **options: Any) -> Tree:
     """The tree of a database, as the mount has it."""
     return Tree(database.reader(), database.store, zone=database.settings.zone, **options)
+
+
+def ticket(number: int, moment: float = SPRING, **props: str) -> dict[str, bytes | None]:
+    """The records of a new ticket without changes, made at a moment in seconds since 1970 UTC."""
+    when = records.iso(records.from_microseconds(round(moment * 1_000_000)))
+    props = {"summary": f"ticket {number}", "status": "new", "time": when, "changetime": when, **props}
+    return {
+        f"ticket/{number}.json": records.dump([number, when, when, props]),
+        f"changelog/{number}.json": records.dump([]),
+    }
 
 
 def damage(database: Database, contents: bytes) -> None:

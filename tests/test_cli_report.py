@@ -15,7 +15,7 @@ import pytest
 
 from offtracfs import records
 from offtracfs.database import Database
-from tests.mounting import AUTUMN, SPRING, SUMMER, append, new_database
+from tests.mounting import AUTUMN, SPRING, SUMMER, append, new_database, ticket
 from tests.program import PROGRAM, Done, offtracfs, run, surroundings
 
 MINE = """-- STATE = new
@@ -42,16 +42,6 @@ CSV = (
 )
 
 
-def ticket(number: int, summary: str, **values: str) -> dict[str, bytes]:
-    """Records of a ticket without changes."""
-    moment = records.iso(records.from_microseconds(SPRING * 1_000_000))
-    props = {"summary": summary, "status": "new", "time": moment, "changetime": moment, **values}
-    return {
-        f"ticket/{number}.json": records.dump([number, moment, moment, props]),
-        f"changelog/{number}.json": records.dump([]),
-    }
-
-
 def report(number: int, title: str, sql: str) -> dict[str, bytes]:
     """The record of a report."""
     return {f"report/{number}.json": records.dump({"title": title, "sql": sql})}
@@ -61,14 +51,16 @@ def report(number: int, title: str, sql: str) -> dict[str, bytes]:
 def database(tmp_path: Path) -> Database:
     """A database of two tickets, of which a third comes in summer; in autumn report 1 is another."""
     made = new_database(tmp_path / "db", user="bob")
-    spring = ticket(1, "first", priority="major") | ticket(2, 'second, "é"', owner="bob", priority="blocker")
+    spring = ticket(1, summary="first", priority="major") | ticket(
+        2, summary='second, "é"', owner="bob", priority="blocker"
+    )
     spring |= {f"field/priority/{name}.json": records.dump(value) for name, value in PRIORITIES.items()}
     for number, (title, sql) in REPORTS.items():
         spring |= report(number, title, sql)
     append(
         made,
         (SPRING, spring),
-        (SUMMER, ticket(3, "third", owner="ann", status="closed")),
+        (SUMMER, ticket(3, summary="third", owner="ann", status="closed")),
         (AUTUMN, report(1, "Another", "SELECT count(*) AS tickets FROM ticket")),
     )
     return made

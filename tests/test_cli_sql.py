@@ -13,23 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from offtracfs import records
 from offtracfs.database import Database
-from tests.mounting import AUTUMN, SPRING, SUMMER, append, new_database
+from tests.mounting import AUTUMN, SPRING, SUMMER, append, new_database, ticket
 from tests.program import PROGRAM, Done, offtracfs, surroundings
 
 NASTY = "é \x1b[2J\u202e\nand \x85more"
 ALL = "SELECT id, status, summary FROM ticket ORDER BY id"
-
-
-def ticket(number: int, **values: str) -> dict[str, bytes]:
-    """Records of a ticket without changes."""
-    moment = records.iso(records.from_microseconds(SPRING * 1_000_000))
-    props = {"summary": f"ticket {number}", "status": "new", "time": moment, "changetime": moment, **values}
-    return {
-        f"ticket/{number}.json": records.dump([number, moment, moment, props]),
-        f"changelog/{number}.json": records.dump([]),
-    }
 
 
 @pytest.fixture

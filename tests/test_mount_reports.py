@@ -27,6 +27,7 @@ from tests.mounting import (
     new_database,
     offtracfs,
     run,
+    ticket,
     told,
     until,
 )
@@ -246,12 +247,6 @@ async def test_large_results_make_room(
 ACTIVE = "SELECT id AS ticket, summary, time AS created FROM ticket WHERE status <> 'closed' ORDER BY id"
 
 
-def ticket(number: int, moment: int, status: str) -> dict[str, bytes | None]:
-    """The record of a ticket."""
-    when = records.iso(records.from_microseconds(moment * 1_000_000))
-    return {f"ticket/{number}.json": records.dump([number, when, when, {"summary": "é", "status": status}])}
-
-
 async def test_with_the_program(tmp_path: Path, place: Path) -> None:
     """In a mount by `offtracfs mount`, the files are what `offtracfs report` prints, then and now."""
     database = new_database(tmp_path / "db")
@@ -260,8 +255,8 @@ async def test_with_the_program(tmp_path: Path, place: Path) -> None:
         "report/2.json": records.dump({"title": "Odd", "sql": "SELECT * FROM wiki"}),
         "report/3.json": records.dump({"title": "Saved", "sql": "query:status=new&col=id"}),
     }
-    append(database, (SPRING, ticket(1, SPRING, "new") | reports), (SUMMER, ticket(2, SUMMER, "new")))
-    append(database, (AUTUMN, ticket(1, AUTUMN, "closed")))
+    append(database, (SPRING, ticket(1, SPRING) | reports), (SUMMER, ticket(2, SUMMER)))
+    append(database, (AUTUMN, ticket(1, AUTUMN, status="closed")))
     await offtracfs(database, "mount", "--no-sync", place)
     for at, numbers in (("", [2]), ("@2011-07-31", [1, 2]), ("@HEAD~2", [1])):
         chosen = ["--at", at[1:]] if at else []

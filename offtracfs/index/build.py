@@ -33,9 +33,10 @@ from sqlalchemy.pool import NullPool, Pool
 
 from offtracfs import names
 from offtracfs.errors import DatabaseBusy, DatabaseDamaged, DatabaseTooNew, DiskFull
-from offtracfs.index.lives import Progress, derive, silent
+from offtracfs.index.lives import derive
 from offtracfs.index.opening import BUSY, LINK, TOO_NEW, VERSION, translate
 from offtracfs.index.schema import FIRST_INODE, metadata, path, published, revision, version
+from offtracfs.progress import Progress, silent
 from offtracfs.store import BRANCH, Change, Commit, Store
 
 FRESH_LINK = "index.link"  # to a new file, for a moment

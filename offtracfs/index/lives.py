@@ -7,7 +7,7 @@ a row, most rows are written once and never touched again, and those of a ticket
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
@@ -19,10 +19,8 @@ from sqlalchemy.dialects import sqlite
 from offtracfs.errors import DatabaseDamaged
 from offtracfs.index.schema import FIRST_INODE, STANDS, TRAC, path, version
 from offtracfs.index.tables import Place, Row, place
+from offtracfs.progress import Progress, silent
 from offtracfs.store import Store
-
-Progress = Callable[[str, int, int | None], None]
-"""Called as ``progress(what, done, total)``; total is None where it is not known."""
 
 ROWS_A_STATEMENT = 2_000
 
@@ -76,10 +74,6 @@ def follow(
             if row not in standing[table]:
                 life = standing[table][row] = _Life(None, revision)
                 yield table, row, life
-
-
-def silent(_what: str, _done: int, _total: int | None) -> None:
-    """Shows nothing."""
 
 
 class _Statements:

@@ -1,0 +1,12 @@
+"""How far a long piece of work is: what does the work calls a `Progress`, and whoever wants to shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+Progress = Callable[[str, int, int | None], None]
+"""Called as ``progress(what, done, total)``; total is None where it is not known."""
+
+
+def silent(_what: str, _done: int, _total: int | None) -> None:
+    """Shows nothing."""
