@@ -10,9 +10,8 @@ from urllib.parse import urlsplit
 
 import trio
 
-from offtracfs import credentials
 from offtracfs.database import Settings
-from offtracfs.trackers import Tracker, folder, trac, tracdb
+from offtracfs.trackers import Tracker, credentials, folder, trac, tracdb
 
 
 async def login(settings: Settings) -> trac.Credentials | None:

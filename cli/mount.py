@@ -14,10 +14,10 @@ from pathlib import Path
 import click
 import trio
 
-from offtracfs import driver, mounts, sideprocess
 from offtracfs.database import Database
-from offtracfs.fuse import Operations
-from offtracfs.results import Results
+from offtracfs.mount import driver, mountpoints, sideprocess
+from offtracfs.mount.fuse import Operations
+from offtracfs.reports.outputs import Results
 from offtracfs.tree import Result, Tree
 
 from . import shared
@@ -86,10 +86,11 @@ def mount(
 ) -> int:
     """Mount a database, with `sync` as the command beside it; the exit code. Raises OfftracfsError."""
     database = Database(directory)
-    mountpoint = mounts.prepare(mountpoint, allow_other=allow_other)
+    mountpoint = mountpoints.prepare(mountpoint, allow_other=allow_other)
     (directory / "log").mkdir(mode=0o700, exist_ok=True)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    drive = partial(_drive, database, mountpoint, mounts.options(directory, allow_other=allow_other), sync)
+    options = mountpoints.options(directory, allow_other=allow_other)
+    drive = partial(_drive, database, mountpoint, options, sync)
     if foreground:
         drive(lambda: None)
         return 0
@@ -131,7 +132,7 @@ def _drive(
     """Be the driver of a mount until it is unmounted; `ready` is called when it answers."""
     tree = Tree(database.reader(upgrades=True), database.store, zone=database.settings.zone)
 
-    async def live(record: mounts.Record) -> None:
+    async def live(record: mountpoints.Record) -> None:
         operations = Operations(tree, results)
         async with trio.open_nursery() as nursery:
             with driver.mounted(operations, mountpoint, options):
@@ -146,7 +147,7 @@ def _drive(
             nursery.cancel_scope.cancel()
 
     results = Results(partial(_report_command, database.path))
-    with mounts.recorded(database.path, mountpoint) as record, closing(results):
+    with mountpoints.recorded(database.path, mountpoint) as record, closing(results):
         trio.run(live, record)
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import click
 
-from offtracfs import mounts
 from offtracfs.database import Database
+from offtracfs.mount import mountpoints
 from offtracfs.status import Status, look
 
 from .text import count, shown, size
@@ -64,7 +64,7 @@ def _contents(status: Status) -> str:
     return f"{status.contents.tickets:,}, in {revisions}; the newest is of {newest:%Y-%m-%dT%H:%M:%SZ}"
 
 
-def _side(sync: mounts.Sync) -> str:
+def _side(sync: mountpoints.Sync) -> str:
     """The process that syncs beside a mount."""
     if sync.pid:
         before = f" (restarted {count(sync.restarts, 'time')}: the last one {sync.ended})"

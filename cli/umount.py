@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from offtracfs import mounts
+from offtracfs.mount import mountpoints
 
 from . import shared
 
@@ -15,4 +15,4 @@ from . import shared
 @shared.mountpoint
 def command(mountpoint: Path) -> None:
     """Take the mount at MOUNTPOINT away, and come back when its processes have ended."""
-    mounts.unmount(mountpoint)
+    mountpoints.unmount(mountpoint)

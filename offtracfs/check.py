@@ -25,7 +25,6 @@ from offtracfs.index.build import branch_is_gone
 from offtracfs.index.opening import LINK, opened, translate
 from offtracfs.index.schema import FIRST_INODE, path, revision, version
 from offtracfs.progress import Progress, silent
-from offtracfs.status import writer
 from offtracfs.store import BRANCH, Commit, Store
 from offtracfs.tree import ALWAYS
 
@@ -43,7 +42,7 @@ def check(database: Database, progress: Progress = silent) -> Generator[str, Non
         with closing(index.Reader(database.path)) as reader:
             yield from _some(_guarded(_damage(database, said)))
             yield from _guarded(_index(database, reader, progress))
-            yield from _some(_guarded(_records(Snapshot(database.store, reader), progress)))
+            yield from _some(_guarded(_records(Snapshot(database.store, reader, reader.head()), progress)))
     except DatabaseError as error:
         if database.store.head():
             yield str(error)
@@ -131,7 +130,7 @@ def _index(database: Database, reader: index.Reader, progress: Progress) -> Iter
                 return
             if isinstance(found, Revision) and head:
                 progress("index", found.number, head.number)
-    if (head and head.commit) != store.head() and not writer(database.path):
+    if (head and head.commit) != store.head() and not database.writer():
         yield "The index lags behind git: the next sync will catch up."
 
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from offtracfs import index, mounts
+from offtracfs import index
 from offtracfs.database import Database, State
 from offtracfs.errors import DatabaseError
+from offtracfs.mount import mountpoints
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Status:
     trouble: str  # why the index cannot be read, "" where it can
     sync: State
     writer: str  # the process that holds the writer's lock, "" for none
-    mounts: list[mounts.Record]
+    mounts: list[mountpoints.Record]
     disk: dict[str, int]
 
 
@@ -53,8 +53,8 @@ def look(database: Database) -> Status:
         contents,
         trouble,
         database.state(),
-        writer(database.path),
-        mounts.records(database.path),
+        database.writer(),
+        mountpoints.records(database.path),
         {
             "git": _size(_below(database.path / "git")),
             "index": _size(database.path.glob("index*")),
@@ -69,16 +69,6 @@ def _contents(directory: Path) -> Contents | None:
         if head is None:
             return None
         return Contents(sum(1 for _ in reader.entries("ticket", head.horizon)), head.number, head.committed)
-
-
-def writer(directory: Path) -> str:
-    """What the holder of the writer's lock says of itself; "" where nobody holds it."""
-    with suppress(FileNotFoundError), (directory / "lock").open() as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return lock.read().strip() or "another process"
-    return ""
 
 
 def _below(directory: Path) -> Iterator[Path]:

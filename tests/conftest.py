@@ -12,8 +12,8 @@ from typing import NoReturn
 import hypothesis
 import pytest
 
-from offtracfs import driver
 from offtracfs.database import Database
+from offtracfs.mount import driver
 from tests.mounting import Counting, grow, missing, mounted, new_database, unmounted_after
 from tests.standin import StandInTrac
 from tests.tracclient import OnlyXml, Trac

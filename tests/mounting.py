@@ -18,11 +18,12 @@ from typing import Any, TypeVar
 import pyfuse3
 import trio
 
-from offtracfs import driver, index, mounts, records
+from offtracfs import index, records
 from offtracfs.database import Database, Settings
-from offtracfs.fuse import Operations
+from offtracfs.mount import driver, mountpoints
+from offtracfs.mount.fuse import Operations
 from offtracfs.names import file_name, path_in_git
-from offtracfs.results import Command, Results
+from offtracfs.reports.outputs import Command, Results
 from offtracfs.tree import Result, Tree
 
 SPRING = int(datetime(2011, 4, 9, 12, tzinfo=UTC).timestamp())
@@ -166,7 +167,7 @@ async def mounted(
     operations = kind(tree_of(database), results)
     with (
         closing(results),
-        driver.mounted(operations, mountpoint, mounts.options(database.path, allow_other=False)),
+        driver.mounted(operations, mountpoint, mountpoints.options(database.path, allow_other=False)),
     ):
         async with trio.open_nursery() as nursery:
             nursery.start_soon(driver.serve, operations, lambda: database.state().settled)
@@ -210,7 +211,7 @@ def unmounted_after(mountpoint: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        while mounts.mounted_at(mountpoint):
+        while mountpoints.mounted_at(mountpoint):
             subprocess.run(["fusermount3", "-uz", mountpoint], check=True)
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from offtracfs import mounts
 from offtracfs.database import Database, State
+from offtracfs.mount import mountpoints
 from tests.program import ServedTrac, offtracfs, run, serving, started, user
 
 SPRING = datetime(2011, 4, 9, tzinfo=UTC)
@@ -88,13 +88,14 @@ def test_status_while_a_sync_is_at_work(home: Path, trac: ServedTrac) -> None:
 def test_status_of_a_mount(home: Path) -> None:
     """The status names the mounts and their processes, and how often the side process was started again."""
     path = database(home).path
-    with mounts.recorded(path, home / "mnt") as record:
+    with mountpoints.recorded(path, home / "mnt") as record:
         said = run(home, "status")
         assert f"Mounted    {home}/mnt since {record.since}, process {os.getpid()}; not syncing\n" in said
-        record.sync = mounts.Sync(pid=4711, restarts=2, ended="was ended by signal 9 at 2020-01-01T00:00:00Z")
+        ended = "was ended by signal 9 at 2020-01-01T00:00:00Z"
+        record.sync = mountpoints.Sync(pid=4711, restarts=2, ended=ended)
         record.save(path)
         assert "syncing by process 4711 (restarted 2 times: the last one was ended by" in run(home, "status")
-        record.sync = mounts.Sync(0, 3, "ended with exit code 77", "2020-01-01T00:01:00Z")
+        record.sync = mountpoints.Sync(0, 3, "ended with exit code 77", "2020-01-01T00:01:00Z")
         record.save(path)
         assert "not syncing: the last process ended with exit code 77, the next one" in run(home, "status")
         assert json.loads(run(home, "status", "--json"))["mounts"][0]["sync"]["restarts"] == 3

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from offtracfs.credentials import find
 from offtracfs.database import Settings
 from offtracfs.errors import UsageError
+from offtracfs.trackers.credentials import find
 from offtracfs.trackers.trac import Credentials
 
 URL = "https://trac.example.org/project"

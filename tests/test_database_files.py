@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from offtracfs import database as module
 from offtracfs.database import Database, Settings, State
+from offtracfs.database import settings as settings_file
 from offtracfs.errors import (
     DatabaseDamaged,
     DatabaseError,
@@ -49,8 +50,8 @@ def one_sentence(error: BaseException) -> bool:
 def test_settings_are_kept(tmp_path_factory: pytest.TempPathFactory, settings: Settings) -> None:
     """Whatever text the settings have, the file that create writes says the same."""
     place = tmp_path_factory.mktemp("settings")
-    module.write(place / "config.toml", module._settings_text(settings).encode())
-    assert module._read_settings(place / "config.toml") == settings
+    module.write(place / "config.toml", settings_file.settings_text(settings).encode())
+    assert settings_file.read_settings(place / "config.toml") == settings
 
 
 @pytest.mark.parametrize(

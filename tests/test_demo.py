@@ -19,7 +19,7 @@ from offtracfs.check import check
 from offtracfs.database import Database
 from offtracfs.demo.lives import tickets
 from offtracfs.errors import UsageError
-from offtracfs.replay import replay
+from offtracfs.sync.replay import replay
 from offtracfs.trackers.trac import checked_url
 from tests.conftest import needs
 from tests.mounting import missing, tree_of, unmounted_after

@@ -20,7 +20,7 @@ import trio
 from offtracfs import index
 from offtracfs.database import Database
 from offtracfs.index.opening import LINK
-from offtracfs.results import Results
+from offtracfs.reports.outputs import Results
 from offtracfs.tree import Tree
 from tests.mounting import (
     AUTUMN,

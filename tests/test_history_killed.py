@@ -14,10 +14,11 @@ from random import Random
 import pytest
 import trio
 
-from offtracfs import check, fastimport
+from offtracfs import check
 from offtracfs.database import Database
 from offtracfs.errors import DatabaseError
-from offtracfs.fastimport import Writer
+from offtracfs.store import fastimport
+from offtracfs.store.fastimport import Writer
 from tests.syncing import expected, git, mirrored, new_database, synced
 from tests.test_sync_killed import killed_at
 from tests.truths import Life

@@ -14,10 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from offtracfs import index, mounts
+from offtracfs import index
 from offtracfs.database import Database
 from offtracfs.errors import MountError
 from offtracfs.index.opening import LINK
+from offtracfs.mount import mountpoints
 from tests.helpers import fill, small_disk
 from tests.mounting import (
     AUTUMN,
@@ -36,8 +37,8 @@ from tests.mounting import (
 pytestmark = pytest.mark.usefixtures("fuse")
 
 
-def record(database: Database) -> mounts.Record:
-    (found,) = mounts.records(database.path)
+def record(database: Database) -> mountpoints.Record:
+    (found,) = mountpoints.records(database.path)
     return found
 
 
@@ -59,7 +60,7 @@ async def test_mount_answers_when_it_comes_back(database: Database, place: Path)
     assert await offtracfs(database, "umount", place) == ""
     assert gone(driven)
     assert await away(os.listdir, place) == []
-    assert mounts.records(database.path) == []
+    assert mountpoints.records(database.path) == []
 
 
 async def test_mount_upgrades_the_index(database: Database, place: Path) -> None:
@@ -102,7 +103,7 @@ async def test_fusermount_ends_both_processes(database: Database, place: Path) -
     processes = await mounted_processes(database, place)
     await run("fusermount3", "-u", place)
     await until(partial(gone, *processes))
-    assert mounts.records(database.path) == []
+    assert mountpoints.records(database.path) == []
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
@@ -111,7 +112,7 @@ async def test_signals_unmount(database: Database, place: Path, number: signal.S
     processes = await mounted_processes(database, place)
     os.kill(processes[0], number)
     await until(partial(gone, *processes))
-    assert mounts.mounted_at(place) is None
+    assert mountpoints.mounted_at(place) is None
 
 
 async def test_foreground_stays_until_interrupted(database: Database, place: Path) -> None:
@@ -119,13 +120,13 @@ async def test_foreground_stays_until_interrupted(database: Database, place: Pat
     command = [*PROGRAM, "--db", str(database.path), "mount", "--foreground", str(place)]
     process = await away(partial(subprocess.Popen, command, stdout=-1, stderr=subprocess.STDOUT, text=True))
     with process:
-        await until(lambda: mounts.mounted_at(place))
+        await until(lambda: mountpoints.mounted_at(place))
         assert record(database).pid == process.pid
         assert await run("cat", place / "ticket/1.json") == "[1, 2]\n"
         process.send_signal(signal.SIGINT)
         said, _ = await away(process.communicate)
     assert (process.returncode, said) == (0, "")
-    assert mounts.mounted_at(place) is None
+    assert mountpoints.mounted_at(place) is None
 
 
 @pytest.mark.parametrize("looked", [False, True], ids=["cold", "warm"])
@@ -149,7 +150,7 @@ async def test_stopped_driver(
     database: Database, tmp_path: Path, place: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A driver that does not answer keeps neither `mount` nor `umount` waiting, by whatever path."""
-    monkeypatch.setattr(mounts, "PATIENCE", 0.1)
+    monkeypatch.setattr(mountpoints, "PATIENCE", 0.1)
     (tmp_path / "link").symlink_to(place)
     asked = tmp_path / "link" if name == "link" else place
     await offtracfs(database, "mount", "--no-sync", place)
@@ -159,8 +160,8 @@ async def test_stopped_driver(
         said = await offtracfs(database, "mount", asked, code=MountError.exit_code)
         assert "is mounted at" in said
         with pytest.raises(MountError, match=f"is unmounted, but process {driver} has not ended: `kill -9"):
-            await away(mounts.unmount, asked)
-        assert mounts.mounted_at(place) is None
+            await away(mountpoints.unmount, asked)
+        assert mountpoints.mounted_at(place) is None
     finally:
         os.kill(driver, signal.SIGCONT)
     await until(partial(gone, driver))
@@ -225,7 +226,7 @@ async def test_one_database_can_be_mounted_twice(database: Database, place: Path
     with unmounted_after(tmp_path / "other"):
         for path in (place, tmp_path / "other"):
             await offtracfs(database, "mount", "--no-sync", path)
-        assert {found.mountpoint for found in mounts.records(database.path)} == {
+        assert {found.mountpoint for found in mountpoints.records(database.path)} == {
             str(place),
             str(tmp_path / "other"),
         }
@@ -242,11 +243,11 @@ async def test_odd_paths(database: Database, tmp_path: Path, name: str) -> None:
     place.mkdir()
     with unmounted_after(place):
         await offtracfs(moved, "mount", "--no-sync", "--", place)
-        found = mounts.mounted_at(place)
+        found = mountpoints.mounted_at(place)
         assert found
-        assert mounts.database_of(found) == moved.path
+        assert mountpoints.database_of(found) == moved.path
         await offtracfs(moved, "umount", "--", place)
-        assert mounts.mounted_at(place) is None
+        assert mountpoints.mounted_at(place) is None
 
 
 async def test_link_to_a_mount_point(database: Database, place: Path, tmp_path: Path) -> None:
@@ -276,12 +277,12 @@ def test_records_of_dead_drivers_are_removed(database: Database) -> None:
     """A record whose process is gone, or is another one by now, is removed; garbage is not listed."""
     mine = os.getpid()
     folder = database.path / "mounts"
-    with mounts.recorded(database.path, Path("/mnt")) as live:
-        assert mounts.records(database.path) == [live]
+    with mountpoints.recorded(database.path, Path("/mnt")) as live:
+        assert mountpoints.records(database.path) == [live]
         text = json.loads((folder / f"{mine}.json").read_text())
         (folder / "1.json").write_text(json.dumps(text | {"pid": 1}))
         (folder / "2.json").write_text(json.dumps(text | {"pid": 2**22 + 1}))
         (folder / "3.json").write_text("{}")
-        assert mounts.records(database.path) == [live]
+        assert mountpoints.records(database.path) == [live]
         assert sorted(file.name for file in folder.iterdir()) == sorted(["3.json", f"{mine}.json"])
-    assert mounts.records(database.path) == []
+    assert mountpoints.records(database.path) == []

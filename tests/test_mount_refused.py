@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from offtracfs import driver, mounts
 from offtracfs.database import Database
 from offtracfs.errors import MountError
-from offtracfs.fuse import Operations
-from offtracfs.results import Results
+from offtracfs.mount import driver, mountpoints
+from offtracfs.mount.fuse import Operations
+from offtracfs.reports.outputs import Results
 from tests.mounting import (
     away,
     offtracfs,
@@ -71,7 +71,7 @@ async def test_umount_of_a_busy_mount(database: Database, place: Path) -> None:
     assert said == (
         f"offtracfs: {place} is in use by sleep (process {user.pid}): try again when it is not.\n"
     )
-    assert len(mounts.records(database.path)) == 1
+    assert len(mountpoints.records(database.path)) == 1
     await offtracfs(database, "umount", place)
 
 
@@ -80,22 +80,22 @@ def test_machine_that_cannot_mount(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
 
     def said(*, allow_other: bool = False) -> str:
         with pytest.raises(MountError) as caught:
-            mounts.prepare(place, allow_other=allow_other)
+            mountpoints.prepare(place, allow_other=allow_other)
         return str(caught.value)
 
     with monkeypatch.context() as patch:
-        patch.setattr(mounts, "DEVICE", tmp_path / "fuse")
+        patch.setattr(mountpoints, "DEVICE", tmp_path / "fuse")
         assert said().startswith(f"There is no {tmp_path}/fuse: `modprobe fuse` makes it; a container needs ")
     with monkeypatch.context() as patch:
         patch.setenv("PATH", str(tmp_path))
         assert said() == "There is no fusermount3: install the package fuse3."
     with monkeypatch.context() as patch:
         patch.setattr(os, "getuid", lambda: 1000)
-        patch.setattr(mounts, "CONFIGURATION", tmp_path / "fuse.conf")
+        patch.setattr(mountpoints, "CONFIGURATION", tmp_path / "fuse.conf")
         (tmp_path / "fuse.conf").write_text("# user_allow_other\n")
         assert said(allow_other=True).startswith("--allow-other needs the line user_allow_other in ")
         (tmp_path / "fuse.conf").write_text("mount_max = 1\nuser_allow_other\n")
-        assert mounts.prepare(place, allow_other=True) == place
+        assert mountpoints.prepare(place, allow_other=True) == place
 
 
 def test_libfuse_says_why_it_cannot(

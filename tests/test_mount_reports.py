@@ -13,9 +13,10 @@ from threading import Event
 import pytest
 import trio
 
-from offtracfs import records, results
+from offtracfs import records
 from offtracfs.database import Database
 from offtracfs.errors import QueryRefused
+from offtracfs.reports import outputs
 from offtracfs.tree import Result
 from tests.mounting import (
     AUTUMN,
@@ -170,7 +171,7 @@ async def test_a_report_without_end(
 ) -> None:
     """A process that does not end is ended; meanwhile other reports can be had."""
     slow, other = Event(), Asked()
-    monkeypatch.setattr(results, "PATIENCE", 2)
+    monkeypatch.setattr(outputs, "PATIENCE", 2)
 
     def command(result: Result) -> list[str]:
         if result.suffix == "csv":
@@ -209,7 +210,7 @@ async def test_results_make_room(
     database: Database, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """However many results are asked for, few files are kept; one that is open can be read to its end."""
-    monkeypatch.setattr(results, "MOST_KEPT", 2)
+    monkeypatch.setattr(outputs, "MOST_KEPT", 2)
     os.mkfifo(tmp_path / "go")
     asked, said = Asked(), []
 
@@ -236,7 +237,7 @@ async def test_large_results_make_room(
     database: Database, place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What is too much for all of them together goes, and is made again; the newest stays in any case."""
-    monkeypatch.setattr(results, "KEPT", 10)
+    monkeypatch.setattr(outputs, "KEPT", 10)
     asked = Asked()
     async with mounted(database, place, command=asked):
         for suffix in ("csv", "csv", "txt", "csv"):

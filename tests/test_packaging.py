@@ -18,7 +18,7 @@ import click
 import pytest
 
 from offtracfs.database import Database, Settings
-from offtracfs.mounts import mounted_at
+from offtracfs.mount.mountpoints import mounted_at
 from tests.conftest import needs
 from tests.mounting import append, missing, new_database, unmounted_after
 

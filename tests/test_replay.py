@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from offtracfs.records import microseconds
-from offtracfs.replay import Version
+from offtracfs.sync.replay import Version
 from tests.ticketlogs import DAY, SECOND, T0, T1, T2, T3, T4, played, row, ticket, told, values
 
 

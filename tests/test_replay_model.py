@@ -8,9 +8,9 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from offtracfs.changelog import Row
 from offtracfs.records import from_microseconds, iso, microseconds
-from offtracfs.replay import since
+from offtracfs.sync.changelog import Row
+from offtracfs.sync.replay import since
 from tests.ticketlogs import hold, played, row, ticket
 
 

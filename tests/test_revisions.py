@@ -11,12 +11,12 @@ import pytest
 
 from offtracfs import index, records
 from offtracfs.database import Database, Settings
-from offtracfs.fastimport import Writer
 from offtracfs.names import changelog_path, ticket_path
 from offtracfs.records import from_microseconds, iso, microseconds
-from offtracfs.revisions import MOST_LISTED, Plan, append
-from offtracfs.spool import Fetched, Spool
 from offtracfs.store import Store
+from offtracfs.store.fastimport import Writer
+from offtracfs.sync.revisions import MOST_LISTED, Plan, append
+from offtracfs.sync.spool import Fetched, Spool
 from tests.helpers import git, listed, log_of
 
 NOW = 1_400_000_000

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import trio
 
-from offtracfs import mounts, sideprocess
-from offtracfs.mounts import Record, Sync
+from offtracfs.mount import mountpoints, sideprocess
+from offtracfs.mount.mountpoints import Record, Sync
 from tests.mounting import gone, until
 
 
@@ -111,7 +111,7 @@ async def test_record_that_cannot_be_written_is_no_reason_to_stop(
         await until(lambda: ends(directory) == ["began"])
         nursery.cancel_scope.cancel()
     assert caplog.messages
-    assert mounts.records(directory) == []
+    assert mountpoints.records(directory) == []
 
 
 async def test_logs_stay_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

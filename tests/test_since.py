@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from offtracfs.records import microseconds
-from offtracfs.replay import Version, since
+from offtracfs.sync.replay import Version, since
 from tests.ticketlogs import DAY, SECOND, T1, T2, T3, hold, row, ticket, told, values
 
 STORED = (

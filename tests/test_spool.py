@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from offtracfs import spool as module
 from offtracfs.errors import DatabaseBusy, DatabaseDamaged, DatabaseError, DiskFull
 from offtracfs.index import build
-from offtracfs.spool import NOTICED, Fetched, Ordered, Spool
+from offtracfs.sync import spool as module
+from offtracfs.sync.spool import NOTICED, Fetched, Ordered, Spool
 from tests.helpers import few, fill, process, read_only, replace, small_disk
 
 BEGUN = "2011-04-09T21:16:07.123456"
@@ -150,7 +150,7 @@ ADD = """if True:
     import itertools
     import sys
     from pathlib import Path
-    from offtracfs.spool import Fetched, Spool
+    from offtracfs.sync.spool import Fetched, Spool
     spool = Spool(Path(sys.argv[1]))
     spool.begin("2011-04-09T21:16:07")
     for number in itertools.count():

@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 
-from offtracfs import fastimport
-from offtracfs.store import Store
+from offtracfs.store import Store, fastimport
 from tests.helpers import Files, append, commits, few, git, listed, log_of
 
 ONE, TWO = {"ticket/1.json": b"one"}, {"ticket/1.json": b"two", "db.json": b"{}"}

@@ -11,10 +11,9 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from offtracfs import fastimport
-from offtracfs import store as module
 from offtracfs.errors import DatabaseDamaged, DatabaseError, DiskFull, NotADatabase
-from offtracfs.store import Store
+from offtracfs.store import Store, fastimport
+from offtracfs.store import repository as module
 from tests.helpers import append, fill, git, killed, listed, log_of, loosen, replace, small_disk
 
 ONE, TWO = {"ticket/1.json": b"one"}, {"ticket/1.json": b"two", "db.json": b"{}"}

@@ -14,7 +14,7 @@ import trio.testing
 from offtracfs import check, sync
 from offtracfs.database import Database
 from offtracfs.errors import DatabaseBusy, DatabaseDamaged, LoginRefused, Suspicious, TrackerError
-from offtracfs.fetch import Action, decide
+from offtracfs.sync.fetch import Action, decide
 from offtracfs.trackers import Missing, Tracker
 from offtracfs.trackers.trac import connect
 from tests import faults

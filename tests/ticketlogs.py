@@ -5,9 +5,9 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Any
 
-from offtracfs.changelog import Row
 from offtracfs.records import dump, microseconds
-from offtracfs.replay import Version, replay
+from offtracfs.sync.changelog import Row
+from offtracfs.sync.replay import Version, replay
 
 DAY = "2011-04-09T"
 T0, T1, T2, T3, T4 = (f"{DAY}10:0{n}:00.{n}00001" for n in range(5))

@@ -11,11 +11,12 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from offtracfs import index, names, records, replay
+from offtracfs import index, names, records
 from offtracfs.database import Database, Settings, State
 from offtracfs.demo import railway
 from offtracfs.demo.lives import END, RELEASES, START, by_day, tickets
-from offtracfs.fastimport import NOBODY
+from offtracfs.store.fastimport import NOBODY
+from offtracfs.sync import replay
 
 VERSION = 1  # of what is made here: where that changes, an older database is not used again
 URL = "demo:"

@@ -7,11 +7,11 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from offtracfs.git import git
 from offtracfs.index.opening import LINK, VERSION, opened, translate, version_of
 from offtracfs.index.queries import HEAD, Revision
 from offtracfs.index.schema import metadata
 from offtracfs.store import BRANCH, Store
+from offtracfs.store.git import git
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from datetime import UTC, datetime, tzinfo
 from typing import Any
 
@@ -32,11 +31,10 @@ def fields_at(database: Database, revision: Revision) -> Fields:
 
     Raises as `Database.reader` does.
     """
-    with closing(database.reader()) as reader:
-        entry = reader.find("", "fields.json", revision.horizon)
-        version = reader.version(entry.inode) if entry else None
-    if version and version.blob:
-        return list(records.load(database.store.blob(version.blob)))
+    with database.snapshot(revision) as snapshot:
+        fields = snapshot.load("fields.json")
+    if fields is not None:
+        return list(fields)
     from offtracfs.trackers.tracdb.fields import FIRST, LAST, LISTED  # a tenth of a second, and seldom needed
 
     listed = [{"name": name, "type": "select", "label": name.capitalize()} for name in LISTED]

@@ -16,8 +16,8 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-from offtracfs.git import environment
 from offtracfs.store import Store
+from offtracfs.store.git import environment
 from tests.bench.figures import MB, Figure
 from tests.bench.processes import ENVIRONMENT, Ran, create, offtracfs, run
 

@@ -10,10 +10,10 @@ from contextlib import closing
 from pathlib import Path
 
 from offtracfs import index
-from offtracfs.git import git
 from offtracfs.index.opening import LINK
 from offtracfs.index.tables import views
 from offtracfs.store import BRANCH, Store
+from offtracfs.store.git import git
 from tests.bench.figures import MB, Figure
 from tests.bench.importing import FEW, SLOWER
 

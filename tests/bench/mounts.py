@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from offtracfs.mounts import records
+from offtracfs.mount.mountpoints import records
 from tests.bench.counting import Counted, counted
 from tests.bench.figures import MB, Figure
 from tests.bench.processes import drop_caches, offtracfs, status, timed, times

@@ -2,7 +2,7 @@
 
 What the kernel is told it may keep for an hour, since nothing here changes by itself: a file's inode
 number stands for one immutable version (see `offtracfs.index.schema`), and when a new revision is
-published, `offtracfs.driver` tells the kernel which names to ask for again.
+published, `offtracfs.mount.driver` tells the kernel which names to ask for again.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import pyfuse3
 
 from offtracfs.errors import OfftracfsError
 from offtracfs.names import LONGEST_NAME
-from offtracfs.results import Made, Results
+from offtracfs.reports.outputs import Made, Results
 from offtracfs.tree import Directory, File, Link, Listing, Named, Result, Tree
 
 FIRST_NUMBER = 1 << 48  # of what is not stored, as directories are; below are the file versions, for ever

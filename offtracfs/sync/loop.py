@@ -1,7 +1,7 @@
 """Bring a tracker's news into its database; and the watch loop of the side process.
 
-fetch      look at the tracker, decide, fetch into the spool (`offtracfs.fetch`)
-append     the spool into git, one commit a change (`offtracfs.revisions`)
+fetch      look at the tracker, decide, fetch into the spool (`offtracfs.sync.fetch`)
+append     the spool into git, one commit a change (`offtracfs.sync.revisions`)
 index      git into the index, which is what readers see (`offtracfs.index`)
 save       how it ended; only then is the spool let go
 """
@@ -20,11 +20,11 @@ import trio
 from offtracfs import index, records
 from offtracfs.database import Database, State
 from offtracfs.errors import DatabaseBusy, DatabaseDamaged, LoginRefused, OfftracfsError, Suspicious
-from offtracfs.fetch import Fetch, moment
 from offtracfs.progress import Progress, silent
-from offtracfs.revisions import SECOND, Plan, append
-from offtracfs.spool import Spool
 from offtracfs.store import BRANCH
+from offtracfs.sync.fetch import Fetch, moment
+from offtracfs.sync.revisions import SECOND, Plan, append
+from offtracfs.sync.spool import Spool
 from offtracfs.trackers import Tracker
 
 SETTLES = 60  # seconds after which nothing is expected to come in any more, from a tracker that was asked

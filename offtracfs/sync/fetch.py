@@ -8,12 +8,12 @@ from enum import Enum, auto
 from typing import Any
 
 from offtracfs import records
-from offtracfs.changelog import paired
 from offtracfs.database import Snapshot
 from offtracfs.errors import DatabaseDamaged
 from offtracfs.names import changelog_path, field_path, ticket_path
 from offtracfs.progress import Progress
-from offtracfs.spool import Fetched, Spool
+from offtracfs.sync.changelog import paired
+from offtracfs.sync.spool import Fetched, Spool
 from offtracfs.trackers import Columns, Metadata, Missing, Ticket, Tracker
 
 OVERLAP = timedelta(minutes=5)  # a slow transaction may land behind what was already seen

@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from offtracfs.changelog import Change, Log, Row, changes, in_order, match, read, unknown
 from offtracfs.records import microseconds
+from offtracfs.sync.changelog import Change, Log, Row, changes, in_order, match, read, unknown
 
 _SUBJECT = 72  # characters that git's own listings show whole
 _VALUES = 48  # characters of an old and a new value together that a subject has room for

@@ -17,8 +17,8 @@ import pyfuse3
 import trio
 
 from offtracfs.errors import MountError, OfftracfsError
-from offtracfs.fuse import Operations
 from offtracfs.index import Revision
+from offtracfs.mount.fuse import Operations
 
 POLL = 1.0  # seconds between two looks for a new revision
 NAMES_A_CALL = 1_000  # invalidated at once, 9 µs each

@@ -13,7 +13,7 @@ from pathlib import Path
 import trio
 
 from offtracfs.errors import OfftracfsError
-from offtracfs.mounts import Record, Sync, iso
+from offtracfs.mount.mountpoints import Record, Sync, iso
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 300.0  # seconds before the side process is started again
 GOOD_WHILE = 600.0  # seconds: a side process that ran so long starts with the first pause again

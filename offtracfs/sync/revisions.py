@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from itertools import chain, islice
 from typing import Any
 
-from offtracfs import records, replay
+from offtracfs import records
 from offtracfs.database import Snapshot
-from offtracfs.fastimport import NOBODY, Writer
 from offtracfs.names import changelog_path, ticket_path
-from offtracfs.spool import NOTICED, Ordered, Spool
+from offtracfs.store.fastimport import NOBODY, Writer
+from offtracfs.sync import replay
+from offtracfs.sync.spool import NOTICED, Ordered, Spool
 
 SECOND = 1_000_000  # microseconds
 MOST_LISTED = 50  # paths in the message of a commit about what the tracker did not log

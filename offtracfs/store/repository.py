@@ -19,9 +19,9 @@ import pygit2
 from pygit2.enums import ConfigLevel, Option
 
 from offtracfs.errors import DatabaseDamaged, DatabaseError, NotADatabase
-from offtracfs.fastimport import IMPORT, Writer
-from offtracfs.git import environment, failed, git, widened
 from offtracfs.names import path_in_git
+from offtracfs.store.fastimport import IMPORT, Writer
+from offtracfs.store.git import environment, failed, git, widened
 
 BRANCH = "refs/heads/main"
 COMMITS_A_LOG = 20_000  # git log's memory grows with what it has read (1.6 KB a commit, measured)

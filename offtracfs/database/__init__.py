@@ -1,0 +1,21 @@
+"""One directory, one tracker. What is in it, and the module here that knows it:
+
+config.toml     what it is a copy of; for its owner to edit (settings)
+git/            every state that the tracker had (offtracfs.store)
+index.db        derived from it (offtracfs.index)
+spool.db        what a sync has fetched and not yet brought into git (offtracfs.sync.spool)
+state.json      how the last sync ended (state)
+lock            held, and signed, by the one process that writes (lock)
+mounts/         a file a mount: where, and which processes (offtracfs.mount.mountpoints)
+log/            what the processes of a mount had to say
+
+`Database` puts them together; `Snapshot` is the records in it as they stood at a revision.
+"""
+
+from offtracfs.database.database import Database
+from offtracfs.database.files import cannot_write, write
+from offtracfs.database.settings import INTERVALS, Settings
+from offtracfs.database.snapshot import Snapshot
+from offtracfs.database.state import State
+
+__all__ = ["INTERVALS", "Database", "Settings", "Snapshot", "State", "cannot_write", "write"]

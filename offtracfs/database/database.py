@@ -1,0 +1,84 @@
+"""A database directory, opened."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, closing, contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from offtracfs import index
+from offtracfs.database import lock
+from offtracfs.database.files import cannot_write, write
+from offtracfs.database.settings import Settings, read_settings, settings_text
+from offtracfs.database.snapshot import Snapshot
+from offtracfs.database.state import State, load, save
+from offtracfs.errors import DatabaseDamaged, DatabaseTooOld, UsageError
+from offtracfs.store import Store
+
+
+class Database:
+    """A database directory, opened for reading; `writing` is the way to write."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.settings = read_settings(path / "config.toml")
+        self.store = Store(path / "git")
+
+    @classmethod
+    def create(cls, path: Path, settings: Settings) -> Database:
+        """A new, empty database; all of it or, where something fails, nothing.
+
+        Raises UsageError where something is in that place already, DiskFull, DatabaseError.
+        """
+        path = path.resolve()
+        try:
+            if path.exists() and (not path.is_dir() or any(path.iterdir())):
+                raise UsageError(f"{path} is there already and not empty: choose another place with --db.")
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            with TemporaryDirectory(prefix=f"{path.name}.", dir=path.parent) as part:
+                made = Path(part) / "db"
+                made.mkdir(mode=0o700)
+                Store.create(made / "git")
+                write(made / "config.toml", settings_text(settings).encode())
+                made.replace(path)
+        except OSError as error:
+            raise cannot_write(path, error) from error
+        return cls(path)
+
+    def reader(self, *, upgrades: bool = False) -> index.Reader:
+        """A reader of the index, which is built first where it is missing or of no use.
+
+        One of an earlier version is built anew only for who `upgrades`: it raises DatabaseTooOld. Raises
+        DatabaseDamaged where it cannot be built, DatabaseBusy where another process is at it.
+        """
+        try:
+            return index.Reader(self.path, heals=True)
+        except DatabaseDamaged as error:
+            if isinstance(error, DatabaseTooOld) and not upgrades:
+                raise
+            with self.writing("building the index"):
+                index.catch_up(self.path, self.store)
+            return index.Reader(self.path, heals=True)
+
+    @contextmanager
+    def snapshot(self, revision: index.Revision | None = None) -> Iterator[Snapshot]:
+        """The records as they stood at a revision, or as they stand now. Raises as `reader`."""
+        with closing(self.reader()) as reader:
+            yield Snapshot(self.store, reader, revision or reader.head())
+
+    def writing(self, purpose: str) -> AbstractContextManager[None]:
+        """Be the one writer. Raises DatabaseBusy, naming who is, where another process is; DatabaseError."""
+        return lock.held(self.path / "lock", purpose)
+
+    def writer(self) -> str:
+        """What the one writer says of itself; "" where there is none."""
+        return lock.holder(self.path / "lock")
+
+    def state(self) -> State:
+        """How the last sync ended; a new State where none has, or where the file cannot be read."""
+        return load(self.path / "state.json")
+
+    def save(self, state: State) -> None:
+        """Keep the state. Raises DiskFull, DatabaseError."""
+        save(self.path / "state.json", state)

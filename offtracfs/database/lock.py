@@ -1,0 +1,70 @@
+"""A lock file, held and signed by one process at a time.
+
+It is an open file description lock (fcntl(2), ``F_OFD_SETLK``): the kernel lets others ask who holds one
+without taking it, so that whoever looks is in nobody's way.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+from offtracfs.database.files import cannot_write
+from offtracfs.errors import DatabaseBusy
+
+_FLOCK = "hhqqi4x"  # struct flock: type, whence, start, length (0: to the end), process id (0 here)
+
+
+@contextmanager
+def held(file: Path, purpose: str) -> Iterator[None]:
+    """Hold the lock while the block runs, for what `purpose` says.
+
+    Raises DatabaseBusy, naming who holds it, where another process does; DatabaseError.
+    """
+    try:
+        signed = file.open("a+b", buffering=0)
+    except OSError as error:
+        raise cannot_write(file, error) from error
+    with signed as lock:
+        try:
+            fcntl.fcntl(lock, fcntl.F_OFD_SETLK, _request(fcntl.F_WRLCK))
+        except (BlockingIOError, PermissionError):  # EAGAIN or EACCES, as fcntl(2) has it
+            who = _signature(file)
+            raise DatabaseBusy(f"{file.parent} is being written by {who}: try again later.") from None
+        lock.truncate(0)
+        signature = f"process {os.getpid()} ({purpose}, since {datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ})\n"
+        try:
+            lock.write(signature.encode())
+        except OSError as error:
+            raise cannot_write(file, error) from error
+        try:
+            yield
+        finally:
+            lock.truncate(0)
+            # Closing would not do: a child that was just started may have the description for a moment yet.
+            fcntl.fcntl(lock, fcntl.F_OFD_SETLK, _request(fcntl.F_UNLCK))
+
+
+def holder(file: Path) -> str:
+    """What the process that holds the lock says of itself; "" where nobody does. It takes no lock."""
+    with suppress(FileNotFoundError), file.open("rb") as lock:
+        answer = fcntl.fcntl(lock, fcntl.F_OFD_GETLK, _request(fcntl.F_WRLCK))
+        if struct.unpack(_FLOCK, answer)[0] != fcntl.F_UNLCK:
+            return _signature(file)
+    return ""
+
+
+def _request(kind: int) -> bytes:
+    return struct.pack(_FLOCK, kind, os.SEEK_SET, 0, 0, 0)
+
+
+def _signature(file: Path) -> str:
+    """Empty for a moment, while its holder comes or goes."""
+    with suppress(OSError):
+        return file.read_bytes().decode(errors="replace").strip() or "another process"
+    return "another process"

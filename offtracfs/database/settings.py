@@ -1,0 +1,84 @@
+"""What ``config.toml`` says of a database; for its owner to edit."""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from offtracfs.errors import DatabaseDamaged, NotADatabase, UsageError
+
+PASSWORD = re.compile(r"([\w+.-]+://)?[^/?#@]*:[^/?#]+@|.*[?&](ssl)?password=")  # in a URL
+INTERVAL = 60.0  # seconds between two syncs
+INTERVALS = (1, 31 * 86400)  # the shortest and the longest, in seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What ``config.toml`` says. Raises UsageError where it cannot be."""
+
+    url: str
+    user: str = ""
+    password_command: str = ""  # its first line of output is the password
+    timezone: str = "UTC"  # of the dates in "@…"
+    interval: float = INTERVAL  # seconds
+
+    def __post_init__(self) -> None:
+        for item in fields(self):
+            number = item.name == "interval"
+            value = getattr(self, item.name)
+            if not isinstance(value, (int, float) if number else str) or not _is_unicode(value):
+                raise UsageError(f"config.toml: {item.name} is not {'a number' if number else 'text'}.")
+        if PASSWORD.match(self.url):
+            raise UsageError(
+                "config.toml: url holds a password: take it out; `man offtracfs` says where one may be kept."
+            )
+        if not INTERVALS[0] <= self.interval <= INTERVALS[1]:
+            raise UsageError("config.toml: interval is not between 1 second and a month.")
+        _ = self.zone
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The time zone. Raises UsageError where the system knows none of that name."""
+        try:
+            return ZoneInfo(self.timezone)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            raise UsageError(f"config.toml: no time zone is called {self.timezone!r}.") from None
+
+
+def read_settings(file: Path) -> Settings:
+    """What a file says. Raises NotADatabase where there is none, UsageError, DatabaseDamaged."""
+    try:
+        found: dict[str, Any] = tomllib.loads(file.read_bytes().decode())
+    except (FileNotFoundError, NotADirectoryError):
+        raise NotADatabase(
+            f"There is no offtracfs database in {file.parent}: `offtracfs init URL` makes one."
+        ) from None
+    except (OSError, ValueError) as error:
+        raise DatabaseDamaged(f"{file} cannot be read: {error}.") from None
+    unknown = found.keys() - {item.name for item in fields(Settings)}
+    if unknown:
+        raise UsageError(f"{file}: there is no setting called {min(unknown)!r}.")
+    if "url" not in found:
+        raise UsageError(f"{file}: url is missing.")
+    return Settings(**found)
+
+
+def settings_text(settings: Settings) -> str:
+    """Settings as the text of a file, those that are as by default in comments."""
+    lines = ["# This directory is an offtracfs database. `man offtracfs` explains the settings."]
+    for item in fields(settings):
+        value = getattr(settings, item.name)
+        quoted = json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")  # as TOML has it too
+        text = f"{item.name} = {quoted}"
+        lines.append(text if value != item.default else f"# {text}")
+    return "\n".join(lines) + "\n"
+
+
+def _is_unicode(value: object) -> bool:
+    """False for what was no UTF-8 on a command line: Python keeps that as surrogates."""
+    return not any("\ud800" <= character <= "\udfff" for character in str(value))

@@ -1,0 +1,67 @@
+"""The records of a tracker as they stood at a revision: the one place where a record is read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from offtracfs import records
+from offtracfs.index import Reader, Revision
+from offtracfs.names import number_of, split
+from offtracfs.store import Store
+
+
+class Snapshot:
+    """The records at `revision`; there are none where that is None, before the first sync has ended.
+
+    Its methods raise DatabaseDamaged where the index or git cannot be read.
+    """
+
+    def __init__(self, store: Store, reader: Reader, revision: Revision | None) -> None:
+        self.store = store
+        self.revision = revision
+        self._reader = reader
+        self._horizon = revision.horizon if revision else 0
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing has been synced yet."""
+        return self.revision is None
+
+    @property
+    def committed(self) -> int:
+        """When the revision was committed, in seconds since 1970 UTC; 0 where there is none."""
+        return self.revision.committed if self.revision else 0
+
+    @property
+    def recent(self) -> str:
+        """Up to when the tracker is known (ISO), "" where it is not."""
+        known = self.load("db.json")
+        return str(known["recent"]) if known else ""
+
+    def has(self, path: str) -> bool:
+        """Whether there is such a record."""
+        return self._reader.find(*split(path), self._horizon) is not None
+
+    def get(self, path: str) -> bytes | None:
+        """A record's bytes, None where there is none."""
+        entry = self._reader.find(*split(path), self._horizon)
+        version = self._reader.version(entry.inode) if entry else None
+        return self.store.blob(version.blob) if version and version.blob else None
+
+    def load(self, path: str) -> Any:
+        """A record, None where there is none."""
+        data = self.get(path)
+        return None if data is None else records.load(data)
+
+    def paths(self, directory: str) -> Iterator[str]:
+        """Paths of the files in a directory, and in the directories in it."""
+        for entry in self._reader.entries(directory, self._horizon):
+            yield f"{directory}/{entry.name}" if directory else entry.name
+        for name in self._reader.directories(directory, self._horizon):
+            yield from self.paths(f"{directory}/{name}")
+
+    def tickets(self) -> Iterator[int]:
+        """The numbers of all tickets."""
+        found = (number_of(entry.name) for entry in self._reader.entries("ticket", self._horizon))
+        return (number for number in found if number is not None)

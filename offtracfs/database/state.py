@@ -1,0 +1,57 @@
+"""How the last sync ended: ``state.json``."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from offtracfs import records
+from offtracfs.database.files import write
+
+
+@dataclass(slots=True)
+class State:
+    """How the last sync ended; moments are ISO text in UTC, "" for never."""
+
+    ended: str = ""  # the last sync, however it ended
+    succeeded: str = ""  # the last one that did all it should
+    swept: str = ""  # the last one that looked at everything
+    settled: int = 0  # seconds since 1970 UTC, by the tracker's clock: nothing older can come in any more
+    error: str = ""  # one sentence, where the last one failed
+    problems: list[str] = field(default_factory=list)  # what it had to leave out
+    left_out: list[str] = field(default_factory=list)  # the part of it that the last sweep had to leave out
+    missing: list[int] = field(default_factory=list)  # tickets that the tracker could not give
+
+
+def load(file: Path) -> State:
+    """The state in a file; a new one where there is none, or where it cannot be read."""
+    state = State()
+    try:
+        known = json.loads(file.read_bytes())
+    except (OSError, ValueError):
+        return state
+    for name, default in asdict(state).items():
+        value = known.get(name) if isinstance(known, dict) else None
+        if _fits(value, default, name):
+            setattr(state, name, value)
+    return state
+
+
+def save(file: Path, state: State) -> None:
+    """Keep the state in a file. Raises DiskFull, DatabaseError."""
+    write(file, json.dumps(asdict(state), indent=1).encode() + b"\n")
+
+
+def _fits(value: Any, default: Any, name: str) -> bool:
+    """Whether a value that somebody may have edited is of the kind that its place in the state needs."""
+    if name in ("ended", "succeeded", "swept"):
+        try:
+            return value == "" or bool(records.microseconds(value))
+        except (TypeError, ValueError):
+            return False
+    if isinstance(default, list):
+        kind = int if name == "missing" else str
+        return isinstance(value, list) and all(type(item) is kind for item in value)
+    return type(value) is type(default)

@@ -1,0 +1,13 @@
+"""Bringing a tracker's news into its database, stage by stage.
+
+fetch      look at the tracker, decide, fetch into the spool
+spool      what has arrived and is not in git yet; puts versions into time order, on disk
+replay     pure: a ticket and its change log → every version that it ever had
+changelog  what the rows of a change log mean
+revisions  from the spool into git, one commit a change
+loop       one sync from end to end, and the watch loop of the side process
+"""
+
+from offtracfs.sync.loop import LOST, Outcome, once, sync, watch
+
+__all__ = ["LOST", "Outcome", "once", "sync", "watch"]
