@@ -44,9 +44,11 @@ lint: $(VENV)/ready
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache --no-logo
 
 .PHONY: test test-all
 test: SELECTION := -m 'not slow'
+test-all: SELECTION := --hypothesis-profile=new-stories
 test test-all: lint
 	packaging/system-dependencies run test
 	$(BIN)/pytest $(SELECTION)

@@ -24,7 +24,8 @@ from tests.tracservers import TracServer, served
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 hypothesis.settings.register_profile("offtracfs", deadline=None)  # a busy machine is no failure
-hypothesis.settings.load_profile("offtracfs")
+hypothesis.settings.register_profile("new-stories", deadline=None, print_blob=True)  # `make test-all`
+hypothesis.settings.load_profile("offtracfs")  # pytest's --hypothesis-profile comes after this
 
 
 def needs(reason: str) -> NoReturn:
