@@ -164,8 +164,8 @@ class Sync(RuleBasedStateMachine):
         self.heads = dict(commits)
 
 
-# The same walks on each run of `make test`, so that what fails there is the change's fault; new ones, and more of
-# them, where the profile says so: whoever runs `make test-all` each night finds what nobody thought of.
+# `make test` takes the same walks each time, so that what fails there is the fault of a change; `make test-all`
+# takes new ones, and more of them: run each night, it finds what nobody thought of.
 NEW_STORIES = settings.get_current_profile_name() == "new-stories"
 
 Sync.TestCase.settings = settings(
