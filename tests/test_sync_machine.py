@@ -164,8 +164,8 @@ class Sync(RuleBasedStateMachine):
         self.heads = dict(commits)
 
 
-# `make test` takes the same walks each time, so that what fails there is the fault of a change; `make test-all`
-# takes new ones, and more of them: run each night, it finds what nobody thought of.
+# The same walks in each `make test`: what fails there is the fault of a change. New and more ones in
+# `make test-all`: run each night, it finds what nobody thought of.
 NEW_STORIES = settings.get_current_profile_name() == "new-stories"
 
 Sync.TestCase.settings = settings(
