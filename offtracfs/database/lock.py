@@ -17,8 +17,7 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from offtracfs.database.files import cannot_write
-from offtracfs.errors import DatabaseBusy, DatabaseError
+from offtracfs.errors import DatabaseBusy, DatabaseError, cannot_write
 
 _FLOCK = "hhqqi4x"  # struct flock: type, whence, start, length (0: to the end), process id (0 here)
 
