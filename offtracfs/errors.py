@@ -25,6 +25,7 @@ to a user as it is; it never holds a credential.
 from __future__ import annotations
 
 import errno
+from pathlib import Path
 
 
 class OfftracfsError(Exception):
@@ -102,3 +103,10 @@ class Suspicious(TrackerError):
 
 class MountError(OfftracfsError):
     exit_code = 71
+
+
+def cannot_write(path: Path, error: OSError) -> DatabaseError:
+    """What an error while writing means to a user."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return DiskFull(f"The disk is full: {path} could not be written.")
+    return DatabaseError(f"{path} could not be written: {error.strerror}.")

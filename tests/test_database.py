@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -13,9 +15,9 @@ from typing import Any
 
 import pytest
 
-from offtracfs import database as module
 from offtracfs import index, records
 from offtracfs.database import Database, Settings
+from offtracfs.database import database as directory
 from offtracfs.errors import (
     DatabaseBusy,
     DatabaseDamaged,
@@ -88,7 +90,7 @@ def test_create_where_something_is(tmp_path: Path) -> None:
 
 STEPS: list[tuple[Any, str]] = [
     (Store, "create"),
-    (module, "write"),
+    (directory, "write"),
     (Path, "replace"),
     (Path, "mkdir"),
 ]
@@ -161,6 +163,71 @@ def test_one_writer(database: Database) -> None:
     with database.writing("test"), pytest.raises(DatabaseBusy), database.writing("again"):
         pass
     database.reader().close()
+
+
+LOOK = """if True:
+    import sys
+    from pathlib import Path
+    from offtracfs.database import Database
+    database = Database(Path(sys.argv[1]))
+    print("ready", flush=True)
+    while True:
+        database.writer()
+"""
+
+
+def test_looking_never_hinders(database: Database) -> None:
+    """While another process looks again and again who writes, no writer is refused."""
+    with process(LOOK, database.path), process(LOOK, database.path):
+        for _ in range(2_000):
+            with database.writing("test"):
+                pass
+
+
+def test_who_writes(database: Database) -> None:
+    """The one writer is named while it writes, not before, not after, and not when it was killed."""
+    assert database.writer() == ""
+    with process(HOLD, database.path) as child:
+        assert database.writer().startswith(f"process {child.pid} (sync, since 2")
+    child.wait()
+    assert b"sync" in (database.path / "lock").read_bytes()
+    assert database.writer() == ""
+    with database.writing("test"):
+        assert Database(database.path).writer().startswith(f"process {os.getpid()} (test, since 2")
+    assert database.writer() == ""
+
+
+HOLD_AND_START = HOLD.replace(
+    'print("ready"', 'import subprocess; subprocess.Popen(["sleep", "60"]); print("ready"'
+)
+
+
+def test_a_program_that_outlives_its_writer(database: Database) -> None:
+    """A program that a writer has started holds nothing back when the writer is killed."""
+    with process(HOLD_AND_START, database.path) as child:
+        started = Path(f"/proc/{child.pid}/task/{child.pid}/children").read_text().split()
+    child.wait()
+    try:
+        assert len(started) == 1
+        with database.writing("test"):
+            pass
+    finally:
+        for pid in started:
+            os.kill(int(pid), signal.SIGKILL)
+
+
+@pytest.mark.parametrize("code", [errno.ENOLCK, errno.EINVAL, errno.ENOSYS])
+def test_a_file_system_without_locks(database: Database, monkeypatch: pytest.MonkeyPatch, code: int) -> None:
+    """Where files cannot be locked nothing is written, in one sentence; looking goes on."""
+
+    def refuse(*_: object) -> None:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(fcntl, "fcntl", refuse)
+    with pytest.raises(DatabaseError, match="file system with locks") as caught, database.writing("test"):
+        pass
+    assert one_sentence(caught.value)
+    assert database.writer() == ""
 
 
 def test_readers_do_not_wait(database: Database) -> None:

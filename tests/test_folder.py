@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
+import sys
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -11,10 +13,11 @@ from typing import Any
 import pytest
 
 from offtracfs import records
+from offtracfs.database import Database
 from offtracfs.errors import NotATracker, UsageError
 from offtracfs.trackers import Missing
 from offtracfs.trackers.folder import Folder, checked_url
-from tests.program import offtracfs
+from tests.program import offtracfs, surroundings
 from tests.tracclient import SPRING, fetch, table, ticket
 
 CHANGED = "2011-04-09T21:16:07"
@@ -75,6 +78,42 @@ async def test_damaged(old: Path) -> None:
     metadata = await tracker.metadata()
     assert not metadata.complete
     assert [problem.partition(" ")[0] for problem in metadata.problems] == ["report/1.json"]
+
+
+ODD = [
+    b"report/7\n8.json",
+    b"report/\xff.json",
+    b"field/compo\nnent/x.json",
+    b"field/\xe9/y.json",
+    b"field/.git/z.json",
+]
+
+
+@pytest.mark.parametrize("options", [(), ("-O",)])
+def test_names_that_git_cannot_keep(old: Path, tmp_path: Path, options: tuple[str, ...]) -> None:
+    """Files with a newline in their name, or one that is no UTF-8, are named and left out; all else comes."""
+    for name in ODD:
+        file = Path(os.fsdecode(os.fsencode(old) + b"/" + name))
+        file.parent.mkdir(exist_ok=True)
+        file.write_text("{}")
+
+    def program(*words: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, *options, "-P", "-m", "offtracfs_cli", "--db", "db", *words]
+        env = surroundings(tmp_path)
+        return subprocess.run(command, env=env, cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    assert program("init", f"offtrac://{old}".replace(" ", "%20")).returncode == 0
+    done = program("sync")
+    assert done.returncode == 0, done.stderr
+    left_out = [line for line in done.stderr.splitlines() if line.startswith("Left out: ")]
+    assert len(left_out) == len(ODD)
+    assert all(line.endswith(".") and "git cannot keep a file called" in line for line in left_out)
+    assert "Left out: field/\\udce9/y.json cannot be had: " in done.stderr
+    assert "Traceback" not in done.stderr
+    assert (program("status").returncode, program("check").returncode) == (0, 0)
+    with Database(tmp_path / "db").snapshot() as snapshot:
+        assert sorted(snapshot.tickets()) == [1, 20000]
+        assert snapshot.has("report/1.json")
 
 
 def test_no_folder(tmp_path: Path) -> None:

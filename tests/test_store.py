@@ -174,6 +174,23 @@ def test_many_imports_make_the_same_commits(
         assert len(log_of(other)) == 13
 
 
+def test_an_import_takes_its_time(store: Store) -> None:
+    """Blobs may come while others append and repack; the commits go on what is there when they are made."""
+    append(store, ONE)
+    with store.importing("fetching") as slow:
+        early = slow.blob(b"early")
+        append(store, TWO)
+        assert store.maintain(packs=1)
+        late = slow.blob(b"late")
+        with store.appending(slow):
+            changes = [("report/1.json", early), ("report/2.json", late)]
+            slow.commit(author="ann", authored=1, committed=1, message="", files=changes)
+    assert len(log_of(store)) == 3
+    assert {store.blob(blob) for blob in listed(store).values()} == {b"early", b"late", b"two", b"{}"}
+    assert fsck(store) == ""
+    assert not list(store.path.glob("quarantine-*"))
+
+
 def test_few_packs_stay(store: Store) -> None:
     """However often a sync appends, packs stay few, and nothing in them is lost."""
     most = 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -19,6 +20,11 @@ from tests.helpers import append, fill, git, killed, listed, log_of, loosen, rep
 ONE, TWO = {"ticket/1.json": b"one"}, {"ticket/1.json": b"two", "db.json": b"{}"}
 
 
+def files(store: Store) -> set[Path]:
+    """All files in a store."""
+    return {path.relative_to(store.path) for path in store.path.rglob("*") if path.is_file()}
+
+
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
     """An empty store."""
@@ -29,19 +35,19 @@ def test_a_writer_that_fails_writes_nothing(store: Store, monkeypatch: pytest.Mo
     """Where the block raises, the branch stays as it was, no file is left over, and the next one works."""
     monkeypatch.setattr(fastimport, "COMMITS_AN_IMPORT", 2)
     append(store, ONE)
-    before = store.head()
+    before, there = store.head(), files(store)
 
     def half() -> None:
         with store.writer() as writer:
             for number in range(3):
-                files = [("ticket/1.json", writer.blob(b"%d" % number * 10_000))]
-                writer.commit(author="", authored=1, committed=1, message="", files=files)
+                changes = [("ticket/1.json", writer.blob(b"%d" % number * 10_000))]
+                writer.commit(author="", authored=1, committed=1, message="", files=changes)
             raise KeyError
 
     with pytest.raises(KeyError):
         half()
     assert store.head() == before
-    assert [path for pattern in module.LITTER for path in store.path.rglob(pattern)] == []
+    assert files(store) == there
     append(store, TWO)
     assert log_of(store)[0][0].id == before
     assert git(store, "for-each-ref", "--format=%(refname)") == "refs/heads/main\n"
@@ -75,19 +81,115 @@ WRITE = """if True:
 def test_a_killed_writer_writes_nothing(store: Store) -> None:
     """A writer that is killed leaves the branch as it was, and the next one sweeps up and works."""
     append(store, ONE)
-    before = store.head()
+    before, there = store.head(), files(store)
     killed(WRITE, store.path)
     assert store.head() == before
-    for name in (
-        "refs/heads/main.lock",
-        "packed-refs.lock",
-        "objects/pack/tmp_pack_x",
-        "objects/pack/.tmp-1-pack",
-    ):
-        (store.path / name).touch()
+    assert {path.parts[0][:18] for path in files(store) - there} == {"quarantine-writing"}
     append(store, TWO)
     assert len(log_of(store)) == 2
-    assert [path for pattern in module.LITTER for path in store.path.rglob(pattern)] == []
+    assert not list(store.path.glob("quarantine-*"))
+    assert store.check() == []
+
+
+THEIRS = (
+    "packed-refs.lock",
+    "config.lock",
+    "refs/heads/theirs.lock",
+    "objects/info/commit-graph.lock",
+    "objects/pack/multi-pack-index.lock",
+    "objects/pack/tmp_pack_x",
+    "objects/pack/.tmp-1-pack-x.pack",
+    "objects/12/tmp_obj_x",
+    "fast_import_crash_1",
+)
+
+
+def test_what_others_left_stays(store: Store) -> None:
+    """What a user's git is at in the store is not ours: neither a writer nor maintenance touches it."""
+    append(store, ONE)
+    for name in THEIRS:
+        (store.path / name).parent.mkdir(exist_ok=True)
+        (store.path / name).touch()
+        os.utime(store.path / name, (0, 0))
+    append(store, TWO)
+    assert store.maintain(packs=1)
+    append(store, ONE)
+    assert [name for name in THEIRS if not (store.path / name).exists()] == []
+
+
+@pytest.mark.parametrize("name", ["HEAD.lock", "refs/heads/main.lock"])
+def test_the_branchs_lock(store: Store, name: str) -> None:
+    """A lock of the branch that another git has just taken is respected; an old one is a killed git's."""
+    append(store, ONE)
+    lock = store.path / name
+    lock.touch()
+    with pytest.raises(DatabaseError, match="File exists"):
+        append(store, TWO)
+    assert lock.exists()
+    assert len(log_of(store)) == 1
+    os.utime(lock, (lock.stat().st_mtime - 2 * module.STALE,) * 2)
+    append(store, TWO)
+    assert not lock.exists()
+    assert len(log_of(store)) == 2
+
+
+def test_a_git_that_outlives_its_writer(store: Store) -> None:
+    """What a git whose starter was killed writes late goes nowhere, whoever has begun to write by then."""
+    append(store, ONE)
+    with store.importing() as old:
+        old.blob(b"late" * 10_000)
+        assert old._process is not None
+        old._process.send_signal(signal.SIGSTOP)
+        with store.writer() as writer:
+            assert not old.path.exists()
+            old._process.send_signal(signal.SIGCONT)
+            old.abandon()
+            writer.commit(author="", authored=1, committed=1, message="", files=[])
+    assert len(log_of(store)) == 2
+    assert store.check() == []
+    assert not list(store.path.glob("quarantine-*"))
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "report/a\nb.json",
+        "report/a\0b.json",
+        "report/\udcff.json",
+        '"report/1.json',
+        "",
+        "/report",
+        "report//1.json",
+        "report/",
+        "./report",
+        "report/../x",
+        "..",
+        ".git/config",
+        "report/.GIT/x",
+        "report/.git",
+        "report/git~1",
+        "report/.git. .",
+        "report/.git:x",
+        "a\\.git\\b",
+        "report/.g\u200cit/x",
+    ],
+)
+def test_a_path_that_git_cannot_have(store: Store, path: str) -> None:
+    """A path that would spoil the stream to git, or that git refuses, is a sentence, and changes nothing."""
+    append(store, ONE)
+    before = store.head()
+    with pytest.raises(DatabaseError, match=r"^git cannot keep a file called .*\.$"):
+        append(store, {path: b"x"})
+    assert store.head() == before
+
+
+@pytest.mark.parametrize(
+    "path", ["report/.github", "field/x/..json", "field/é\x07\t/a b.json", 'a/"b', "...", "git"]
+)
+def test_odd_paths(store: Store, path: str) -> None:
+    """Every other path is kept as it is."""
+    append(store, {path: b"x"})
+    assert listed(store) == {path: log_of(store)[0][1][0].blob}
     assert store.check() == []
 
 

@@ -13,9 +13,9 @@ log/            what the processes of a mount had to say
 """
 
 from offtracfs.database.database import Database
-from offtracfs.database.files import cannot_write, write
+from offtracfs.database.files import write
 from offtracfs.database.settings import INTERVALS, Settings
 from offtracfs.database.snapshot import Snapshot
 from offtracfs.database.state import State
 
-__all__ = ["INTERVALS", "Database", "Settings", "Snapshot", "State", "cannot_write", "write"]
+__all__ = ["INTERVALS", "Database", "Settings", "Snapshot", "State", "write"]

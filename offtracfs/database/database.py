@@ -9,11 +9,11 @@ from tempfile import TemporaryDirectory
 
 from offtracfs import index
 from offtracfs.database import lock
-from offtracfs.database.files import cannot_write, write
+from offtracfs.database.files import write
 from offtracfs.database.settings import Settings, read_settings, settings_text
 from offtracfs.database.snapshot import Snapshot
 from offtracfs.database.state import State, load, save
-from offtracfs.errors import DatabaseDamaged, DatabaseTooOld, UsageError
+from offtracfs.errors import DatabaseDamaged, DatabaseTooOld, UsageError, cannot_write
 from offtracfs.store import Store
 
 

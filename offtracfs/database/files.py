@@ -1,4 +1,4 @@
-"""Files that are replaced in one step, and what an error while writing one means."""
+"""Files that are replaced in one step."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from offtracfs.errors import DatabaseError, DiskFull
+from offtracfs.errors import cannot_write
 
 
 def write(path: Path, data: bytes) -> None:
@@ -22,10 +22,3 @@ def write(path: Path, data: bytes) -> None:
         with suppress(OSError):
             fresh.unlink()
         raise cannot_write(path, error) from error
-
-
-def cannot_write(path: Path, error: OSError) -> DatabaseError:
-    """What an error while writing means to a user."""
-    if error.errno in (28, 122):  # ENOSPC, EDQUOT
-        return DiskFull(f"The disk is full: {path} could not be written.")
-    return DatabaseError(f"{path} could not be written: {error.strerror}.")

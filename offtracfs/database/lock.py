@@ -1,7 +1,10 @@
 """A lock file, held and signed by one process at a time.
 
-It is an open file description lock (fcntl(2), ``F_OFD_SETLK``): the kernel lets others ask who holds one
-without taking it, so that whoever looks is in nobody's way.
+It is an open file description lock (fcntl(2), ``F_OFD_SETLK``): the kernel lets others ask whether one is
+held without taking it, so that whoever looks is in nobody's way. It belongs to the open file, not to the
+process: two databases that one process opens exclude each other, too. When the process is killed the kernel
+closes the file, and with it the lock is gone, whatever signature stays in the file. Programs that the holder
+starts do not inherit it (Python opens files close-on-exec).
 """
 
 from __future__ import annotations
@@ -14,8 +17,7 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from offtracfs.database.files import cannot_write
-from offtracfs.errors import DatabaseBusy
+from offtracfs.errors import DatabaseBusy, DatabaseError, cannot_write
 
 _FLOCK = "hhqqi4x"  # struct flock: type, whence, start, length (0: to the end), process id (0 here)
 
@@ -36,6 +38,10 @@ def held(file: Path, purpose: str) -> Iterator[None]:
         except (BlockingIOError, PermissionError):  # EAGAIN or EACCES, as fcntl(2) has it
             who = _signature(file)
             raise DatabaseBusy(f"{file.parent} is being written by {who}: try again later.") from None
+        except OSError as error:  # ENOLCK, EINVAL, ENOSYS, …: some network file systems
+            raise DatabaseError(
+                f"{file} cannot be locked ({error.strerror}): put the database on a file system with locks."
+            ) from error
         lock.truncate(0)
         signature = f"process {os.getpid()} ({purpose}, since {datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ})\n"
         try:
@@ -51,8 +57,11 @@ def held(file: Path, purpose: str) -> Iterator[None]:
 
 
 def holder(file: Path) -> str:
-    """What the process that holds the lock says of itself; "" where nobody does. It takes no lock."""
-    with suppress(FileNotFoundError), file.open("rb") as lock:
+    """What the process that holds the lock says of itself; "" where nobody does, or where none can be held.
+
+    It takes no lock.
+    """
+    with suppress(OSError), file.open("rb") as lock:
         answer = fcntl.fcntl(lock, fcntl.F_OFD_GETLK, _request(fcntl.F_WRLCK))
         if struct.unpack(_FLOCK, answer)[0] != fcntl.F_UNLCK:
             return _signature(file)
@@ -64,7 +73,7 @@ def _request(kind: int) -> bytes:
 
 
 def _signature(file: Path) -> str:
-    """Empty for a moment, while its holder comes or goes."""
+    """What is written in the file: for a moment, while a holder comes or goes, nothing or the last one's."""
     with suppress(OSError):
         return file.read_bytes().decode(errors="replace").strip() or "another process"
     return "another process"

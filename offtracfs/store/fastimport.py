@@ -10,22 +10,34 @@ from hashlib import sha1
 from pathlib import Path
 from typing import IO
 
+from offtracfs.errors import DatabaseError
 from offtracfs.names import git_path
-from offtracfs.store.git import environment, failed, git, widened
+from offtracfs.store.git import BRANCH, environment, failed, git, widened
 
-IMPORT = "refs/offtracfs/import"  # where a sync's commits stand until all of them are there
 NOBODY = "offtracfs"  # the author of what the tracker does not log
 COMMITS_AN_IMPORT = 50_000  # fast-import's memory grows with what it has written (1 KB a commit, measured)
 
 
-class Writer:
-    """A run of ``git fast-import``, started afresh now and then."""
+# What fast-import would take for a command, and what `git fsck` refuses: empty parts, ".", "..", and whatever
+# means ".git" to some file system.
+_REFUSED = re.compile(
+    r'[\0\n]|^"|(?:^|[/\\])(?:\.{0,2}|(?:\.git|git~1)[ .]*(?::[^/\\]*)?)(?:[/\\]|$)', re.IGNORECASE
+)
+_IGNORED = re.compile("[\u200c-\u200f\u202a-\u202e\u206a-\u206f\ufeff]")  # in names, by HFS+
 
-    def __init__(self, path: Path, head: bytes | None) -> None:
-        self._path = path
+
+class Writer:
+    """Objects on their way into a store: a run of ``git fast-import``, started afresh now and then.
+
+    It works in a quarantine (see `offtracfs.store.quarantine`). First come blobs, for as long as it takes;
+    then `head` is set to what the first commit goes on, and commits and blobs come as they like.
+    """
+
+    def __init__(self, quarantine: Path) -> None:
+        self.path = quarantine
         self._process: subprocess.Popen[bytes] | None = None
-        self._commits = 0
-        self.head = head
+        self._commits = 0  # of this run
+        self.head: bytes | None = None
 
     def blob(self, data: bytes) -> bytes:
         """Store some contents; their id (20 bytes), for a commit to come."""
@@ -44,33 +56,32 @@ class Writer:
         """Append a commit that sets `files`: path and blob id, None to delete.
 
         Times are in seconds since 1970 UTC; git has none before that. `author` is as the tracker says it.
+        Raises DatabaseError where git cannot have a file of that name.
         """
         if self._commits >= COMMITS_AN_IMPORT:
             self.finish()
         text = message.replace("\0", "").encode("utf-8", "replace")
         head = [
-            b"commit " + IMPORT.encode(),
+            b"commit " + BRANCH.encode(),
             b"author %b %d +0000" % (_identity(author), max(authored, 0)),
             b"committer %b %d +0000" % (_identity(NOBODY), max(committed, 0)),
             b"data %d\n%b" % (len(text), text),
         ]
-        if self.head and (self._process is None or self._commits == 0):
+        if self.head and self._commits == 0:
             head.append(b"from " + self.head.hex().encode())
         self._write(b"\n".join(head) + b"\n")
         for path, blob in files:
-            name = git_path(path).encode()
-            assert b"\n" not in name, "fast-import would take the rest for a command"
+            name = checked(git_path(path))
             self._write(b"M 100644 %b %b\n" % (blob.hex().encode(), name) if blob else b"D %b\n" % name)
         self._write(b"\n")
         self._commits += 1
 
     def _write(self, data: bytes) -> None:
         if self._process is None:
-            git(self._path, "update-ref", "-d", IMPORT)
             options = ("--quiet", "--done", "--force", "--date-format=raw")
             self._process = subprocess.Popen(
                 ["git", "fast-import", *options],
-                env=environment(self._path),
+                env=environment(self.path),
                 stdin=subprocess.PIPE,
                 bufsize=1 << 16,
                 stdout=subprocess.DEVNULL,
@@ -78,7 +89,6 @@ class Writer:
                 process_group=0,  # a Ctrl-C is for us: we end it
             )
             widened(self._process.stdin)
-            self._commits = 0
         try:
             _pipe(self._process).write(data)
         except BrokenPipeError:
@@ -95,7 +105,8 @@ class Writer:
             pass
         self._end()
         if self._commits:
-            self.head = bytes.fromhex(git(self._path, "rev-parse", "--verify", IMPORT).decode().strip())
+            self.head = bytes.fromhex(git(self.path, "rev-parse", "--verify", BRANCH).decode().strip())
+        self._commits = 0
 
     def _end(self) -> None:
         assert self._process is not None
@@ -114,6 +125,16 @@ class Writer:
             self._process.kill()
             self._process.communicate()
             self._process = None
+
+
+def checked(path: str) -> bytes:
+    """A path in git, for its fast-import. Raises DatabaseError for one that git would refuse or misread."""
+    if _REFUSED.search(path if path.isascii() else _IGNORED.sub("", path)):
+        raise DatabaseError(f"git cannot keep a file called {path!r}.")
+    try:
+        return path.encode()
+    except UnicodeEncodeError:
+        raise DatabaseError(f"git cannot keep a file called {path!r}, which is not UTF-8.") from None
 
 
 def _pipe(process: subprocess.Popen[bytes]) -> IO[bytes]:

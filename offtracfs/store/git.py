@@ -11,6 +11,7 @@ from typing import IO
 
 from offtracfs.errors import DatabaseError, DiskFull
 
+BRANCH = "refs/heads/main"
 LITTLE = 1 << 16  # bytes; git has made some room again before it tells
 _ENVIRONMENT = {
     "GIT_CONFIG_NOSYSTEM": "1",

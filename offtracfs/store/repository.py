@@ -1,7 +1,8 @@
 """The git repository: append revisions, read blobs and what a commit changed, keep it packed.
 
 pygit2 reads; everything that writes goes through one ``git fast-import`` a sync. Git runs with a fixed
-environment and no configuration but the repository's own, so that a user's settings change nothing.
+environment and no configuration but the repository's own, so that a user's settings change nothing. It makes
+packs in a quarantine, so that a kill leaves nothing half done here: the branch's lock at most.
 """
 
 from __future__ import annotations
@@ -9,9 +10,9 @@ from __future__ import annotations
 import subprocess
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from itertools import accumulate, islice
+from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryFile
 
@@ -20,14 +21,15 @@ from pygit2.enums import ConfigLevel, Option
 
 from offtracfs.errors import DatabaseDamaged, DatabaseError, NotADatabase
 from offtracfs.names import path_in_git
-from offtracfs.store.fastimport import IMPORT, Writer
-from offtracfs.store.git import environment, failed, git, widened
+from offtracfs.store.fastimport import Writer
+from offtracfs.store.git import BRANCH, environment, failed, git, widened
+from offtracfs.store.quarantine import quarantined, take_in
 
-BRANCH = "refs/heads/main"
 COMMITS_A_LOG = 20_000  # git log's memory grows with what it has read (1.6 KB a commit, measured)
 PACKS = 20  # more than these are repacked
 LARGE_PACK = 256 << 20  # bytes; one of this size is left as it is
-LITTER = ("*.lock", "tmp_*", ".tmp-*", "fast_import_crash_*")  # what git leaves behind when it is killed
+LOCKS = ("HEAD.lock", f"{BRANCH}.lock")  # what `git update-ref` takes to move the branch
+STALE = 60.0  # seconds
 _MARK = "\x02"  # begins a commit in the output of git log; no path or number holds one
 _CONFIG = {
     "core.fsync": "all",  # a power failure after a sync loses nothing of it
@@ -198,59 +200,105 @@ class Store:
 
     @contextmanager
     def writer(self) -> Iterator[Writer]:
-        """Append commits: all that the block wrote is on the branch after it, or, if it raised, nothing.
-
-        Only under the writer's lock: what another git process of this repository is at would be swept away.
-        """
-        self._sweep()
-        before = self.head()
-        writer = Writer(self.path, before)
-        try:
+        """Append commits, as `appending` does, with blobs that are written meanwhile."""
+        with self.importing() as writer, self.appending(writer):
             yield writer
-            writer.finish()
-        except BaseException:
-            writer.abandon()
-            self._sweep()
-            raise
-        if writer.head is not None and writer.head != before:
-            old = before.hex() if before else "0" * 40
-            moves = f"update {BRANCH} {writer.head.hex()} {old}\ndelete {IMPORT}\n"
-            git(self.path, "update-ref", "--stdin", stdin=moves.encode())
 
-    def _sweep(self) -> None:
-        for pattern in LITTER:
-            for file in self.path.rglob(pattern):
-                file.unlink(missing_ok=True)
+    @contextmanager
+    def importing(self, lock: str = "writing") -> Iterator[Writer]:
+        """Write blobs for commits to come, for as long as it takes: others may append and maintain meanwhile.
+
+        Nothing of it is in the store before `appending`. `lock` names the lock under which this is done, by
+        one process at a time: what its last holder left when it was killed is deleted.
+        """
+        with quarantined(self.path, lock) as path:
+            writer = Writer(path)
+            try:
+                yield writer
+            finally:
+                writer.abandon()
+
+    @contextmanager
+    def appending(self, writer: Writer) -> Iterator[None]:
+        """Append the commits that the block gives to `writer`, or, where it raises, none.
+
+        They go on the branch as it stands now. Only under the writer's lock.
+        """
+        before = writer.head = self.head()
+        yield
+        writer.finish()
+        if writer.head is not None and writer.head != before:
+            take_in(writer.path)
+            self._move(before, writer.head)
+
+    def _move(self, old: bytes | None, new: bytes) -> None:
+        """Move the branch, from where it must stand now.
+
+        Git holds the locks for this for milliseconds: they are a killed git's where nobody has written them
+        for so long, by the clock of the file system, which has just dated the directory of the packs. Should
+        a git be that slow (it was stopped, say), it cannot move its lock into place and says so.
+        """
+        now = (self.path / "objects/pack").stat().st_mtime
+        for lock in (self.path / name for name in LOCKS):
+            with suppress(FileNotFoundError):
+                if now - lock.stat().st_mtime > STALE:
+                    lock.unlink()
+        move = f"update {BRANCH} {new.hex()} {old.hex() if old else '0' * 40}\n"
+        git(self.path, "update-ref", "--stdin", stdin=move.encode())
 
     def maintain(self, *, packs: int = PACKS) -> bool:
         """Repack where there are more than `packs` packs; only under the writer's lock. True if it did.
 
         As ``git repack --geometric=2`` would, but without its walk through all history for better deltas,
         which takes 1.8 GB after 600,000 commits (measured; this 0.4 GB): packs are combined as long as one
-        is less than twice as large as all smaller ones together.
+        is less than twice as large as all smaller ones together. Readers that have the old ones open go on.
         """
-        directory = self.path / "objects/pack"
-        sizes = sorted(file.stat().st_size for file in directory.glob("*.pack"))
-        if len(sizes) <= packs:
+        head, files = self.head(), (self.path / "objects/pack").glob("*.pack")
+        mine = [file for file in files if file.with_suffix(".idx").exists()]
+        if head is None or len(mine) <= packs:
             return False
-        sums = list(accumulate(sizes))
-        small = [
-            total for size, below, total in zip(sizes[1:], sums, sums[1:], strict=False) if size < 2 * below
-        ]
-        if small:
-            git(self.path, "multi-pack-index", "write")
-            git(self.path, "multi-pack-index", "repack", f"--batch-size={min(max(small), LARGE_PACK)}")
-            git(self.path, "multi-pack-index", "expire")
-            # It helps where packs are many, and is as large as all their own indexes.
-            (directory / "multi-pack-index").unlink()
-        git(self.path, "commit-graph", "write", "--reachable")
+        with quarantined(self.path, "writing") as aside:
+            if small := _small([file for file in mine if not file.with_suffix(".keep").exists()]):
+                self._combine(aside, small)
+            git(aside, "commit-graph", "write", "--stdin-commits", stdin=head.hex().encode() + b"\n")
+            (aside / "objects/info/commit-graph").replace(self.path / "objects/info/commit-graph")
+        self.reopen()  # libgit2 keeps packs open that are gone, with their room on disk
         return True
+
+    def _combine(self, aside: Path, small: list[Path]) -> None:
+        """Put some packs into one, made in a quarantine in which links stand for them."""
+        for file in (file for pack in small for file in pack.parent.glob(f"{pack.stem}.*")):
+            (aside / "objects/pack" / file.name).symlink_to(file)
+        git(aside, "multi-pack-index", "write")
+        git(aside, "multi-pack-index", "repack", "--batch-size=0")
+        for file in (aside / "objects/pack").iterdir():
+            if file.is_symlink():
+                file.unlink()
+        combined = take_in(aside)
+        (self.path / "objects/pack/multi-pack-index").unlink(missing_ok=True)  # a user's, which names them
+        for pack in small:
+            if pack.stem not in combined:  # one of them may have held all that the others did
+                for suffix in (".idx", ".pack", ".rev", ".bitmap"):
+                    pack.with_suffix(suffix).unlink(missing_ok=True)
 
     def check(self) -> list[str]:
         """What ``git fsck --strict`` finds, a line each."""
         command = ["git", "fsck", "--strict", "--full", "--no-progress", "--no-dangling"]
         done = subprocess.run(command, env=environment(self.path), capture_output=True, check=False)
         return (done.stdout + done.stderr).decode(errors="replace").splitlines()
+
+
+def _small(packs: list[Path]) -> list[Path]:
+    """The packs to combine, none where all are large enough."""
+    found = sorted((pack.stat().st_size, pack) for pack in packs)
+    count = total = 0
+    for place, (size, _) in enumerate(found):
+        if max(size, total) >= LARGE_PACK:
+            break
+        if size < 2 * total:
+            count = place + 1
+        total += size
+    return [pack for _, pack in found[:count]]
 
 
 def _split(chunks: Iterator[bytes], end: bytes) -> Iterator[str]:

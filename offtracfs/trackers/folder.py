@@ -18,7 +18,9 @@ from offtracfs.database import Database
 from offtracfs.errors import DatabaseError, NotATracker, TrackerError, UsageError
 from offtracfs.names import changelog_path, number_of, ticket_path
 from offtracfs.records import check_changelog, check_ticket, from_microseconds, load, microseconds
+from offtracfs.store.fastimport import checked
 from offtracfs.store.git import git
+from offtracfs.text import shown
 from offtracfs.trackers import Columns, Metadata, Missing, Ticket
 
 SCHEME = "offtrac:"
@@ -113,9 +115,10 @@ class Folder:
         for file in (file for pattern in OTHERS for file in self._path.glob(pattern)):
             path = file.relative_to(self._path).as_posix()
             try:
+                checked(path)
                 records[path] = self._load(path)
             except (OSError, DatabaseError) as error:
-                problems.append(f"{path} cannot be had: {error}")
+                problems.append(f"{shown(path)} cannot be had: {error}")
         listed = {path.rpartition("/")[0] for path in records if "/" in path}
         return Metadata(records, set() if problems else listed, problems)
 
