@@ -8,6 +8,7 @@ import shlex
 import shutil
 import sqlite3
 import subprocess
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -96,6 +97,70 @@ def test_index_that_differs(database: Database, statement: str) -> None:
     with database.writing("a test"):
         index.catch_up(database.path, database.store)
     assert list(check(database)) == []
+
+
+TICKET_7 = (
+    "UPDATE offtracfs_ticket SET {} WHERE number = (SELECT min(number) FROM offtracfs_ticket WHERE id = 7)"
+)
+
+
+@pytest.mark.parametrize(
+    ("statement", "where"),
+    [
+        ("UPDATE offtracfs_ticket SET owner = 'WRONG'", "ticket at the rows of ticket/1.json"),
+        (TICKET_7.format("summary = NULL"), "ticket at the rows of ticket/7.json"),
+        (TICKET_7.format("changetime = changetime + 1"), "ticket at the rows of ticket/7.json"),
+        (TICKET_7.format("since = since - 1"), "ticket at the rows of ticket/7.json"),
+        (TICKET_7.format("until = until + 1"), "ticket at the rows of ticket/7.json"),
+        (TICKET_7.format("id = 8"), "ticket at the rows of ticket/7.json"),
+        (TICKET_7.format("id = 999999"), "ticket at the rows of ticket/7.json"),
+        ("DELETE FROM offtracfs_ticket_change", "ticket_change at the rows of changelog/"),
+        (
+            "DELETE FROM offtracfs_ticket_custom WHERE ticket = 7",
+            "ticket_custom at the rows of ticket/7.json",
+        ),
+        ("DELETE FROM offtracfs_description WHERE ticket = 7", "description at the rows of ticket/7.json"),
+        (
+            "INSERT INTO offtracfs_description (ticket, description, since, until)"
+            " SELECT ticket, description, since, until FROM offtracfs_description WHERE ticket = 7",
+            "description at the rows of ticket/7.json",
+        ),
+        (
+            "INSERT INTO offtracfs_ticket_change (ticket, time, field, oldvalue, newvalue, since, until)"
+            " VALUES (7, 0, 'owner', 'a', 'b', 1, 2)",
+            "ticket_change at the rows of changelog/7.json",
+        ),
+        (
+            "INSERT INTO offtracfs_ticket (id, since, until) VALUES (999999, 1, 2)",
+            "ticket, which has rows of no record",
+        ),
+        ("UPDATE offtracfs_enum SET value = value || '0'", "enum at the rows of field/"),
+        ("UPDATE offtracfs_component SET owner = 'WRONG'", "component at the rows of field/component/"),
+        ("UPDATE offtracfs_milestone SET completed = 1", "milestone at the rows of field/milestone/"),
+        ("UPDATE offtracfs_version SET path = 'field/version/none'", "version at the rows of field/version/"),
+        ('UPDATE offtracfs_report SET "query" = title', "report at the rows of report/1.json"),
+    ],
+)
+def test_tables_that_differ(database: Database, statement: str, where: str) -> None:
+    """A row of Trac's tables that is changed, missing, too many, or of other revisions, is found."""
+    with closing(sqlite3.connect(database.path / "index.db")) as connection, connection:
+        assert connection.execute(statement).rowcount
+    (found,) = check(database)
+    said, remedy = re.fullmatch(
+        r"The index is not what git says, in its table offtracfs_(.*): the next sync .* `rm (.*)`\.", found
+    ).groups()  # type: ignore[union-attr]
+    assert said.startswith(where)
+    Path(remedy).unlink()
+    with database.writing("a test"):
+        index.catch_up(database.path, database.store)
+    assert list(check(database)) == []
+
+
+def test_tables_of_a_record_that_git_lost(tmp_path: Path) -> None:
+    """Rows that an object gave before it was damaged are no fault of the index: what it knows is kept."""
+    database = small(tmp_path)
+    damage(database, TICKET)
+    assert not any("index is not" in found for found in check(Database(database.path)))
 
 
 def test_index_of_another_history(database: Database, tmp_path: Path) -> None:

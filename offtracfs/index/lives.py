@@ -11,7 +11,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
-from typing import Any
 
 from sqlalchemy import Connection, Table, bindparam, func, insert, select, update
 from sqlalchemy.dialects import sqlite
@@ -44,6 +43,9 @@ class _Life:
     since: int
     until: int = STANDS
 
+
+FileVersion = tuple[int, bytes | None]
+"""The revision that brought a version of a file, and its blob; None where the file is gone from there on."""
 
 Standing = dict[str, dict[Row, _Life]]
 """The rows of one record that stand, by table."""
@@ -84,36 +86,58 @@ class _Statements:
         standing = select(number, since, key, *others).where(key == bindparam("key"), until == STANDS)
         end = update(table).values(until=bindparam("end")).where(number == bindparam("row"))
         columns = [column.name for column in (key, *others, since, until)]
+        stored = select(key, *others, since, until).where(key == bindparam("key"))
         self.standing = str(standing.compile(dialect=_DIALECT))
+        self.stored = str(stored.compile(dialect=_DIALECT))
         self.add = str(insert(table).compile(dialect=_DIALECT, column_keys=columns))
         self.end = str(end.compile(dialect=_DIALECT))
 
 
-_STATEMENTS = {name: _Statements(table) for name, table in TRAC.items()}
+STATEMENTS = {name: _Statements(table) for name, table in TRAC.items()}
 
 
 def derive(connection: Connection, store: Store, after: int, progress: Progress = silent) -> None:
     """Bring the tables up to every file version with an inode greater than `after`."""
-    total = connection.execute(select(func.max(path.c.id))).scalar_one()
     writing = _Writing(connection)
     fresh = after < FIRST_INODE
-    versions = connection.exec_driver_sql(_VERSIONS if fresh else _NEW_VERSIONS, (after,))
-    for done, ((directory, name), found) in enumerate(groupby(versions, key=itemgetter(0, 1))):
-        if done % 100 == 0:
-            progress("index: Trac's tables", done, total)
-        if here := place(f"{directory}/{name}"):
-            known = {table: {} for table in here.tables} if fresh else _standing(connection, here)
-            written = [(table, life) for table, rows in known.items() for life in rows.values()]
-            writing.add(list(follow(here, _contents(store, found), known)), written)
+    for _, here, found in records_after(connection, after, progress):
+        known = {table: {} for table in here.tables} if fresh else _standing(connection, here)
+        written = [(table, life) for table, rows in known.items() for life in rows.values()]
+        writing.add(list(follow(here, readable(store, found), known)), written)
     writing.flush()
 
 
-def _contents(store: Store, versions: Iterable[Any]) -> Iterator[tuple[int, bytes | None]]:
-    """What `follow` takes. A version that cannot be read changes nothing: it is no deletion."""
-    for _, _, revision, blob in versions:
+def records_after(
+    connection: Connection, after: int, progress: Progress = silent
+) -> Iterator[tuple[str, Place, Iterator[FileVersion]]]:
+    """Each record that has rows and a file version with an inode greater than `after`, with these versions.
+
+    The versions are to be taken before the next record is.
+    """
+    total = connection.execute(select(func.max(path.c.id))).scalar_one()
+    statement = _VERSIONS if after < FIRST_INODE else _NEW_VERSIONS
+    versions = connection.exec_driver_sql(statement, (after,))
+    for done, ((directory, name), found) in enumerate(groupby(versions, key=itemgetter(0, 1))):
+        if done % 100 == 0:
+            progress("index: Trac's tables", done, total)
+        file = f"{directory}/{name}"
+        if here := place(file):
+            yield file, here, ((revision, blob) for _, _, revision, blob in found)
+
+
+def readable(
+    store: Store, versions: Iterable[FileVersion], damaged: list[bytes] | None = None
+) -> Iterator[tuple[int, bytes | None]]:
+    """What `follow` takes. A version that cannot be read changes nothing: it is no deletion.
+
+    The blobs that cannot be read are added to `damaged`.
+    """
+    for revision, blob in versions:
         try:
             data = store.blob(blob) if blob else None
         except DatabaseDamaged:
+            if damaged is not None and blob:
+                damaged.append(blob)
             continue
         yield revision, data
 
@@ -121,7 +145,7 @@ def _contents(store: Store, versions: Iterable[Any]) -> Iterator[tuple[int, byte
 def _standing(connection: Connection, place: Place) -> Standing:
     standing: Standing = {}
     for table in place.tables:
-        found = connection.exec_driver_sql(_STATEMENTS[table].standing, (place.key, STANDS))
+        found = connection.exec_driver_sql(STATEMENTS[table].standing, (place.key, STANDS))
         standing[table] = {tuple(row): _Life(number, since) for number, since, *row in found}
     return standing
 
@@ -147,8 +171,8 @@ class _Writing:
     def flush(self) -> None:
         """Hand over what was gathered."""
         for table, rows in self._new.items():
-            self._connection.exec_driver_sql(_STATEMENTS[table].add, rows)
+            self._connection.exec_driver_sql(STATEMENTS[table].add, rows)
         for table, lives in self._ended.items():
-            self._connection.exec_driver_sql(_STATEMENTS[table].end, lives)
+            self._connection.exec_driver_sql(STATEMENTS[table].end, lives)
         self._new.clear()
         self._ended.clear()

@@ -134,6 +134,14 @@ class Store:
         except _UNREADABLE:
             return len(self.blob(oid))
 
+    def readable(self, oid: bytes) -> bool:
+        """Whether an object is there and undamaged; it is read for that."""
+        try:
+            self._read(oid)
+        except DatabaseDamaged:
+            return False
+        return True
+
     @contextmanager
     def trusted(self) -> Iterator[None]:
         """In the block no blob is held against its name, which takes as long as reading it does.
