@@ -99,31 +99,46 @@ def test_index_that_differs(database: Database, statement: str) -> None:
     assert list(check(database)) == []
 
 
-TICKET_7 = (
-    "UPDATE offtracfs_ticket SET {} WHERE number = (SELECT min(number) FROM offtracfs_ticket WHERE id = 7)"
-)
+AT = "2011-04-09T21:16:07"
+
+
+def tabled(tmp_path: Path) -> Database:
+    """A database with rows in each of Trac's tables, some of which stand no more."""
+    made, named = new_database(tmp_path / "db"), {"name": "a", "description": "d"}
+    files: dict[str, bytes | None] = dict(SOUND)
+    for number in (7, 8):
+        props = {"summary": "x", "owner": "ann", "description": "long", "risk": "high"}
+        files[f"ticket/{number}.json"] = records.dump([number, AT, AT, props])
+        files[f"changelog/{number}.json"] = records.dump([[AT, "ann", "owner", "", "ann", 1]])
+    files |= {f"field/{field}/a.json": records.dump(named) for field in ("component", "milestone", "version")}
+    later: dict[str, bytes | None] = {"ticket/7.json": records.dump([7, AT, AT, {"summary": "y"}])}
+    append(made, (1_302_384_000, files), (1_302_385_000, later))
+    return made
+
+
+OLD_7 = "UPDATE offtracfs_ticket SET {} WHERE id = 7 AND summary = 'x'"
 
 
 @pytest.mark.parametrize(
     ("statement", "where"),
     [
         ("UPDATE offtracfs_ticket SET owner = 'WRONG'", "ticket at the rows of ticket/1.json"),
-        (TICKET_7.format("summary = NULL"), "ticket at the rows of ticket/7.json"),
-        (TICKET_7.format("changetime = changetime + 1"), "ticket at the rows of ticket/7.json"),
-        (TICKET_7.format("since = since - 1"), "ticket at the rows of ticket/7.json"),
-        (TICKET_7.format("until = until + 1"), "ticket at the rows of ticket/7.json"),
-        (TICKET_7.format("id = 8"), "ticket at the rows of ticket/7.json"),
-        (TICKET_7.format("id = 999999"), "ticket at the rows of ticket/7.json"),
-        ("DELETE FROM offtracfs_ticket_change", "ticket_change at the rows of changelog/"),
+        (OLD_7.format("summary = NULL"), "ticket at the rows of ticket/7.json"),
+        (OLD_7.format("changetime = changetime + 1"), "ticket at the rows of ticket/7.json"),
+        (OLD_7.format("since = since - 1"), "ticket at the rows of ticket/7.json"),
+        (OLD_7.format("until = until + 1"), "ticket at the rows of ticket/7.json"),
+        (OLD_7.format("id = 8"), "ticket at the rows of ticket/7.json"),
+        (OLD_7.format("id = 999999"), "ticket at the rows of ticket/7.json"),
+        ("DELETE FROM offtracfs_ticket_change", "ticket_change at the rows of changelog/7.json"),
         (
-            "DELETE FROM offtracfs_ticket_custom WHERE ticket = 7",
-            "ticket_custom at the rows of ticket/7.json",
+            "DELETE FROM offtracfs_ticket_custom WHERE ticket = 8",
+            "ticket_custom at the rows of ticket/8.json",
         ),
-        ("DELETE FROM offtracfs_description WHERE ticket = 7", "description at the rows of ticket/7.json"),
+        ("DELETE FROM offtracfs_description WHERE ticket = 8", "description at the rows of ticket/8.json"),
         (
             "INSERT INTO offtracfs_description (ticket, description, since, until)"
-            " SELECT ticket, description, since, until FROM offtracfs_description WHERE ticket = 7",
-            "description at the rows of ticket/7.json",
+            " SELECT ticket, description, since, until FROM offtracfs_description WHERE ticket = 8",
+            "description at the rows of ticket/8.json",
         ),
         (
             "INSERT INTO offtracfs_ticket_change (ticket, time, field, oldvalue, newvalue, since, until)"
@@ -134,15 +149,17 @@ TICKET_7 = (
             "INSERT INTO offtracfs_ticket (id, since, until) VALUES (999999, 1, 2)",
             "ticket, which has rows of no record",
         ),
-        ("UPDATE offtracfs_enum SET value = value || '0'", "enum at the rows of field/"),
-        ("UPDATE offtracfs_component SET owner = 'WRONG'", "component at the rows of field/component/"),
-        ("UPDATE offtracfs_milestone SET completed = 1", "milestone at the rows of field/milestone/"),
-        ("UPDATE offtracfs_version SET path = 'field/version/none'", "version at the rows of field/version/"),
+        ("UPDATE offtracfs_enum SET value = value || '0'", "enum at the rows of field/priority/major.json"),
+        ("UPDATE offtracfs_component SET owner = 'b'", "component at the rows of field/component/a+b.json"),
+        ("UPDATE offtracfs_milestone SET completed = 1", "milestone at the rows of field/milestone/a.json"),
+        ("UPDATE offtracfs_version SET path = 'field/version/b'", "version at the rows of field/version/a"),
         ('UPDATE offtracfs_report SET "query" = title', "report at the rows of report/1.json"),
     ],
 )
-def test_tables_that_differ(database: Database, statement: str, where: str) -> None:
+def test_tables_that_differ(tmp_path: Path, statement: str, where: str) -> None:
     """A row of Trac's tables that is changed, missing, too many, or of other revisions, is found."""
+    database = tabled(tmp_path)
+    assert list(check(database)) == []
     with closing(sqlite3.connect(database.path / "index.db")) as connection, connection:
         assert connection.execute(statement).rowcount
     (found,) = check(database)
