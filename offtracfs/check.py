@@ -10,22 +10,21 @@ import re
 from collections.abc import Generator, Iterator
 from contextlib import closing
 from itertools import chain, islice
-from typing import Any
 
 from sqlalchemy import Connection, create_engine, select
 from sqlalchemy.exc import DatabaseError as SQLError
 from sqlalchemy.pool import NullPool
 
-from offtracfs import index, names, records, sync
+from offtracfs import index, kinds, records, sync
 from offtracfs.database import Database, Snapshot
 from offtracfs.errors import DatabaseDamaged, DatabaseError, TrackerError
 from offtracfs.index.build import branch_is_gone
 from offtracfs.index.opening import LINK, opened, translate
 from offtracfs.index.schema import path, version
 from offtracfs.index.verify import first_difference
+from offtracfs.kinds import TOPS
 from offtracfs.progress import Progress, silent
 from offtracfs.store import BRANCH
-from offtracfs.tree import ALWAYS
 
 MOST_LISTED = 100  # findings of a kind
 REBUILD = "the next sync builds it anew after `rm {}`"
@@ -112,40 +111,25 @@ def _index(database: Database, reader: index.Reader, progress: Progress) -> Iter
 
 
 def _records(snapshot: Snapshot, progress: Progress) -> Iterator[str]:
-    paths = chain.from_iterable(snapshot.paths(top) for top in ("", *ALWAYS))
+    paths = chain.from_iterable(snapshot.paths(top) for top in ("", *TOPS))
     for done, file in enumerate(paths, 1):
         progress("records", done, None)
         try:
-            data = snapshot.get(file) or b""
-            value = records.load(data)
-            wrong = _wrong(snapshot, file, value)
-            if wrong is None and records.dump(value) != data:
-                wrong = "its bytes are not those that this program writes for it"
+            wrong = _wrong(snapshot, file, snapshot.get(file) or b"")
         except (DatabaseDamaged, TrackerError) as error:
             wrong = str(error).removesuffix(".")
         if wrong:
             yield f"{file}: {wrong}."
 
 
-def _wrong(snapshot: Snapshot, file: str, value: Any) -> str | None:
-    """What is wrong with a record in its place, None where nothing is. Raises TrackerError."""
-    *directory, name = file.split("/")
-    number = names.number_of(name)
-    match directory, value:
-        case ["ticket"], _ if number is not None:
-            records.check_ticket(number, value)
-            return None if snapshot.has(names.changelog_path(number)) else "it has no change log"
-        case ["changelog"], _ if number is not None:
-            records.check_changelog(number, value)
-            return None if snapshot.has(names.ticket_path(number)) else "there is no such ticket"
-        case ["report"], {"title": str(), "sql": str()} if number is not None:
-            return None
-        case ["field", _], {"name": str(text)}:
-            return None if names.file_name(text) == name else f"its name is {text!r}"
-        case (["field", _], str() | int()):  # of an enum, whose name is in no record
-            return None
-        case [], {"recent": str()} if name == "db.json":
-            return None
-        case [], list() if name == "fields.json":
-            return None
-    return "it does not have the shape of what is kept in that place"
+def _wrong(snapshot: Snapshot, file: str, data: bytes) -> str | None:
+    """What is wrong with a record in its place, None if nothing is. Raises DatabaseDamaged, TrackerError."""
+    value = records.load(data)
+    kinds.check(file, value)
+    if (here := kinds.place(file)) and here.kind.companion:
+        pattern, missing = here.kind.companion
+        if not snapshot.has(pattern.format(number=here.key)):
+            return missing
+    if records.dump(value) != data:
+        return "its bytes are not those that this program writes for it"
+    return None

@@ -15,10 +15,10 @@ from typing import NamedTuple
 from sqlalchemy import Connection, func, select
 
 from offtracfs.errors import DatabaseDamaged
-from offtracfs.index.lives import STATEMENTS, follow, readable, records_after
 from offtracfs.index.queries import Revision
 from offtracfs.index.schema import FIRST_INODE, TRAC, path, revision, version
-from offtracfs.index.tables import Row
+from offtracfs.index.validity import STATEMENTS, new_rows, no_rows, readable, records_after
+from offtracfs.kinds import Row
 from offtracfs.progress import Progress, silent
 from offtracfs.store import Commit, Store
 
@@ -118,17 +118,17 @@ def _in_tables(connection: Connection, store: Store, progress: Progress) -> str 
     sqlite = connection.connection.cursor()  # SQLAlchemy's care for each query would be most of the time
     for file, here, versions in records_after(connection, 0, progress):
         damaged: list[bytes] = []
-        expected: dict[str, set[Row]] = {name: set() for name in here.tables}
-        # Lives end as later versions are read, so all versions come before any comparison.
-        lives = list(follow(here, readable(store, versions, damaged), {name: {} for name in here.tables}))
-        for name, row, life in lives:
-            expected[name].add((*row, life.since, life.until))
+        expected: dict[str, set[Row]] = {name: set() for name in no_rows(here)}
+        # Intervals end while later versions are read: all versions come before any comparison.
+        for new in list(new_rows(here, readable(store, versions, damaged), no_rows(here))):
+            expected[new.table].add((*new.row, new.interval.since, new.interval.until))
         for name, wanted in expected.items():
-            found = sqlite.execute(STATEMENTS[name].stored, (here.key,)).fetchall()
+            found = sqlite.execute(STATEMENTS[name].ever, (here.key,)).fetchall()
             seen[name] += len(found)
             # What a damaged object held is unknown, and it is named elsewhere: the index may well be right.
             if not damaged and (len(found) != len(wanted) or set(found) != wanted):
                 return f"in its table {TRAC[name].name} at the rows of {file}"
+    # Each record has its own rows and no others by now. More rows can only be of no record.
     for name, table in TRAC.items():
         if seen[name] != connection.execute(select(func.count()).select_from(table)).scalar_one():
             return f"in its table {table.name}, which has rows of no record"

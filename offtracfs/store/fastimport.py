@@ -10,7 +10,7 @@ from hashlib import sha1
 from pathlib import Path
 from typing import IO
 
-from offtracfs.names import git_path
+from offtracfs.kinds import git_path
 from offtracfs.store.git import environment, failed, git, widened
 
 IMPORT = "refs/offtracfs/import"  # where a sync's commits stand until all of them are there

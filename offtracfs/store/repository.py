@@ -19,7 +19,7 @@ import pygit2
 from pygit2.enums import ConfigLevel, Option
 
 from offtracfs.errors import DatabaseDamaged, DatabaseError, NotADatabase
-from offtracfs.names import path_in_git
+from offtracfs.kinds import path_in_git
 from offtracfs.store.fastimport import IMPORT, Writer
 from offtracfs.store.git import environment, failed, git, widened
 
