@@ -19,9 +19,9 @@ def _check(_key: Key, value: Any) -> None:
                 pass
             case _:
                 raise TrackerError("it defines a field whose name is no text.")
-        wrong = [part for part, kind in _PARTS.items() if not isinstance(field.get(part) or kind(), kind)]
+        wrong = [part for part, kind in _PARTS.items() if not isinstance(field.get(part), kind | None)]
         if wrong:
-            raise TrackerError(f"it defines the field {name!r} with a {wrong[0]} that cannot be used.")
+            raise TrackerError(f"it defines the field {name!r} with {wrong[0]!r} of the wrong type.")
 
 
 KIND = Kind("fields.json", _check)
