@@ -1,8 +1,4 @@
-"""File names ↔ keys, and "@…" ↔ moments.
-
-A *path* is always the path in the mount: ``ticket/42.json``. Git holds the same file in small trees
-(`git_path`), because each commit costs as much as the trees that it touches are large.
-"""
+"""File names ↔ keys, and "@…" ↔ moments."""
 
 from __future__ import annotations
 
@@ -16,31 +12,9 @@ from urllib.parse import quote_plus
 
 SUFFIX = ".json"
 LONGEST_NAME = 255  # bytes: NAME_MAX of Linux' file systems, and of FUSE
-NUMBERED = ("ticket", "changelog")  # the directories whose files git keeps side by side, in small trees
 
 _ID = re.compile(r"(0|[1-9][0-9]{0,17})\.json", re.ASCII)
 _RESULT = re.compile(r"(0|[1-9][0-9]{0,17})\.(csv|txt)", re.ASCII)
-_IN_GIT = re.compile(r"ticket/[0-9]+/[0-9]/[0-9]/([0-9]+)\.(changelog\.)?json", re.ASCII)
-
-
-def ticket_path(number: int) -> str:
-    """Path of a ticket's record."""
-    return f"ticket/{number}{SUFFIX}"
-
-
-def changelog_path(number: int) -> str:
-    """Path of a ticket's change log."""
-    return f"changelog/{number}{SUFFIX}"
-
-
-def report_path(number: int) -> str:
-    """Path of a report."""
-    return f"report/{number}{SUFFIX}"
-
-
-def field_path(field: str, name: str) -> str:
-    """Path of one value of a field; `field` is a Trac identifier (``component``), `name` any text."""
-    return f"field/{field}/{file_name(name)}"
 
 
 def file_name(name: str, room: int = LONGEST_NAME) -> str:
@@ -81,31 +55,6 @@ def split(path: str) -> tuple[str, str]:
     """Directory (``""`` for the top) and name of a path."""
     directory, _, name = path.rpartition("/")
     return directory, name
-
-
-def git_path(path: str) -> str:
-    """Where git holds a path: ``ticket/13842.json`` is ``ticket/13/8/4/13842.json``.
-
-    ``changelog/13842.json`` is ``ticket/13/8/4/13842.changelog.json``: a change is one in both, and what a
-    commit costs is the trees that it makes anew. With these five small ones ``git fast-import`` takes
-    0.18 ms a commit, with trees of their own for the change logs 0.27 ms, with flat ones of 100,000
-    100–180 ms and 2.4 MB (measured).
-    """
-    directory, name = split(path)
-    number = number_of(name)
-    if directory not in NUMBERED or number is None:
-        return path
-    kind = "changelog." if directory == "changelog" else ""
-    return f"ticket/{number // 1000}/{number // 100 % 10}/{number // 10 % 10}/{number}.{kind}json"
-
-
-def path_in_git(path: str) -> str:
-    """The inverse of `git_path`."""
-    match = _IN_GIT.fullmatch(path)
-    if match is None:
-        return path
-    number = int(match[1])
-    return changelog_path(number) if match[2] else ticket_path(number)
 
 
 @dataclass(frozen=True, slots=True)

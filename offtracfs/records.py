@@ -1,15 +1,6 @@
-"""The records and their canonical bytes, both ways.
+"""The canonical bytes of records, both ways, and what texts in them mean.
 
-A record is plain JSON data; one record is one file. The shapes are those of the first offtrac:
-
-==============================  =====================================================================
-``db.json``                     ``{"recent": isotime}``: what the last sync has seen for certain
-``fields.json``                 what ``ticket.getTicketFields`` says
-``report/{id}.json``            ``{"sql": text, "title": text}`` and, where there is one, ``description``
-``ticket/{id}.json``            ``[id, created, changed, props]``, props as ``ticket.get`` returned them
-``changelog/{id}.json``         rows ``[isotime, author, field, oldvalue, newvalue, permanent]``
-``field/{field}/{name}.json``   component, milestone, version: an object; an enum: its value, text
-==============================  =====================================================================
+A record is plain JSON data; one record is one file. Their shapes are in `offtracfs.kinds`.
 
 Times are ISO 8601 text in UTC without a zone, with six digits of a second's fraction where the source
 gave them.
@@ -20,7 +11,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
-from math import isfinite
 from typing import Any
 
 import simplejson
@@ -28,14 +18,16 @@ import simplejson
 from offtracfs.errors import DatabaseDamaged, TrackerError
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_ISO = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{6})?", re.ASCII)
+SECOND = 1_000_000  # microseconds
+ISO_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{6})?", re.ASCII)
 _CANONICAL = simplejson.JSONEncoder(
     ensure_ascii=False, sort_keys=True, indent=1, separators=(",", ":"), allow_nan=False
 )
 _DECODER = simplejson.JSONDecoder()
 _LINE_END = re.compile(r"\r\n?")  # to every XML parser just \n
 _NONCHARACTERS = "".join(chr(plane << 16 | 0xFFFE) + chr(plane << 16 | 0xFFFF) for plane in range(17))
-_LOST_IN_XML = re.compile(f"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ufdd0-\ufddf{_NONCHARACTERS}]")
+LOST_IN_XML = re.compile(f"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ufdd0-\ufddf{_NONCHARACTERS}]")
+"""Characters that come as U+FFFD over XML-RPC."""
 
 
 def dump(value: Any) -> bytes:
@@ -70,7 +62,7 @@ def iso(moment: datetime) -> str:
 
 def microseconds(text: str) -> int:
     """Microseconds since 1970 of an ISO text as records hold them. Raises ValueError."""
-    if not _ISO.fullmatch(text):
+    if not ISO_TIME.fullmatch(text):
         raise ValueError(f"{text!r} is no time")
     return (datetime.fromisoformat(text).replace(tzinfo=UTC) - EPOCH) // timedelta(microseconds=1)
 
@@ -78,12 +70,6 @@ def microseconds(text: str) -> int:
 def from_microseconds(value: int) -> datetime:
     """The moment that many microseconds after 1970, in UTC. Raises OverflowError beyond the years 1–9999."""
     return EPOCH + timedelta(microseconds=value)
-
-
-def report_header(number: int, title: str, description: str) -> str:
-    """The SQL comments that Trac puts before a report's query when it gives its SQL."""
-    comment = "\n-- ".join(description.removesuffix("\n").split("\n"))
-    return f"-- ## {number}: {title} ## --\n\n" + (f"-- {comment}\n\n" if description else "")
 
 
 def merge(old: Any, new: Any, *, exact_text: bool = True) -> Any:
@@ -103,49 +89,13 @@ def merge(old: Any, new: Any, *, exact_text: bool = True) -> Any:
 
 
 def _says_less(new: str, old: str, exact_text: bool) -> bool:
-    if _ISO.fullmatch(old) and _ISO.fullmatch(new):
+    if ISO_TIME.fullmatch(old) and ISO_TIME.fullmatch(new):
         return len(new) < len(old) and old.startswith(new)
-    return not exact_text and new == _LOST_IN_XML.sub("\ufffd", _LINE_END.sub("\n", old))
+    return not exact_text and new == LOST_IN_XML.sub("\ufffd", _LINE_END.sub("\n", old))
 
 
-def check_ticket(number: int, value: Any) -> list[Any]:
-    """`value` if it is ticket `number`'s record. Raises TrackerError saying what is wrong with it."""
-    match value:
-        case [int(found), str(created), str(changed), dict(props)]:
-            pass
-        case _:
-            raise TrackerError(f"Ticket {number} does not have the shape [id, created, changed, props].")
-    if found != number:
-        raise TrackerError(f"Asked for ticket {number}, the tracker answered with ticket {found}.")
-    _check_times(f"Ticket {number}", [created, changed])
-    wrong = [
-        name for name, item in props.items() if not isinstance(item, str | int | None) and not _finite(item)
-    ]
-    if wrong:
-        raise TrackerError(f"Ticket {number} has a value that is no text in its field {wrong[0]!r}.")
-    return value  # type: ignore[no-any-return]  # the match has shown that it is a list
-
-
-def check_changelog(number: int, value: Any) -> list[list[Any]]:
-    """`value` if it is ticket `number`'s change log. Raises TrackerError saying what is wrong with it."""
-    if not isinstance(value, list):
-        raise TrackerError(f"The change log of ticket {number} is not a list.")
-    for row in value:
-        match row:
-            case [str(), str() | None, str(), str() | None, str() | None, int()]:
-                pass
-            case _:
-                shape = "[time, author, field, old, new, permanent]"
-                raise TrackerError(f"The change log of ticket {number} has a row that is not {shape}.")
-    _check_times(f"The change log of ticket {number}", (row[0] for row in value))
-    return value
-
-
-def _finite(item: Any) -> bool:
-    return isinstance(item, float) and isfinite(item)
-
-
-def _check_times(what: str, times: Iterable[str]) -> None:
+def check_times(what: str, times: Iterable[str]) -> None:
+    """Raises TrackerError, naming `what` has them, where one of the times cannot be read."""
     for text in times:
         try:
             microseconds(text)

@@ -26,11 +26,11 @@ from typing import NamedTuple
 
 from offtracfs.index import Reader, Revision
 from offtracfs.index.moments import Clock, revision_at
-from offtracfs.names import NUMBERED, Commit, Period, parse_at, report_path, result_of, split, version_name
+from offtracfs.kinds import HISTORIES, TOPS, report_path
+from offtracfs.names import Commit, Period, parse_at, result_of, split, version_name
 from offtracfs.store import Store
 
 DAYS = "@"
-ALWAYS = ("changelog", "field", "report", "ticket")  # directories that are there even when empty
 BEHIND_DIRECTORIES = 1 << 20  # positions up to here are directories', in a listing
 REPORTS = "report"
 CACHED_BLOBS = 16  # a reader asks for a large file in pieces
@@ -50,7 +50,7 @@ class Directory(NamedTuple):
     def past_of(self) -> str:
         """The path of the file whose versions this directory shows; "" for other directories."""
         top = self.path.partition("/")[0]
-        return self.path[:-1] if top in NUMBERED and self.path.endswith("@") else ""
+        return self.path[:-1] if top in HISTORIES and self.path.endswith("@") else ""
 
     @property
     def above(self) -> Directory:
@@ -168,7 +168,7 @@ class Tree:
             return bool(self._past(listing))
         top, _, below = directory.path.partition("/")
         if not below:
-            return top in ("", *ALWAYS)
+            return top in ("", *TOPS)
         return revision is not None and below in self._reader.directories(top, revision.horizon)
 
     def open(self, directory: Directory) -> Listing:
@@ -220,7 +220,7 @@ class Tree:
         if directory.at == DAYS or directory.past_of:
             return ()
         if not directory.path:
-            return ALWAYS
+            return TOPS
         return self._reader.directories(directory.path, revision.horizon) if revision else ()
 
     def mtime(self, listing: Listing) -> int:

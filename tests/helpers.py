@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from offtracfs import index
 from offtracfs.index.opening import LINK
 from offtracfs.index.schema import TRAC
-from offtracfs.names import path_in_git
+from offtracfs.kinds import path_in_git
 from offtracfs.store import Change, Commit, Store
 from tests.conftest import needs
 

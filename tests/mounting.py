@@ -20,9 +20,10 @@ import trio
 
 from offtracfs import index, records
 from offtracfs.database import Database, Settings
+from offtracfs.kinds import path_in_git
 from offtracfs.mount import driver, mountpoints
 from offtracfs.mount.fuse import Operations
-from offtracfs.names import file_name, path_in_git
+from offtracfs.names import file_name
 from offtracfs.reports.outputs import Command, Results
 from offtracfs.tree import Result, Tree
 

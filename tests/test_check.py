@@ -8,6 +8,7 @@ import shlex
 import shutil
 import sqlite3
 import subprocess
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -96,6 +97,87 @@ def test_index_that_differs(database: Database, statement: str) -> None:
     with database.writing("a test"):
         index.catch_up(database.path, database.store)
     assert list(check(database)) == []
+
+
+AT = "2011-04-09T21:16:07"
+
+
+def tabled(tmp_path: Path) -> Database:
+    """A database with rows in each of Trac's tables, some of which stand no more."""
+    made, named = new_database(tmp_path / "db"), {"name": "a", "description": "d"}
+    files: dict[str, bytes | None] = dict(SOUND)
+    for number in (7, 8):
+        props = {"summary": "x", "owner": "ann", "description": "long", "risk": "high"}
+        files[f"ticket/{number}.json"] = records.dump([number, AT, AT, props])
+        files[f"changelog/{number}.json"] = records.dump([[AT, "ann", "owner", "", "ann", 1]])
+    files |= {f"field/{field}/a.json": records.dump(named) for field in ("component", "milestone", "version")}
+    later: dict[str, bytes | None] = {"ticket/7.json": records.dump([7, AT, AT, {"summary": "y"}])}
+    append(made, (1_302_384_000, files), (1_302_385_000, later))
+    return made
+
+
+OLD_7 = "UPDATE offtracfs_ticket SET {} WHERE id = 7 AND summary = 'x'"
+
+
+@pytest.mark.parametrize(
+    ("statement", "where"),
+    [
+        ("UPDATE offtracfs_ticket SET owner = 'WRONG'", "ticket at the rows of ticket/1.json"),
+        (OLD_7.format("summary = NULL"), "ticket at the rows of ticket/7.json"),
+        (OLD_7.format("changetime = changetime + 1"), "ticket at the rows of ticket/7.json"),
+        (OLD_7.format("since = since - 1"), "ticket at the rows of ticket/7.json"),
+        (OLD_7.format("until = until + 1"), "ticket at the rows of ticket/7.json"),
+        (OLD_7.format("id = 8"), "ticket at the rows of ticket/7.json"),
+        (OLD_7.format("id = 999999"), "ticket at the rows of ticket/7.json"),
+        ("DELETE FROM offtracfs_ticket_change", "ticket_change at the rows of changelog/7.json"),
+        (
+            "DELETE FROM offtracfs_ticket_custom WHERE ticket = 8",
+            "ticket_custom at the rows of ticket/8.json",
+        ),
+        ("DELETE FROM offtracfs_description WHERE ticket = 8", "description at the rows of ticket/8.json"),
+        (
+            "INSERT INTO offtracfs_description (ticket, description, since, until)"
+            " SELECT ticket, description, since, until FROM offtracfs_description WHERE ticket = 8",
+            "description at the rows of ticket/8.json",
+        ),
+        (
+            "INSERT INTO offtracfs_ticket_change (ticket, time, field, oldvalue, newvalue, since, until)"
+            " VALUES (7, 0, 'owner', 'a', 'b', 1, 2)",
+            "ticket_change at the rows of changelog/7.json",
+        ),
+        (
+            "INSERT INTO offtracfs_ticket (id, since, until) VALUES (999999, 1, 2)",
+            "ticket, which has rows of no record",
+        ),
+        ("UPDATE offtracfs_enum SET value = value || '0'", "enum at the rows of field/priority/major.json"),
+        ("UPDATE offtracfs_component SET owner = 'b'", "component at the rows of field/component/a+b.json"),
+        ("UPDATE offtracfs_milestone SET completed = 1", "milestone at the rows of field/milestone/a.json"),
+        ("UPDATE offtracfs_version SET path = 'field/version/b'", "version at the rows of field/version/a"),
+        ('UPDATE offtracfs_report SET "query" = title', "report at the rows of report/1.json"),
+    ],
+)
+def test_tables_that_differ(tmp_path: Path, statement: str, where: str) -> None:
+    """A row of Trac's tables that is changed, missing, too many, or of other revisions, is found."""
+    database = tabled(tmp_path)
+    assert list(check(database)) == []
+    with closing(sqlite3.connect(database.path / "index.db")) as connection, connection:
+        assert connection.execute(statement).rowcount
+    (found,) = check(database)
+    said, remedy = re.fullmatch(
+        r"The index is not what git says, in its table offtracfs_(.*): the next sync .* `rm (.*)`\.", found
+    ).groups()  # type: ignore[union-attr]
+    assert said.startswith(where)
+    Path(remedy).unlink()
+    with database.writing("a test"):
+        index.catch_up(database.path, database.store)
+    assert list(check(database)) == []
+
+
+def test_tables_of_a_record_that_git_lost(tmp_path: Path) -> None:
+    """Rows that an object gave before it was damaged are no fault of the index: what it knows is kept."""
+    database = small(tmp_path)
+    damage(database, TICKET)
+    assert not any("index is not" in found for found in check(Database(database.path)))
 
 
 def test_index_of_another_history(database: Database, tmp_path: Path) -> None:

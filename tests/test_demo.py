@@ -14,11 +14,12 @@ from pathlib import Path
 import pytest
 from offtracfs_cli.demo import TOUR
 
-from offtracfs import demo, records
+from offtracfs import demo
 from offtracfs.check import check
 from offtracfs.database import Database
 from offtracfs.demo.lives import tickets
 from offtracfs.errors import UsageError
+from offtracfs.kinds import check_changelog, check_ticket
 from offtracfs.sync.replay import replay
 from offtracfs.trackers.trac import checked_url
 from tests.conftest import needs
@@ -65,8 +66,8 @@ def test_it_is_made_once(tmp_path: Path) -> None:
 def test_change_logs_explain_their_tickets() -> None:
     """Each ticket can be rolled back through its change log to the day on which it was opened."""
     for ticket in tickets():
-        records.check_ticket(ticket.number, ticket.record)
-        records.check_changelog(ticket.number, ticket.changelog)
+        check_ticket(ticket.number, ticket.record)
+        check_changelog(ticket.number, ticket.changelog)
         versions = list(replay(ticket.record, ticket.changelog))
         assert (versions[-1].record, versions[-1].changelog) == (ticket.record, ticket.changelog)
         assert (versions[0].record[3]["status"], versions[0].changelog) == ("new", [])

@@ -13,7 +13,7 @@ import pytest
 import trio
 
 from offtracfs.database import Database
-from offtracfs.names import git_path
+from offtracfs.kinds import git_path
 from offtracfs.tree import Directory
 from tests.mounting import away, mounted, tree_of, walk
 from tests.standin import StandInTrac

@@ -16,7 +16,7 @@ import trio
 
 from offtracfs import records, sync
 from offtracfs.database import Database, Settings
-from offtracfs.names import changelog_path, ticket_path
+from offtracfs.kinds import changelog_path, ticket_path
 from offtracfs.trackers import Ticket
 from offtracfs.trackers.trac import connect
 from tests.mounting import tree_of, until

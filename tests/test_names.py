@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from offtracfs import names
-from offtracfs.names import Back, Commit, Period, file_name, git_path, number_of, parse_at, path_in_git
+from offtracfs import kinds, names
+from offtracfs.kinds import git_path, path_in_git
+from offtracfs.names import Back, Commit, Period, file_name, number_of, parse_at
 
 texts = st.text(st.characters() | st.sampled_from("./%+= \ud83d\ude00\0\n"), max_size=400)
 BERLIN, APIA, LORD_HOWE = (
@@ -64,12 +65,12 @@ def test_known_names() -> None:
     assert file_name("..") == "...json"
     digest = "5f7daf08611c24b130dfb4dd1673ae932e561c661f8aed594977ad33e681cd90"
     assert file_name("é" * 50) == "%C3%A9" * 30 + f"%C3={digest}.json"
-    assert names.field_path("component", "a b") == "field/component/a+b.json"
+    assert kinds.field_path("component", "a b") == "field/component/a+b.json"
 
 
 def test_paths_of_numbers() -> None:
     """Tickets, change logs and reports are files named by their numbers."""
-    paths = names.ticket_path(42), names.changelog_path(42), names.report_path(3)
+    paths = kinds.ticket_path(42), kinds.changelog_path(42), kinds.report_path(3)
     assert paths == ("ticket/42.json", "changelog/42.json", "report/3.json")
     assert names.split("field/component/ui.json") == ("field/component", "ui.json")
     assert names.split("db.json") == ("", "db.json")
@@ -80,8 +81,8 @@ def test_numbers_and_names(number: int) -> None:
     """A number is found again in its file's name, and git's small trees are undone."""
     small = f"ticket/{number // 1000}/{number // 100 % 10}/{number // 10 % 10}/{number}"
     for path, in_git in (
-        (names.ticket_path(number), f"{small}.json"),
-        (names.changelog_path(number), f"{small}.changelog.json"),
+        (kinds.ticket_path(number), f"{small}.json"),
+        (kinds.changelog_path(number), f"{small}.changelog.json"),
     ):
         assert number_of(names.split(path)[1]) == number
         assert git_path(path) == in_git

@@ -11,9 +11,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from offtracfs.errors import DatabaseDamaged, TrackerError
+from offtracfs.kinds import check_changelog, check_ticket
 from offtracfs.records import (
-    check_changelog,
-    check_ticket,
     dump,
     from_microseconds,
     iso,

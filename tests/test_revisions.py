@@ -11,7 +11,7 @@ import pytest
 
 from offtracfs import index, records
 from offtracfs.database import Database, Settings
-from offtracfs.names import changelog_path, ticket_path
+from offtracfs.kinds import changelog_path, ticket_path
 from offtracfs.records import from_microseconds, iso, microseconds
 from offtracfs.store import Store
 from offtracfs.store.fastimport import Writer

@@ -14,12 +14,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import create_engine, insert
 
-from offtracfs import index, names, records, sync
+from offtracfs import index, kinds, records, sync
 from offtracfs.database import Database, Settings
-from offtracfs.index import build, lives
+from offtracfs.index import build, validity
 from offtracfs.index.opening import LINK
 from offtracfs.index.schema import TRAC, metadata
-from offtracfs.index.tables import VIEWS, Row, place, views
+from offtracfs.index.tables import VIEWS, views
+from offtracfs.kinds import Row, place
 from offtracfs.store import Store
 from offtracfs.trackers import tracdb
 from tests.helpers import Files, append, few, listed, loosen, rebuilt, tables
@@ -34,11 +35,10 @@ STAMP = 1_302_383_767_000_000  # the same in microseconds
 
 def rows(path: str, record: Any) -> dict[str, list[Row]]:
     """The rows of a record, by table."""
-    here = place(path)
-    found = here.rows(records.dump(record)) if here else None
-    return {
-        table: [row for name, row in found or () if name == table] for table in (here.tables if here else ())
-    }
+    if (here := place(path)) is None:
+        return {}
+    found = here.kind.read(here.key, records.dump(record)) or ()
+    return {table.name: [row for name, row in found if name == table.name] for table in here.kind.tables}
 
 
 def standing(directory: Path, revision: int) -> dict[str, list[Row]]:
@@ -148,7 +148,7 @@ def test_other_records(path: str, record: Any, expected: dict[str, list[Row]]) -
 def test_a_long_name() -> None:
     """A name that is too long for a file is whole where the record has it."""
     name = "名" * 40
-    assert rows(names.field_path("component", name), {"name": name})["component"][0][1] == name
+    assert rows(kinds.field_path("component", name), {"name": name})["component"][0][1] == name
 
 
 TEXTS = st.sampled_from(["", "a", AT, AT + ".000001", "\ud800", "é\x00", "1" * 5000, "\U0001f600"]) | st.text(
@@ -186,7 +186,7 @@ def test_odd_records(path: str, record: Any) -> None:
 def test_no_records(path: str, data: bytes) -> None:
     """What is no JSON is no row."""
     here = place(path)
-    assert not here or here.rows(b"[" + data) in (None, [])
+    assert not here or here.kind.read(here.key, b"[" + data) in (None, [])
 
 
 MOMENTS = [f"2011-04-09T21:16:0{second}" for second in range(3)]
@@ -241,7 +241,7 @@ def expected(files: Files) -> dict[str, list[Row]]:
     found: dict[str, set[Row]] = {name: set() for name in TRAC}
     for path, data in files.items():
         here = place(path)
-        for table, row in (here and data and here.rows(data)) or ():
+        for table, row in (here and data and here.kind.read(here.key, data)) or ():
             found[table].add(row[1:] if isinstance(row[0], str) else row)
     texts: dict[int, str] = dict(found.pop("description"))
     found["ticket"] = {(*row[:-1], texts.get(row[0]), row[-1]) for row in found["ticket"]}
@@ -256,7 +256,7 @@ def test_every_revision(tmp_path_factory: pytest.TempPathFactory, batches: list[
     store = Store.create(directory / "git")
     files: dict[str, bytes | None] = {}
     states = []
-    with patch.object(build, "COMMITS_A_TRANSACTION", 2), patch.object(lives, "ROWS_A_STATEMENT", 3):
+    with patch.object(build, "COMMITS_A_TRANSACTION", 2), patch.object(validity, "ROWS_A_STATEMENT", 3):
         for number, batch in enumerate(batches):
             append(store, *batch, start=1_300_000_000 + 10_000 * number)
             index.catch_up(directory, store)
@@ -291,11 +291,11 @@ def test_logs_that_grow(before: bytes, after: bytes | None, expected: str) -> No
     """What is read of a change log is only what is new; it comes to the same as reading all of it."""
     here = place(LOG)
     assert here
-    known: lives.Standing = {"ticket_change": {}}
-    list(lives.follow(here, [(1, before), (2, after)], known))
+    known = validity.no_rows(here)
+    list(validity.new_rows(here, [(1, before), (2, after)], known))
     assert "".join(row[-1] for row in known["ticket_change"]) == expected
-    anew: lives.Standing = {"ticket_change": {}}
-    brought = list(lives.follow(here, [(2, after)], anew))
+    anew = validity.no_rows(here)
+    brought = list(validity.new_rows(here, [(2, after)], anew))
     assert known["ticket_change"].keys() == anew["ticket_change"].keys()
     assert len(brought) == len(expected)
 

@@ -11,7 +11,8 @@ import pytest
 from offtracfs import index
 from offtracfs.database import Database
 from offtracfs.errors import DatabaseDamaged
-from offtracfs.tree import ALWAYS, DAYS, Directory, File, Link, Listing, Tree
+from offtracfs.kinds import TOPS
+from offtracfs.tree import DAYS, Directory, File, Link, Listing, Tree
 from tests.mounting import append, damage, new_database, tree_of
 
 DAY = 86_400
@@ -62,8 +63,8 @@ def file(tree: Tree, path: str) -> File:
 def test_empty_tracker_has_its_folders(tmp_path: Path) -> None:
     """Before the first sync has ended, the four folders are there and empty, and no past is."""
     tree = tree_of(new_database(tmp_path / "db"))
-    assert names(tree, ROOT) == list(ALWAYS)
-    for name in ALWAYS:
+    assert names(tree, ROOT) == list(TOPS)
+    for name in TOPS:
         assert tree.lookup(ROOT, name) == Directory("", name)
         assert names(tree, Directory("", name)) == []
     assert tree.lookup(ROOT, "@2011") is None
@@ -73,7 +74,7 @@ def test_empty_tracker_has_its_folders(tmp_path: Path) -> None:
 
 def test_root_lists_what_is_stored(tree: Tree) -> None:
     """The root lists folders and files, and no name beginning with an @."""
-    assert names(tree, ROOT) == [*ALWAYS, "db.json"]
+    assert names(tree, ROOT) == [*TOPS, "db.json"]
 
 
 def test_tickets_are_flat(tmp_path: Path) -> None:
@@ -126,7 +127,7 @@ def test_past_lists_what_was_there(tree: Tree) -> None:
     assert names(tree, Directory("@2011-07", "ticket")) == ["1.json", "2.json"]
     assert names(tree, Directory("@2011-04", "ticket")) == ["1.json"]
     assert names(tree, TICKETS) == ["1.json"]
-    assert names(tree, Directory("@2011-07", "")) == [*ALWAYS, "db.json"]
+    assert names(tree, Directory("@2011-07", "")) == [*TOPS, "db.json"]
 
 
 def test_folders_of_fields_come_and_go(tree: Tree) -> None:

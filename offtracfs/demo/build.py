@@ -11,7 +11,7 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from offtracfs import index, names, records
+from offtracfs import index, kinds, records
 from offtracfs.database import Database, Settings, State
 from offtracfs.demo import railway
 from offtracfs.demo.lives import END, RELEASES, START, by_day, tickets
@@ -76,8 +76,8 @@ def _tickets() -> Iterator[_Change]:
         for version in replay.replay(ticket.record, ticket.changelog):
             assert version.moment is not None  # these logs explain all of their tickets
             files = {
-                names.ticket_path(ticket.number): version.record,
-                names.changelog_path(ticket.number): version.changelog,
+                kinds.ticket_path(ticket.number): version.record,
+                kinds.changelog_path(ticket.number): version.changelog,
             }
             message = f"{version.subject}\n\n{version.body}".strip() + "\n"
             yield _Change(version.moment, version.author, message, files)
@@ -104,11 +104,11 @@ def _records(moment: datetime) -> dict[str, Any]:
     """Everything but the tickets as it stood then, by path."""
     values = _values(moment)
     found = {
-        names.field_path(kind, name): item for kind, items in values.items() for name, item in items.items()
+        kinds.field_path(kind, name): item for kind, items in values.items() for name, item in items.items()
     }
     for number, (title, description, sql) in railway.REPORTS.items():
         header = f"-- ## {number}: {title} ## --\n\n-- {description}\n\n"
-        found[names.report_path(number)] = {"title": title, "description": description, "sql": header + sql}
+        found[kinds.report_path(number)] = {"title": title, "description": description, "sql": header + sql}
     return found | {"fields.json": _definitions({kind: list(items) for kind, items in values.items()})}
 
 

@@ -33,9 +33,9 @@ from sqlalchemy.pool import NullPool, Pool
 
 from offtracfs import names
 from offtracfs.errors import DatabaseBusy, DatabaseDamaged, DatabaseTooNew, DiskFull
-from offtracfs.index.lives import derive
 from offtracfs.index.opening import BUSY, LINK, TOO_NEW, VERSION, translate
 from offtracfs.index.schema import FIRST_INODE, metadata, path, published, revision, version
+from offtracfs.index.validity import derive
 from offtracfs.progress import Progress, silent
 from offtracfs.store import BRANCH, Change, Commit, Store
 
@@ -222,11 +222,9 @@ class _Rows:
     def add(self, change: Change, size: int) -> None:
         assert self.commit is not None
         self.horizon += 1
-        place = names.split(change.path)
-        self._paths.append(place)
-        self._versions.append(
-            (self.horizon, *place, self.number + 1, change.blob, size, self.commit.authored)
-        )
+        name = names.split(change.path)  # and directory
+        self._paths.append(name)
+        self._versions.append((self.horizon, *name, self.number + 1, change.blob, size, self.commit.authored))
         if len(self._paths) >= ROWS_A_STATEMENT:
             self.flush()
 

@@ -19,6 +19,9 @@ from offtracfs.errors import (
 
 LINK = "index.db"  # to the file in use
 VERSION = 5  # of `offtracfs.index.schema`: SQLite's user_version; an index of an older one is built anew
+CONTENT = "d7713d45cf5b5367e18a7ee6487d7ab8504c0f890a1b1739e4a787f64f73056c"
+"""Digest of what an index of this version holds of some records: a test compares it, and says what to do."""
+
 BUSY = 10_000  # milliseconds to wait for another process that writes
 TOO_NEW = (
     "The index was made by a later version of offtracfs: use that one, or `offtracfs index rebuild` for this."

@@ -4,10 +4,10 @@ The whole time machine is one rule: **the tracker as it stood at a revision is, 
 with the greatest inode not above that revision's `horizon`**. So these tables only ever grow, and
 a reader that keeps to one horizon sees one state, whatever is written meanwhile.
 
-Trac's own tables stand beside that as ``offtracfs_*``, for reports: a row stands at a revision R where
-``since <= R`` and ``until > R``. When a later revision takes it away, `until` alone changes, and what is
-seen at R stays the same. They are Trac 1.6's columns and values (its ``db_default.py`` and
-``ticket/model.py``): times in microseconds since 1970 UTC, NULL where Trac writes NULL.
+Trac's own tables stand beside that as ``offtracfs_*``, for reports: a row is valid at a revision R where
+``since <= R`` and ``until > R`` (`offtracfs.index.validity`). When a later revision takes it away, `until`
+alone changes, and what is seen at R stays the same. They are Trac 1.6's columns and values (its
+``db_default.py`` and ``ticket/model.py``), as the kinds of record describe them (`offtracfs.kinds`).
 """
 
 from __future__ import annotations
@@ -26,8 +26,10 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
+from offtracfs import kinds
+
 FIRST_INODE = 2  # 1 is the root of the mount
-STANDS = 2**62  # `until` of what stands now
+FOREVER = 2**62  # `until` of a row that no revision has taken away yet
 
 metadata = MetaData()
 
@@ -71,62 +73,22 @@ published = Table(
 )
 
 
-def _trac(name: str, key: Column[Any], *columns: Column[Any]) -> Table:
-    """A table of Trac's with its past; `key` is what finds the rows of a record that changes."""
+_TYPES = {int: Integer, str: Text}
+
+
+def _with_past(table: kinds.Table) -> Table:
+    """A table of Trac's, with the revisions between which each row is valid."""
+    columns: list[Column[Any]] = [Column(name, _TYPES[kind]) for name, kind in table.columns.items()]
     return Table(
-        f"offtracfs_{name}",
+        f"offtracfs_{table.name}",
         metadata,
         Column("number", Integer, primary_key=True),
-        key,
         *columns,
         Column("since", Integer, nullable=False),  # the revision that brought the row
         Column("until", Integer, nullable=False),  # the revision that took it away
-        Index(f"offtracfs_{name}_of", key, "until"),
+        Index(f"offtracfs_{table.name}_of", columns[0], "until"),  # finds the rows of a record that changes
     )
 
 
-def _texts(*names: str) -> list[Column[Any]]:
-    return [Column(name, Text) for name in names]
-
-
-def _number(name: str) -> Column[Any]:
-    return Column(name, Integer)
-
-
-def _path() -> Column[Any]:
-    return Column("path", Text)
-
-
-TRAC = {
-    "ticket": _trac(
-        "ticket",
-        _number("id"),
-        *_texts("type"),
-        _number("time"),
-        _number("changetime"),
-        *_texts("component", "severity", "priority", "owner", "reporter", "cc", "version", "milestone"),
-        *_texts("status", "resolution", "summary", "keywords"),
-    ),
-    # A column of Trac's ticket, which is long and seldom changes.
-    "description": _trac("description", _number("ticket"), *_texts("description")),
-    "ticket_change": _trac(
-        "ticket_change",
-        _number("ticket"),
-        _number("time"),
-        *_texts("author", "field", "oldvalue", "newvalue"),
-    ),
-    "ticket_custom": _trac("ticket_custom", _number("ticket"), *_texts("name", "value")),
-    "enum": _trac("enum", _path(), *_texts("type", "name", "value")),
-    "component": _trac("component", _path(), *_texts("name", "owner", "description")),
-    "milestone": _trac(
-        "milestone",
-        _path(),
-        *_texts("name"),
-        _number("due"),
-        _number("completed"),
-        *_texts("description"),
-    ),
-    "version": _trac("version", _path(), *_texts("name"), _number("time"), *_texts("description")),
-    "report": _trac("report", _number("id"), *_texts("author", "title", "query", "description")),
-}
-"""By the name in `offtracfs.index.tables`."""
+TRAC = {name: _with_past(table) for name, table in kinds.TABLES.items()}
+"""Trac's tables, by their names there."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO
 
 from offtracfs.errors import DatabaseError
-from offtracfs.names import git_path
+from offtracfs.kinds import git_path
 from offtracfs.store.git import BRANCH, environment, failed, git, widened
 
 NOBODY = "offtracfs"  # the author of what the tracker does not log

@@ -20,7 +20,7 @@ import pygit2
 from pygit2.enums import ConfigLevel, Option
 
 from offtracfs.errors import DatabaseDamaged, DatabaseError, NotADatabase
-from offtracfs.names import path_in_git
+from offtracfs.kinds import path_in_git
 from offtracfs.store.fastimport import Writer
 from offtracfs.store.git import BRANCH, environment, failed, git, widened
 from offtracfs.store.quarantine import quarantined, take_in
@@ -135,6 +135,14 @@ class Store:
             return int(self._repository.odb.read_header(pygit2.Oid(raw=oid))[1])
         except _UNREADABLE:
             return len(self.blob(oid))
+
+    def readable(self, oid: bytes) -> bool:
+        """Whether an object is there and undamaged; it is read for that."""
+        try:
+            self._read(oid)
+        except DatabaseDamaged:
+            return False
+        return True
 
     @contextmanager
     def trusted(self) -> Iterator[None]:

@@ -10,7 +10,7 @@ from typing import Any
 from offtracfs import records
 from offtracfs.database import Snapshot
 from offtracfs.errors import DatabaseDamaged
-from offtracfs.names import changelog_path, field_path, ticket_path
+from offtracfs.kinds import changelog_path, field_path, ticket_path
 from offtracfs.progress import Progress
 from offtracfs.sync.changelog import paired
 from offtracfs.sync.spool import Fetched, Spool

@@ -12,13 +12,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from offtracfs.records import microseconds
+from offtracfs.records import ISO_TIME, microseconds
 from offtracfs.sync.changelog import Change, Log, Row, changes, in_order, match, read, unknown
 
 _SUBJECT = 72  # characters that git's own listings show whole
 _VALUES = 48  # characters of an old and a new value together that a subject has room for
 _NO_FIELDS = frozenset({"_ts", "time", "changetime", "comment", "attachment"})  # props that no row tells
-_ISO = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{6})?", re.ASCII)
 _UNPRINTABLE = re.compile(r"[\s\x00-\x1f\x7f-\x9f\ud800-\udfff]+")
 
 
@@ -158,7 +157,7 @@ def _value(value: Any, now: Any) -> Any:
     """A log's value as props have it: '' where unset, None if the type is time (Trac's RPC, seen)."""
     if value not in ("", None):
         return value
-    return None if now is None or (isinstance(now, str) and _ISO.fullmatch(now)) else ""
+    return None if now is None or (isinstance(now, str) and ISO_TIME.fullmatch(now)) else ""
 
 
 def _what(change: Change, log: Log) -> str:

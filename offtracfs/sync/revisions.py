@@ -13,7 +13,7 @@ from typing import Any
 
 from offtracfs import records
 from offtracfs.database import Snapshot
-from offtracfs.names import changelog_path, ticket_path
+from offtracfs.kinds import changelog_path, ticket_path
 from offtracfs.store.fastimport import NOBODY, Writer
 from offtracfs.sync import replay
 from offtracfs.sync.spool import NOTICED, Ordered, Spool

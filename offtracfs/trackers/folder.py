@@ -16,8 +16,9 @@ import trio
 
 from offtracfs.database import Database
 from offtracfs.errors import DatabaseError, NotATracker, TrackerError, UsageError
-from offtracfs.names import changelog_path, number_of, ticket_path
-from offtracfs.records import check_changelog, check_ticket, from_microseconds, load, microseconds
+from offtracfs.kinds import changelog_path, check_changelog, check_ticket, ticket_path
+from offtracfs.names import number_of
+from offtracfs.records import from_microseconds, load, microseconds
 from offtracfs.store.fastimport import checked
 from offtracfs.store.git import git
 from offtracfs.text import shown

@@ -10,7 +10,7 @@ from typing import Any, Generic, TypeVar
 import trio
 
 from offtracfs.errors import TrackerError
-from offtracfs.records import check_changelog, check_ticket
+from offtracfs.kinds import check_changelog, check_ticket
 from offtracfs.trackers import Missing, Ticket
 from offtracfs.trackers.trac.codec import Call
 from offtracfs.trackers.trac.faults import Fault, Unusable

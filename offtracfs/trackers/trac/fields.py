@@ -7,7 +7,7 @@ from collections.abc import Collection
 from typing import Any
 
 from offtracfs.errors import TrackerError
-from offtracfs.names import field_path
+from offtracfs.kinds import field_path
 from offtracfs.trackers import Metadata
 from offtracfs.trackers.trac.batches import answers
 from offtracfs.trackers.trac.codec import Call

@@ -14,8 +14,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from offtracfs.errors import TrackerError
-from offtracfs.names import report_path
-from offtracfs.records import report_header
+from offtracfs.kinds import report_header, report_path
 from offtracfs.trackers import Metadata
 from offtracfs.trackers.trac.faults import Unusable, quoted
 from offtracfs.trackers.trac.http import Http

@@ -11,6 +11,7 @@ from http import HTTPStatus
 from typing import Any
 
 from offtracfs.errors import TrackerError
+from offtracfs.records import LOST_IN_XML
 from offtracfs.trackers import Columns
 from offtracfs.trackers.trac.http import Http
 
@@ -22,7 +23,6 @@ REWRITTEN = ("cc", "owner", "reporter")
 LONGEST_ROW = 2**20  # characters; no ticket has that much in these columns
 _CLOCK = re.compile(r"\d{1,2}:([0-5]\d):([0-5]\d)", re.ASCII)
 _ID = re.compile("[0-9]{1,18}")
-_LOST_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufdd0-\ufddf\ufffe\uffff]")
 
 
 def comparable(definitions: Collection[Mapping[str, Any]]) -> dict[str, str]:
@@ -81,7 +81,7 @@ def _in_quarter(text: str) -> int | None:
 
 def _told(value: str, exact_text: bool) -> bool:
     """Whether the value came through as it is in a record."""
-    return "\ufffd" not in value and (exact_text or not _LOST_IN_XML.search(value))
+    return "\ufffd" not in value and (exact_text or not LOST_IN_XML.search(value))
 
 
 async def _lines(chunks: AsyncIterator[bytes]) -> AsyncGenerator[list[str], None]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from offtracfs.names import field_path
+from offtracfs.kinds import field_path
 from offtracfs.trackers.tracdb import tables
 from offtracfs.trackers.tracdb.ini import Ini, custom_field
 from offtracfs.trackers.tracdb.tables import Clock, text

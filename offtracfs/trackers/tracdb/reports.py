@@ -6,8 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from offtracfs.names import report_path
-from offtracfs.records import report_header
+from offtracfs.kinds import report_header, report_path
 from offtracfs.trackers.trac.reports import lines
 from offtracfs.trackers.tracdb import tables
 from offtracfs.trackers.tracdb.queries import saved_query

@@ -13,7 +13,8 @@ from typing import Any
 from sqlalchemy import Connection, Text, cast, literal, null, select, union
 
 from offtracfs.errors import TrackerError
-from offtracfs.records import check_changelog, check_ticket, from_microseconds, iso
+from offtracfs.kinds import check_changelog, check_ticket
+from offtracfs.records import from_microseconds, iso
 from offtracfs.trackers import Missing, Ticket
 from offtracfs.trackers.tracdb import tables
 from offtracfs.trackers.tracdb.tables import Clock, text

@@ -1,0 +1,209 @@
+"""Trac's tables, from the file versions that the index knows: each row with its validity interval.
+
+A row is written when a version of a record first has it, with the revision of that version as `since`. When a
+later version has it no more, `until` is set to the revision of that one. So a row that stays is written once,
+however often its record changes.
+
+Work goes record by record, each from its oldest new version to its newest: git reads the versions of one file
+fastest in a row, and the rows of a ticket come to lie side by side.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
+from typing import NamedTuple
+
+from sqlalchemy import Connection, Table, bindparam, func, insert, select, update
+from sqlalchemy.dialects import sqlite
+
+from offtracfs.errors import DatabaseDamaged
+from offtracfs.index.schema import FIRST_INODE, FOREVER, TRAC, path, version
+from offtracfs.kinds import Place, Row, place
+from offtracfs.progress import Progress, silent
+from offtracfs.store import Store
+
+ROWS_A_STATEMENT = 2_000
+
+_DIALECT = sqlite.dialect(paramstyle="qmark")
+_VERSIONS = str(
+    select(path.c.directory, path.c.name, version.c.revision, version.c.blob)
+    .join_from(version, path)
+    .where(version.c.inode > bindparam("after"))
+    .order_by(version.c.path, version.c.inode)
+    .compile(dialect=_DIALECT)
+)
+# Where only few are new, SQLite is not to go through all of an index for their order.
+_NEW_VERSIONS = _VERSIONS.replace("ORDER BY version.path", "ORDER BY +version.path")
+
+
+@dataclass(slots=True)
+class Interval:
+    """The revisions at which a row is valid: from `since` to before `until`.
+
+    `number` is that of the row in its table; None where it is not written yet.
+    """
+
+    number: int | None
+    since: int
+    until: int = FOREVER
+
+
+class NewRow(NamedTuple):
+    """A row that is to be written; its interval may end until then."""
+
+    table: str
+    row: Row
+    interval: Interval
+
+
+ValidRows = dict[str, dict[Row, Interval]]
+"""The rows of one record that are valid after some version of it, by table."""
+
+BlobVersion = tuple[int, bytes | None]
+"""The revision that brought a version of a file, and its blob (20 bytes); None where the file is gone."""
+
+DataVersion = tuple[int, bytes | None]
+"""The same with the contents of the blob in its place."""
+
+
+def new_rows(here: Place, versions: Iterable[DataVersion], valid: ValidRows) -> Iterator[NewRow]:
+    """The rows that a record's versions bring, in order of time.
+
+    `valid` is changed in place: at first it has the rows of the version before these, in the end those of
+    the last one. Intervals end while later versions are read: whoever needs `until` takes all rows first.
+    What does not have the shape of its kind has no rows: a sync goes on whatever a tracker says.
+    """
+    kind, key = here
+    before: bytes | None = None  # the version before this one, if it had some row
+    for revision, data in versions:
+        appended = kind.appended(before, data) if kind.appended and before and data else None
+        rows = kind.read(key, appended) if appended else None
+        if rows is None:
+            rows = (kind.read(key, data) if data else None) or []
+            before = data if rows else None
+            _end_all_but(set(rows), valid, revision)
+        else:  # the rows of `before` are valid still
+            before = data
+        for table, row in rows:
+            if row not in valid[table]:
+                interval = valid[table][row] = Interval(None, revision)
+                yield NewRow(table, row, interval)
+
+
+def _end_all_but(kept: set[tuple[str, Row]], valid: ValidRows, revision: int) -> None:
+    for table, intervals in valid.items():
+        for row in [row for row in intervals if (table, row) not in kept]:
+            intervals.pop(row).until = revision
+
+
+class _Statements:
+    """SQL for one table, compiled once: SQLAlchemy's care for each row would be a third of the work."""
+
+    def __init__(self, table: Table) -> None:
+        number, key, *others, since, until = table.c
+        of_record = key == bindparam("key")
+        end = update(table).values(until=bindparam("end")).where(number == bindparam("row"))
+        columns = [column.name for column in (key, *others, since, until)]
+        self.valid = str(
+            select(number, since, key, *others).where(of_record, until == FOREVER).compile(dialect=_DIALECT)
+        )
+        self.ever = str(select(key, *others, since, until).where(of_record).compile(dialect=_DIALECT))
+        self.add = str(insert(table).compile(dialect=_DIALECT, column_keys=columns))
+        self.end = str(end.compile(dialect=_DIALECT))
+
+
+STATEMENTS = {name: _Statements(table) for name, table in TRAC.items()}
+
+
+def derive(connection: Connection, store: Store, after: int, progress: Progress = silent) -> None:
+    """Bring the tables up to every file version with an inode greater than `after`."""
+    batch = _Batch(connection)
+    empty = after < FIRST_INODE  # the tables are: nothing needs to be looked up
+    for _, here, versions in records_after(connection, after, progress):
+        valid = no_rows(here) if empty else _valid_rows(connection, here)
+        written = [(table, interval) for table, found in valid.items() for interval in found.values()]
+        batch.add(list(new_rows(here, readable(store, versions), valid)), written)
+    batch.flush()
+
+
+def records_after(
+    connection: Connection, after: int, progress: Progress = silent
+) -> Iterator[tuple[str, Place, Iterator[BlobVersion]]]:
+    """Each record that can have rows, with its file versions that have an inode greater than `after`.
+
+    These are the path, the place, and the versions from the oldest on. They are read as they are taken,
+    which must be before the next record is.
+    """
+    total = connection.execute(select(func.max(path.c.id))).scalar_one()
+    statement = _VERSIONS if after < FIRST_INODE else _NEW_VERSIONS
+    found = connection.exec_driver_sql(statement, (after,))
+    for done, ((directory, name), versions) in enumerate(groupby(found, key=itemgetter(0, 1))):
+        if done % 100 == 0:
+            progress("index: Trac's tables", done, total)
+        file = f"{directory}/{name}" if directory else name
+        here = place(file)
+        if here and here.kind.tables:
+            yield file, here, ((revision, blob) for _, _, revision, blob in versions)
+
+
+def readable(
+    store: Store, versions: Iterable[BlobVersion], damaged: list[bytes] | None = None
+) -> Iterator[DataVersion]:
+    """The versions that git can read. One that it cannot read changes nothing: it is no deletion.
+
+    The blobs that cannot be read are added to `damaged`.
+    """
+    for revision, blob in versions:
+        try:
+            data = store.blob(blob) if blob else None
+        except DatabaseDamaged:
+            if damaged is not None and blob:
+                damaged.append(blob)
+            continue
+        yield revision, data
+
+
+def no_rows(here: Place) -> ValidRows:
+    """The rows of a record that has none yet."""
+    return {table.name: {} for table in here.kind.tables}
+
+
+def _valid_rows(connection: Connection, here: Place) -> ValidRows:
+    """The rows of a record that are valid now."""
+    valid = no_rows(here)
+    for table, intervals in valid.items():
+        found = connection.exec_driver_sql(STATEMENTS[table].valid, (here.key, FOREVER))
+        intervals.update((tuple(row), Interval(number, since)) for number, since, *row in found)
+    return valid
+
+
+class _Batch:
+    """What goes into the tables, gathered into large statements."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._new: dict[str, list[Row]] = defaultdict(list)
+        self._ended: dict[str, list[tuple[int, int | None]]] = defaultdict(list)
+
+    def add(self, new: list[NewRow], written: list[tuple[str, Interval]]) -> None:
+        """Of one record, the rows that are new, and the intervals of those that are written already."""
+        for table, row, interval in new:
+            self._new[table].append((*row, interval.since, interval.until))
+            if len(self._new[table]) >= ROWS_A_STATEMENT:
+                self.flush()
+        for table, interval in written:
+            if interval.until != FOREVER:
+                self._ended[table].append((interval.until, interval.number))
+
+    def flush(self) -> None:
+        """Hand over what was gathered."""
+        for table, rows in self._new.items():
+            self._connection.exec_driver_sql(STATEMENTS[table].add, rows)
+        for table, ended in self._ended.items():
+            self._connection.exec_driver_sql(STATEMENTS[table].end, ended)
+        self._new.clear()
+        self._ended.clear()

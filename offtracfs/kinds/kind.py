@@ -1,0 +1,124 @@
+"""What a kind of record says of itself: the places of its files, the check of its shape, its rows.
+
+Columns and patterns are plain data, so that whoever only reads loads neither SQLAlchemy nor git.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import simplejson
+
+from offtracfs import records
+from offtracfs.errors import DatabaseDamaged, TrackerError
+from offtracfs.names import number_of
+
+Key = int | str
+"""What tells a record from others of its kind: the number in its name, else its path."""
+
+Row = tuple[Any, ...]
+"""A row of a table, in the order of `Table.columns`."""
+
+Rows = list[tuple[str, Row]]
+"""Rows, each with the name of its table."""
+
+MISSHAPEN = "it does not have the shape of what is kept in that place"
+NUMBER = "{number}"
+TREES = "{trees}"
+ODD = (AttributeError, DatabaseDamaged, LookupError, TypeError, ValueError)  # what odd records lead to
+_LONE = re.compile("[\ud800-\udfff]")  # half a character
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows that the index keeps of a kind of record, as Trac has them in a table of the same name.
+
+    `columns` are their types (int, str) by name. The first finds the rows of one record: it holds the key.
+    `view` names the columns that reports see, in Trac's order. Without it these are all but `path`, which no
+    table of Trac's has. `apart` are columns of the view that are in another table, by that table's name:
+    long ones that seldom change, which a new row would only repeat.
+    """
+
+    name: str
+    columns: Mapping[str, type]
+    view: tuple[str, ...] | None = None
+    apart: Mapping[str, str] | None = None
+
+    @property
+    def seen(self) -> tuple[str, ...]:
+        """The columns that reports see; none where only the view of another table shows them."""
+        return tuple(name for name in self.columns if name != "path") if self.view is None else self.view
+
+
+def _no_rows(_key: Key, _record: Any) -> Rows:
+    return []
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of record.
+
+    `path` is the pattern of its paths in the mount: ``ticket/{number}.json``, ``field/{field}/{name}.json``
+    or just ``db.json``. Where `in_git` is given, git holds the files of these numbers elsewhere, in small
+    trees (`offtracfs.kinds.git_path`).
+
+    `check` takes a key and a value, and raises TrackerError with one sentence that says why the value is no
+    such record. `companion` is the kind that must have a record of the same number, and what to say where
+    it has not.
+
+    `rows` takes a key and a record that may be of any shape. It gives the rows in `tables`, or raises one of
+    `ODD`. `appended` takes two versions of a record's bytes: it gives a record with only what the second has
+    more, or None where that cannot be told.
+
+    `history` says whether each file has a directory of its versions (``ticket/42.json@/``).
+    """
+
+    path: str
+    check: Callable[[Any, Any], object]
+    in_git: str = ""
+    companion: tuple[str, str] | None = None
+    tables: tuple[Table, ...] = ()
+    rows: Callable[[Any, Any], Rows] = _no_rows
+    appended: Callable[[bytes, bytes], bytes | None] | None = None
+    history: bool = False
+
+    @property
+    def directory(self) -> str:
+        """The pattern of the directory that its files are in; "" for the top."""
+        return self.path.rpartition("/")[0]
+
+    def numbered(self, number: int) -> str:
+        """Path of the record of that number, for a kind whose records have one."""
+        return self.path.replace(NUMBER, str(number))
+
+    def key(self, path: str, name: str) -> Key | None:
+        """The key of a file that is in the right directory; None where its name is no record's."""
+        return number_of(name) if NUMBER in self.path else path
+
+    def read(self, key: Key, data: bytes) -> Rows | None:
+        """The rows that a record in these bytes has; None where it does not have the shape of its kind."""
+        try:
+            return self.rows(key, _load(data))
+        except ODD:
+            return None
+
+
+def misshapen() -> TrackerError:
+    """The error of a value that is no record of its kind, where no more can be said."""
+    return TrackerError(f"{MISSHAPEN}.")
+
+
+def _load(data: bytes) -> Any:
+    """A record in texts that a database takes."""
+    value = records.load(data)
+    if b"\\u" not in data:
+        return value
+    return simplejson.loads(whole(simplejson.dumps(value, ensure_ascii=False)))
+
+
+def whole(text: str) -> str:
+    """`text` with U+FFFD for each half of a character, which no database takes."""
+    return _LONE.sub("\ufffd", text)

@@ -1,0 +1,78 @@
+"""``ticket/{id}.json``: ``[id, created, changed, props]``, props as Trac's ``ticket.get`` returned them."""
+
+from __future__ import annotations
+
+import re
+from math import isfinite
+from typing import Any
+
+from offtracfs.errors import TrackerError
+from offtracfs.kinds.kind import Kind, Rows, Table
+from offtracfs.kinds.values import custom, microseconds, text
+from offtracfs.records import SECOND, check_times
+
+_TEXTS = (
+    "component", "severity", "priority", "owner", "reporter", "cc", "version", "milestone", "status",
+    "resolution", "summary", "keywords",
+)  # fmt: skip
+OWN = frozenset({"type", "time", "changetime", "description", "_ts", "comment", *_TEXTS})
+"""The props that are no custom fields."""
+
+_STAMP = re.compile("[0-9]{1,18}")
+
+
+def check_ticket(number: int, value: Any) -> list[Any]:
+    """`value` if it is ticket `number`'s record. Raises TrackerError saying what is wrong with it."""
+    match value:
+        case [int(found), str(created), str(changed), dict(props)]:
+            pass
+        case _:
+            raise TrackerError(f"Ticket {number} does not have the shape [id, created, changed, props].")
+    if found != number:
+        raise TrackerError(f"Asked for ticket {number}, the tracker answered with ticket {found}.")
+    check_times(f"Ticket {number}", [created, changed])
+    wrong = [
+        name for name, item in props.items() if not isinstance(item, str | int | None) and not _finite(item)
+    ]
+    if wrong:
+        raise TrackerError(f"Ticket {number} has a value that is no text in its field {wrong[0]!r}.")
+    return value  # type: ignore[no-any-return]  # the match has shown that it is a list
+
+
+def _finite(item: Any) -> bool:
+    return isinstance(item, float) and isfinite(item)
+
+
+def _rows(number: int, record: Any) -> Rows:
+    _, created, changed, props = record
+    changetime = microseconds(changed)
+    stamp = props.get("_ts", "")  # the same to the microsecond, where the protocol cuts times
+    if isinstance(stamp, str) and _STAMP.fullmatch(stamp) and int(stamp) // SECOND == changetime // SECOND:
+        changetime = int(stamp)
+    texts = [text(props.get(name)) for name in _TEXTS]
+    found: Rows = [("ticket", (number, text(props.get("type")), microseconds(created), changetime, *texts))]
+    if description := text(props.get("description")):
+        found.append(("description", (number, description)))
+    return found + [
+        ("ticket_custom", (number, name, custom(props[name]))) for name in sorted(props.keys() - OWN)
+    ]
+
+
+_TICKET = Table(
+    "ticket",
+    {"id": int, "type": str, "time": int, "changetime": int, **dict.fromkeys(_TEXTS, str)},
+    view=("id", "type", "time", "changetime", *_TEXTS[:-1], "description", "keywords"),
+    apart={"description": "description"},
+)
+_DESCRIPTION = Table("description", {"ticket": int, "description": str}, view=())
+_CUSTOM = Table("ticket_custom", {"ticket": int, "name": str, "value": str})
+
+KIND = Kind(
+    "ticket/{number}.json",
+    check_ticket,
+    in_git="ticket/{trees}/{number}.json",
+    companion=("changelog/{number}.json", "it has no change log"),
+    tables=(_TICKET, _DESCRIPTION, _CUSTOM),
+    rows=_rows,
+    history=True,
+)

@@ -1,0 +1,43 @@
+"""A record's values as Trac's tables have them.
+
+They are those that Trac 1.6 would have (its ``ticket/model.py``): NULL for a text that is not set, but
+comments, authors and milestones' descriptions as they came; times in microseconds since 1970 UTC, 0 for a
+date that is not set. Each function raises TypeError or ValueError where a value is none.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+from offtracfs import records
+
+microseconds = lru_cache(10_000)(records.microseconds)  # a log is read as often as it grows
+
+
+def said(value: Any) -> str | None:
+    """A text as it came."""
+    if value is None or value.__class__ is str:
+        return value
+    if isinstance(value, int | float):
+        return str(value)
+    raise TypeError
+
+
+def text(value: Any) -> str | None:
+    """A text as Trac stores most of them: NULL where it is empty."""
+    return said(value) or None
+
+
+def custom(value: Any) -> str | None:
+    """A custom field's value; the type `time` has 18 characters, for reports to sort (Trac, seen)."""
+    found = text(value)
+    if found is None or not records.ISO_TIME.fullmatch(found):
+        return found
+    time = microseconds(found)
+    return f"{time:018d}" if time >= 0 else f"{time:+017d}"
+
+
+def date(value: Any) -> int:
+    """A date of a milestone or a version."""
+    return microseconds(value) if value else 0
