@@ -29,7 +29,7 @@ Report = Callable[[sync.Outcome | OfftracfsError], None]
 
 
 @click.command()
-@click.option("--full", is_flag=True, help="Look at everything now, as is done once a day by itself.")
+@click.option("--full", is_flag=True, help="Read every ticket again, as the first sync did.")
 @click.option("--watch", is_flag=True, help="Go on, and sync again after every interval.")
 @shared.interval
 @click.option(
@@ -53,8 +53,13 @@ def command(
 
     \b
       offtracfs sync                  what is new
-      offtracfs sync --full           deletions and silent changes too, at once
+      offtracfs sync --full           every ticket is read again and compared
       offtracfs sync --watch --json   for ever; `offtracfs mount` has one of these beside it
+
+    The tracker says which tickets are new or changed. Once a day, a sync also looks for what the tracker
+    does not say: deleted tickets and attachments, other values in the columns of Trac's query page, fields
+    and reports; that takes a few requests. Only --full finds the rest of what was changed in the tracker's
+    database by SQL, such as a comment's text or a row of a change log; it takes as long as the first sync.
 
     An interrupted sync loses nothing: the next one goes on where it was. A ticket that the tracker cannot
     give is named and left out. If the tracker suddenly shows much less than before, which looks like a

@@ -27,6 +27,19 @@ async def synced(database: Database, trac: StandInTrac, **options: Any) -> sync.
     )
 
 
+def a_day_later(database: Database) -> None:
+    """Makes the next sync sweep."""
+    state = database.state()
+    state.swept = "2020-01-01T00:00:00"
+    database.save(state)
+
+
+async def swept(database: Database, trac: StandInTrac, **options: Any) -> sync.Outcome:
+    """One sync, a day after the last sweep."""
+    a_day_later(database)
+    return await synced(database, trac, **options)
+
+
 def expected(trac: StandInTrac) -> dict[str, bytes]:
     """Path and bytes of every ticket and change log that the Trac holds, made from its model alone."""
     found: dict[str, bytes] = {}

@@ -217,3 +217,48 @@ async def test_impossible_dates_in_the_past(tmp_path: Path) -> None:
     assert stamps == sorted(stamps)
     assert stamps[-1] <= seconds(life.clock)
     assert git(database, "fsck", "--strict", "--full", "--no-progress") == ""
+
+
+async def test_what_no_log_explains_is_dated_by_the_tracker(tmp_path: Path) -> None:
+    """A first sync, years later, dates each ticket's present state at its changetime, none today."""
+    trac = StandInTrac()
+    moved, future, logged = (trac.create(name, BEGIN) for name in ("moved", "future", "logged"))
+    for number in moved, logged, future:
+        trac.change(number, BEGIN + HOUR, "bob", "", component="component1")
+    trac.rename_component("component1", "kernel")  # no row tells of it
+    trac.tickets[moved].changed = BEGIN + 2 * HOUR
+    trac.tickets[future].changed = datetime(2099, 1, 1, tzinfo=UTC)
+    trac.clock = BEGIN + 100_000 * HOUR
+    database = new_database(tmp_path / "db", trac)
+    await synced(database, trac)
+    assert mirrored(database) == expected(trac)
+    what = "changed, the log does not say how"
+    assert log(database, "%an %at %ct %s")[-3:] == [
+        f"unknown {seconds(BEGIN + HOUR)} {seconds(BEGIN + HOUR)} #{logged} {what}",
+        f"unknown {seconds(BEGIN + 2 * HOUR)} {seconds(BEGIN + 2 * HOUR)} #{moved} {what}",
+        f"unknown 4070908800 {seconds(trac.clock)} #{future} {what}",  # the tracker's clock is the limit
+    ]
+    then = shown(tree_of(database), name_of(BEGIN + 2 * HOUR))
+    for number in moved, logged:
+        assert then[f"ticket/{number}.json"] == expected(trac)[f"ticket/{number}.json"]
+
+
+async def test_a_later_sync_dates_what_it_notices_when_it_notices_it(tmp_path: Path) -> None:
+    """What changed unlogged is dated when a later sync notices it, but at its changetime if new here."""
+    trac = StandInTrac()
+    known = trac.create("known", BEGIN, component="component1")
+    trac.clock = BEGIN + HOUR
+    database = new_database(tmp_path / "db", trac)
+    await synced(database, trac)
+    new = trac.create("new", BEGIN + 2 * HOUR)
+    trac.change(new, BEGIN + 3 * HOUR, "bob", "", component="component1")
+    trac.rename_component("component1", "kernel")
+    trac.clock = BEGIN + 9 * HOUR
+    await synced(database, trac, full=True)
+    assert mirrored(database) == expected(trac)
+    assert log(database, "%an %at %s")[-2:] == [
+        f"unknown {seconds(BEGIN + 3 * HOUR)} #{new} changed, the log does not say how",
+        f"offtracfs {seconds(trac.clock)} Noticed: 4 records that changed unlogged",
+    ]
+    assert b"kernel" not in shown(tree_of(database), name_of(BEGIN + 8 * HOUR))[f"ticket/{known}.json"]
+    assert b"kernel" in shown(tree_of(database), name_of(BEGIN + 3 * HOUR))[f"ticket/{new}.json"]

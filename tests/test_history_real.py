@@ -17,11 +17,10 @@ import trio
 from offtracfs import records, sync
 from offtracfs.database import Database, Settings
 from offtracfs.kinds import changelog_path, ticket_path
-from offtracfs.trackers import Ticket
 from offtracfs.trackers.trac import connect
 from tests.mounting import tree_of, until
 from tests.syncing import mirrored
-from tests.tracclient import connected, fetch
+from tests.tracclient import said
 from tests.tracinstall import PASSWORD
 from tests.tracservers import RealTrac
 from tests.truths import Files, name_of, shown
@@ -131,17 +130,6 @@ def later_story(trac: RealTrac, admin: Visitor) -> Seconds:
         [partial(trac.delete, 5), create(trac, "another fifth", keywords="k")],
         [update(trac, 5, "bob", "mine", owner="bob"), partial(admin.attach, 5, "its.txt", "own")],
     ]
-
-
-async def said(trac: RealTrac) -> Files:
-    """What the server says now of all its tickets."""
-    files: Files = {}
-    async with connected(trac) as tracker:
-        for number, found in (await fetch(tracker, await tracker.ids())).items():
-            assert isinstance(found, Ticket)
-            files[ticket_path(number)] = records.dump(found.record)
-            files[changelog_path(number)] = records.dump(found.changelog)
-    return files
 
 
 async def lived(trac: RealTrac, seconds: Seconds) -> dict[datetime, Files]:

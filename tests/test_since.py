@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from offtracfs.records import microseconds
 from offtracfs.sync.replay import Version, since
-from tests.ticketlogs import DAY, SECOND, T1, T2, T3, hold, row, ticket, told, values
+from tests.ticketlogs import DAY, SECOND, T1, T2, T3, T4, hold, row, ticket, told, values
 
 STORED = (
     ticket(T1, status="open"),
@@ -135,3 +137,18 @@ def test_since_the_number_was_given_to_another_ticket() -> None:
     assert told(versions) == [("ann", "#42 created: B"), ("cay", "#42 status: new → closed")]
     assert values(versions, "status") == ["new", "closed"]
     assert versions[0].changelog == []
+
+
+def test_since_the_number_was_given_to_a_ticket_with_an_unlogged_end() -> None:
+    """What no row explains of another ticket with the same number is dated as for any ticket new here."""
+    log = [row(T3, "cay", "status", "new", "closed")]
+    versions = list(since(ticket(T4, created=T2, status="reopened"), log, *STORED))
+    assert [v.moment for v in versions] == [microseconds(t) for t in (T2, T3, T4)]
+
+
+@pytest.mark.parametrize("created", [f"{DAY}09:00:00", f"{DAY}10:00:30"])
+def test_since_a_creation_time_that_was_corrected(created: str) -> None:
+    """A ticket whose creation time changed without a trace is the same ticket: its life is not told again."""
+    record = ticket(T1, created=created, status="open")
+    [only] = since(record, STORED[1], *STORED)
+    assert (only.moment, only.record, only.changelog) == (None, record, STORED[1])

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
-from contextlib import aclosing
+from contextlib import aclosing, closing
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trio
@@ -15,15 +17,19 @@ from offtracfs import check, sync
 from offtracfs.database import Database
 from offtracfs.errors import DatabaseBusy, DatabaseDamaged, LoginRefused, Suspicious, TrackerError
 from offtracfs.sync.fetch import Action, decide
+from offtracfs.sync.spool import Spool
 from offtracfs.trackers import Missing, Tracker
 from offtracfs.trackers.trac import connect
 from tests import faults
 from tests.mounting import damage
 from tests.standin import StandInTrac
-from tests.syncing import expected, git, log, mirrored, new_database, synced
+from tests.syncing import expected, git, log, mirrored, new_database, swept, synced
 
 DAY = datetime(2020, 1, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)
+
+by_both = pytest.mark.parametrize("look", [swept, partial(synced, full=True)], ids=["sweep", "full"])
+"""What the daily sweep finds, and `--full`, too."""
 
 
 @pytest.fixture
@@ -176,13 +182,14 @@ async def test_clock_runs_backwards(trac: StandInTrac, database: Database) -> No
     assert stamps == sorted(stamps)
 
 
-async def test_deleted_ticket(trac: StandInTrac, database: Database) -> None:
+@by_both
+async def test_deleted_ticket(trac: StandInTrac, database: Database, look: Any) -> None:
     """A deleted ticket is noticed by a sweep, goes in a commit by offtracfs, and can still be seen before."""
     await synced(database, trac)
     trac.delete(3)
     trac.clock += HOUR
     assert (await synced(database, trac)).deleted == 0
-    outcome = await synced(database, trac, full=True)
+    outcome = await look(database, trac)
     assert (outcome.deleted, outcome.commits) == (1, 1)
     assert mirrored(database) == expected(trac)
     assert log(database, "%an %s")[-1] == "offtracfs Noticed: 2 records that changed unlogged"
@@ -216,7 +223,7 @@ async def test_sweep_is_cheap(tmp_path: Path, tickets: int) -> None:
     await synced(database, trac)
     trac.rename_component("component1", "kernel")
     trac.clock += HOUR
-    outcome = await synced(database, trac, full=True)
+    outcome = await swept(database, trac)
     assert mirrored(database) == expected(trac)
     assert outcome.requests <= 14
     assert (outcome.changed, outcome.commits) == (1, 1)
@@ -225,19 +232,61 @@ async def test_sweep_is_cheap(tmp_path: Path, tickets: int) -> None:
         assert snapshot.has("field/component/kernel.json")
 
 
+async def test_full_reads_every_ticket_again(trac: StandInTrac, database: Database) -> None:
+    """`--full` asks for each ticket and log, once, as the first sync does, and then finds nothing new."""
+    first = await synced(database, trac)
+    wanted = [calls(trac, method) for method in ("ticket.get", "ticket.changeLog")]
+    head = database.store.head()
+    trac.requests.clear()
+    outcome = await synced(database, trac, full=True)
+    assert [calls(trac, method) for method in ("ticket.get", "ticket.changeLog")] == wanted
+    assert outcome.requests == first.requests
+    assert (outcome.new, outcome.changed, outcome.commits, outcome.swept) == (0, 0, 0, True)
+    assert database.store.head() == head
+
+
+async def test_interrupted_full(trac: StandInTrac, database: Database) -> None:
+    """`--full` broken off keeps only what differs; the next also finds what changed since without a trace."""
+    await synced(database, trac)
+    stored = mirrored(database)
+    for owners in ({2: "x"}, {2: "y", 3: "z"}, {2: "", 4: "w"}):
+        for number, owner in owners.items():
+            trac.tickets[number].values["owner"] = owner
+        trac.faults.extend([trac.honest] * 3)  # hello, the list of tickets, the tickets
+        trac.always = faults.status(404)
+        with pytest.raises(TrackerError):
+            await synced(database, trac, full=True)
+        trac.always = None
+        differs = {n for n in trac.tickets if stored[path := f"ticket/{n}.json"] != expected(trac)[path]}
+        with closing(Spool(database.path / "spool.db")) as spool:
+            assert spool.numbers() == differs
+    outcome = await synced(database, trac, full=True)
+    assert (outcome.changed, outcome.commits) == (2, 1)
+    assert mirrored(database) == expected(trac)
+
+
+async def test_full_that_finds_nothing_writes_nothing(trac: StandInTrac, database: Database) -> None:
+    """Where nothing has changed, `--full` has not even begun a spool when all is read."""
+    await synced(database, trac)
+    trac.faults.extend([trac.honest] * 3)
+    trac.always = faults.status(404)
+    with pytest.raises(TrackerError):
+        await synced(database, trac, full=True)
+    with closing(Spool(database.path / "spool.db")) as spool:
+        assert (spool.begun, spool.numbers()) == (None, set())
+
+
 async def test_daily_sweep(trac: StandInTrac, database: Database) -> None:
-    """Once a day a sync looks at everything by itself."""
+    """Once a day a sync sweeps by itself."""
     await synced(database, trac)
     trac.delete(3)
-    state = database.state()
-    state.swept = "2020-01-01T00:00:00"
-    database.save(state)
-    outcome = await synced(database, trac)
+    outcome = await swept(database, trac)
     assert (outcome.swept, outcome.deleted) == (True, 1)
     assert not (await synced(database, trac)).swept
 
 
-async def test_attachments(trac: StandInTrac, database: Database) -> None:
+@by_both
+async def test_attachments(trac: StandInTrac, database: Database, look: Any) -> None:
     """A new attachment comes with the next sync, though no time moves; a deleted one by a sweep."""
     await synced(database, trac)
     trac.clock += HOUR
@@ -248,21 +297,22 @@ async def test_attachments(trac: StandInTrac, database: Database) -> None:
     assert mirrored(database) == expected(trac)
     assert log(database, "%s")[-1] == "#4 attachment: a.png"
     trac.tickets[4].log = [row for row in trac.tickets[4].log if row[5]]
-    await synced(database, trac, full=True)
+    await look(database, trac)
     assert mirrored(database) == expected(trac)
 
 
-async def test_reports(trac: StandInTrac, database: Database) -> None:
+@by_both
+async def test_reports(trac: StandInTrac, database: Database, look: Any) -> None:
     """A changed report is found by a sweep; where the permission for reports is lost, all are kept."""
     await synced(database, trac)
     trac.set_report(1, "Active", "SELECT 2")
     trac.set_report(2, "Mine", "query:?owner=$USER")
-    await synced(database, trac, full=True)
+    await look(database, trac)
     with database.snapshot() as snapshot:
         assert snapshot.load("report/1.json")["sql"].endswith("SELECT 2")
         assert "query:" in snapshot.load("report/2.json")["sql"]
     trac.lacks = {"REPORT_VIEW"}
-    outcome = await synced(database, trac, full=True)
+    outcome = await look(database, trac)
     assert any("report" in problem.lower() for problem in outcome.problems)
     with database.snapshot() as snapshot:
         assert snapshot.has("report/1.json")
@@ -281,7 +331,8 @@ async def test_new_value_brings_fields(trac: StandInTrac, database: Database) ->
         assert snapshot.load("field/component/network.json")["owner"] == "bob"
 
 
-async def test_sudden_emptiness(tmp_path: Path) -> None:
+@by_both
+async def test_sudden_emptiness(tmp_path: Path, look: Any) -> None:
     """Where many tickets are suddenly gone they are kept, the rest arrives; --accept-deletions helps."""
     trac = StandInTrac()
     for _ in range(60):
@@ -294,14 +345,14 @@ async def test_sudden_emptiness(tmp_path: Path) -> None:
     trac.change(40, trac.clock, "bob", "still here")
     trac.clock += HOUR
     with pytest.raises(Suspicious, match=r"30 of 60 tickets .* --accept-deletions"):
-        await synced(database, trac, full=True)
+        await look(database, trac)
     found = mirrored(database)
     assert "ticket/1.json" in found
     assert b"still here" in found["changelog/40.json"]
     assert "30 of 60" in database.state().error
     await synced(database, trac)
     assert any("30 of 60" in problem for problem in database.state().problems)
-    outcome = await synced(database, trac, full=True, accept_deletions=True)
+    outcome = await look(database, trac, accept_deletions=True)
     assert outcome.deleted == 30
     assert mirrored(database) == expected(trac)
     assert database.state().error == ""

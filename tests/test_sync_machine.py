@@ -17,7 +17,7 @@ from offtracfs.errors import OfftracfsError
 from tests import faults
 from tests.helpers import rebuilt, tables
 from tests.standin import StandInTrac
-from tests.syncing import expected, log, mirrored, new_database, synced
+from tests.syncing import a_day_later, expected, log, mirrored, new_database, synced
 
 WORDS = st.sampled_from(["", "a", "é\r\nb", "\x1b[31m", "x\ud800", "\U0001f600" * 9, "same", "same "])
 COMPONENTS = st.sampled_from(["", "component1", "component2"])
@@ -143,11 +143,13 @@ class Sync(RuleBasedStateMachine):
         """An ordinary sync, which may fail."""
         self.sync()
 
-    @rule()
-    def sync_all(self) -> None:
-        """A full sync; where nothing failed, both sides hold the same, and so does the index built anew."""
+    @rule(full=st.booleans())
+    def sync_all(self, full: bool) -> None:
+        """The daily sweep or a full sync; then both sides hold the same, and so does the index built anew."""
         self.trac.faults.clear()
-        assert self.sync(full=True)
+        if not full:
+            a_day_later(self.database)
+        assert self.sync(full=full)
         assert mirrored(self.database) == expected(self.trac)
         assert tables(self.database.path) == rebuilt(self.database.store)
 

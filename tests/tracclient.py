@@ -9,6 +9,8 @@ from datetime import UTC, datetime, timedelta
 import httpx
 import pytest
 
+from offtracfs import records
+from offtracfs.names import changelog_path, ticket_path
 from offtracfs.trackers import Missing, Ticket, Tracker
 from offtracfs.trackers.trac import Credentials, TracTracker, connect
 from tests.standin import StandInTrac
@@ -67,3 +69,14 @@ async def table(tracker: Tracker) -> dict[int, dict[str, str]]:
         found = [row async for row in rows]
     assert all(row.changed is not None for row in found)
     return {row.number: dict(row.values) for row in found}
+
+
+async def said(trac: Trac) -> dict[str, bytes]:
+    """What the server says now of all its tickets."""
+    files: dict[str, bytes] = {}
+    async with connected(trac) as tracker:
+        for number, found in (await fetch(tracker, await tracker.ids())).items():
+            assert isinstance(found, Ticket)
+            files[ticket_path(number)] = records.dump(found.record)
+            files[changelog_path(number)] = records.dump(found.changelog)
+    return files

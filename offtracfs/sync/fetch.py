@@ -27,6 +27,14 @@ LONG_AGO = "1970-01-01T00:00:00"
 VALUED_FIELDS = ("component", "milestone", "version")  # a ticket may be the first to show a value of these
 
 
+class Extent(Enum):
+    """How much a sync looks at; each looks at all that the one before does."""
+
+    NEWS = auto()  # what the tracker says is new or changed
+    SWEEP = auto()  # and what a few requests for all tickets show
+    FULL = auto()  # every ticket and its change log
+
+
 class Action(Enum):
     """What a sync does about one ticket."""
 
@@ -86,12 +94,14 @@ class Fetch:
         self._arrived: list[Fetched] = []
         self._unknown_value = False
 
-    async def run(self, *, sweep: bool, accept_deletions: bool) -> None:
-        """Look and fetch; everything where `sweep`, else what the tracker says has changed."""
-        await self._fetch(await self._changed())
-        if sweep and not self._snapshot.empty:
+    async def run(self, extent: Extent, *, accept_deletions: bool) -> None:
+        """Look and fetch; that of a first sync must be FULL. Raises TrackerError."""
+        if extent is Extent.FULL and not self._snapshot.empty:
+            self._spool.clear()  # what an earlier try has fetched may have changed without a trace
+        await self._fetch(await (self._all() if extent is Extent.FULL else self._changed()))
+        if extent is Extent.SWEEP:
             await self._fetch(await self._suspects())
-        if sweep or self._unknown_value:
+        if extent is not Extent.NEWS or self._unknown_value:
             self._compare(await self.tracker.metadata(), accept_deletions)
         known = sum(1 for _ in self._snapshot.tickets()) if self.gone else 0
         if self._believed("tickets", len(self.gone), known, accept_deletions):
@@ -102,26 +112,44 @@ class Fetch:
         self.problems += self.tracker.problems
         self.tracker.problems.clear()  # a later sync by the same connection tells its own
 
+    async def _all(self) -> Collection[int]:
+        """All tickets, less what an earlier try of a first sync has fetched. Notes which are gone."""
+        arrived = await self._arrived_before()
+        numbers = await self._listed()
+        self._begin()
+        return [number for number in numbers if number not in arrived] if arrived else numbers
+
     async def _changed(self) -> Collection[int]:
         """The tickets that the tracker says are new or changed, less what an earlier try has fetched."""
+        arrived = await self._arrived_before()
+        since = moment(self._snapshot.recent or LONG_AGO) - OVERLAP
+        changed = await self.tracker.changed_since(since)
+        self._begin()
+        attached = await self.tracker.attached_since(since)
+        return sorted({*changed, *self._missing, *attached} - arrived)
+
+    async def _arrived_before(self) -> set[int]:
+        """The tickets that an interrupted sync has fetched and that have not changed since."""
         arrived, began = self._spool.numbers(), self._spool.begun
         if began:
-            self.begun = moment(began)
-            arrived -= set(await self.tracker.changed_since(self.begun - OVERLAP))
+            arrived -= set(await self.tracker.changed_since(moment(began) - OVERLAP))
             self._count(arrived)
-        since = moment(self._snapshot.recent or LONG_AGO) - OVERLAP
-        first = self._snapshot.empty
-        numbers = await (self.tracker.ids() if first else self.tracker.changed_since(since))
-        if not began:
-            self.begun = self.tracker.now()  # by this very answer: a connection may be kept for days
-        if not first:
-            numbers = sorted({*numbers, *self._missing, *await self.tracker.attached_since(since)})
-        return [number for number in numbers if number not in arrived] if arrived else numbers
+        return arrived
+
+    def _begin(self) -> None:
+        """The tracker has just been looked at: by the clock of that answer, unless an earlier try began."""
+        began = self._spool.begun  # a connection may be kept for days, so its first answer says nothing
+        self.begun = moment(began) if began else self.tracker.now()
+
+    async def _listed(self) -> list[int]:
+        """The tickets that the tracker lists. Notes which of those known here are gone."""
+        listed = await self.tracker.ids()
+        self.gone.update(set(self._snapshot.tickets()).difference(listed))
+        return listed
 
     async def _suspects(self) -> Collection[int]:
         """The tickets that may have changed though the tracker does not say so. Notes which are gone."""
-        seen, known = set(await self.tracker.ids()), set(self._snapshot.tickets())
-        self.gone |= known - seen
+        seen, known = set(await self._listed()), set(self._snapshot.tickets())
         suspects = seen - known | seen.intersection(await self.tracker.attached_since(moment(LONG_AGO)))
         async with self.tracker.columns() as rows:
             async for columns in rows:
@@ -190,12 +218,14 @@ class Fetch:
     def _merged(self, found: Ticket, stored: Bytes | None) -> Bytes:
         """The bytes of a ticket, with what is known more precisely than it was found."""
         record, log = found.record, found.changelog
-        if stored:
+        plain = records.dump(record), records.dump(log)
+        if stored and stored != plain:
             old_record, old_log = (records.load(data) for data in stored)
             record = self._merge(old_record, record)
             places = {new: old for old, new in paired(old_log, log).items()}
             log = [self._merge(old_log[places[n]], row) if n in places else row for n, row in enumerate(log)]
-        return records.dump(record), records.dump(log)
+            return records.dump(record), records.dump(log)
+        return plain
 
     def _merge(self, old: Any, new: Any) -> Any:
         return records.merge(old, new, exact_text=self.tracker.exact_text)

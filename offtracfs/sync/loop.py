@@ -22,7 +22,7 @@ from offtracfs.database import Database, State
 from offtracfs.errors import DatabaseBusy, DatabaseDamaged, LoginRefused, OfftracfsError, Suspicious
 from offtracfs.progress import Progress, silent
 from offtracfs.store import BRANCH
-from offtracfs.sync.fetch import Fetch, moment
+from offtracfs.sync.fetch import Extent, Fetch, moment
 from offtracfs.sync.revisions import SECOND, Plan, append
 from offtracfs.sync.spool import Spool
 from offtracfs.trackers import Tracker
@@ -48,7 +48,7 @@ class Outcome:
     commits: int = 0
     requests: int = 0
     seconds: float = 0.0
-    swept: bool = False  # everything was looked at, not only what the tracker says has changed
+    swept: bool = False  # also looked for what the tracker does not say has changed
     problems: list[str] = field(default_factory=list)  # what had to be left out, a sentence each
 
 
@@ -62,8 +62,9 @@ async def sync(
 ) -> Outcome:
     """One sync. Raises TrackerError and DatabaseError; whatever had arrived by then is kept for the next.
 
-    `full` looks at everything at once; else that happens once a day. Where so much is gone that the
-    tracker is not believed, all else is done first, and then Suspicious is raised.
+    `full` reads every ticket and its change log, as a first sync does. Without it a sync asks for what is
+    new, and once a day also looks for what a few requests for all tickets show. Where so much is gone that
+    the tracker is not believed, all else is done first, and then Suspicious is raised.
     """
     began, requests, outcome = time.monotonic(), tracker.requests, Outcome()
     with database.writing("sync"), closing(Spool(database.path / "spool.db")) as spool:
@@ -72,9 +73,11 @@ async def sync(
         with database.snapshot() as snapshot:
             if snapshot.empty and state.succeeded:
                 raise DatabaseDamaged(LOST.format(database.store.path, BRANCH))
-            outcome.swept = full or snapshot.empty or _sweep_is_due(state)
+            sweep = Extent.SWEEP if _sweep_is_due(state) else Extent.NEWS
+            extent = Extent.FULL if full or snapshot.empty else sweep
+            outcome.swept = extent is not Extent.NEWS
             fetch = Fetch(tracker, snapshot, spool, progress, state.missing)
-            await fetch.run(sweep=outcome.swept, accept_deletions=accept_deletions)
+            await fetch.run(extent, accept_deletions=accept_deletions)
             progress("git", 0, None)
             outcome.commits = append(snapshot, spool, _plan(fetch, snapshot.recent, spool, state.settled))
         progress("index", 0, None)

@@ -25,10 +25,11 @@ _UNPRINTABLE = re.compile(r"[\s\x00-\x1f\x7f-\x9f\ud800-\udfff]+")
 class Version:
     """A ticket as it stood after one change.
 
-    `moment` is in microseconds since 1970, UTC; None where only the tracker's present state shows that
-    something changed, which is dated when it was noticed. `author` is '' too where the tracker names
-    none. `subject` is one printable line; `body` is the comment's text of the time, as the tracker has
-    it. Rows of `changelog` are shared with other versions and the arguments: not to be changed in place.
+    `moment` is in microseconds since 1970, UTC; None where only a comparison with the stored state shows
+    that something changed: the date is then that of the sync which noticed it. `author` is '' too where
+    the tracker names none. `subject` is one printable line; `body` is the comment's text of the time, as
+    the tracker has it. Rows of `changelog` are shared with other versions and the arguments: not to be
+    changed in place.
     """
 
     moment: int | None
@@ -55,14 +56,18 @@ def since(
 
     Without a stored state they are all the ticket ever had; as they are where the stored one is another
     ticket's, which was deleted: on SQLite, Trac gives the highest number anew. A row that arrives late is
-    added to what is stored, and sets its field unless a stored row set it later. What no row explains comes
-    in one last version. There is none at all if the stored state is that of the arguments.
+    added to what is stored, and sets its field unless a stored row set it later.
+
+    What no row explains comes in one last version. Of a ticket that is new here, it is dated at the
+    changetime, or at the last logged change where that is later: the tracker itself says that the ticket
+    has been as it is since then. Where a stored state shows that the difference came later, it has no
+    moment. There is no version at all if the stored state is that of the arguments.
     """
     log = read(changelog)
     fields = {name: value for name, value in record[3].items() if name not in _NO_FIELDS}
     ordered, first = in_order(changes(log), changelog, fields)
     version = None
-    if old_record is None or old_record[1][:19] != record[1][:19]:
+    if new := old_record is None or _is_another(record, old_record):
         known: set[int] = set()
         state = _State([*record[:3], dict(record[3])])
         version = state.create(first, record)
@@ -81,10 +86,19 @@ def since(
         yield version
     if version or (old_record, old_changelog) != (record, changelog):
         # A changetime that moved alone says itself when.
-        touched = explained and state.record[2] < record[2]
-        moment = max(state.moment, microseconds(record[2])) if touched else None
-        what = "changed, the log does not say how" if touched else "as the tracker says now"
+        dated = new or (explained and state.record[2] < record[2])
+        moment = max(state.moment, microseconds(record[2])) if dated else None
+        what = "changed, the log does not say how" if dated else "as the tracker says now"
         yield Version(moment, "", f"#{record[0]} {what}", "", record, changelog)
+
+
+def _is_another(record: list[Any], stored: list[Any]) -> bool:
+    """Whether two records of one number are two tickets': the second was created when the first was over.
+
+    A creation time that was corrected makes no other ticket.
+    """
+    created = record[1][:19]
+    return bool(created != stored[1][:19] and created >= stored[2][:19])
 
 
 def _values(record: list[Any]) -> dict[str, Any]:
