@@ -26,7 +26,6 @@ from offtracfs.index.opening import LINK, opened, translate
 from offtracfs.index.schema import FIRST_INODE, path, revision, version
 from offtracfs.progress import Progress, silent
 from offtracfs.store import BRANCH, Commit, Store
-from offtracfs.tree import ALWAYS
 
 MOST_LISTED = 100  # findings of a kind
 REBUILD = "the next sync builds it anew after `rm {}`"
@@ -181,8 +180,7 @@ def _described(found: _Version | Revision) -> str:
 
 
 def _records(snapshot: Snapshot, progress: Progress) -> Iterator[str]:
-    paths = chain.from_iterable(snapshot.paths(top) for top in ("", *ALWAYS))
-    for done, file in enumerate(paths, 1):
+    for done, file in enumerate(snapshot.paths(""), 1):
         progress("records", done, None)
         try:
             data = snapshot.get(file) or b""

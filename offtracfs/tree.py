@@ -242,7 +242,7 @@ class Tree:
         if self.head is None:
             return
         directories = set()
-        for directory, name in self._reader.touched(before.horizon if before else 0, self.head.horizon):
+        for directory, name in self._reader.changed_names(before.horizon if before else 0, self.head.horizon):
             yield directory, name
             directories.add(directory)
         for directory in directories:
