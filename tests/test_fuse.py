@@ -36,9 +36,9 @@ async def test_attributes(mnt: Path) -> None:
         await away(os.lstat, mnt / name) for name in ("", "ticket/1.json", "field", "@/2011-04-09")
     ]
     assert [stat.filemode(found.st_mode) for found in (root, ticket, field, day)] == [
-        "dr-xr-xr-x",
-        "-r--r--r--",
-        "dr-xr-xr-x",
+        "drwxr-xr-x",
+        "-rw-r--r--",
+        "drwxr-xr-x",
         "lrwxrwxrwx",
     ]
     assert {(found.st_uid, found.st_gid) for found in (root, ticket, field, day)} == {

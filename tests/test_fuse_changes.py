@@ -234,7 +234,7 @@ async def test_vanished_database_does_not_end_the_mount(
 
 async def test_forgotten_trees_cost_nothing(mount: Counting, mnt: Path) -> None:
     """What is known of hundreds of visited trees is let go of when the kernel forgets them."""
-    few = len(mount.numbers)
+    few = len(mount.inodes)
     names = [f"@2011-04-10T{minute // 60:02}:{minute % 60:02}" for minute in range(400)]
 
     def visit() -> list[int]:  # held open: the kernel may not forget them before it shall
@@ -248,9 +248,9 @@ async def test_forgotten_trees_cost_nothing(mount: Counting, mnt: Path) -> None:
                 pyfuse3.invalidate_entry(pyfuse3.ROOT_INODE, name.encode())
 
     opened = await away(visit)
-    assert len(mount.numbers) >= few + 2 * len(names)
+    assert len(mount.inodes) >= few + 2 * len(names)
     await away(leave, opened)
-    await until(lambda: len(mount.numbers) <= few + 10)
+    await until(lambda: len(mount.inodes) <= few + 10)
 
 
 async def test_many_readers_at_once(mnt: Path) -> None:

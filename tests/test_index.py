@@ -165,7 +165,7 @@ def test_directories(store: Store) -> None:
 
 
 def test_directories_in_directories(store: Store) -> None:
-    """A directory is there while a file is anywhere below it; the top's directories are found in the same way."""
+    """A directory is there while a file is anywhere below it, and the top is no exception."""
     append(
         store,
         {
