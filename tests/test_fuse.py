@@ -56,7 +56,8 @@ async def test_file_system_says_what_it_is(mnt: Path) -> None:
     found = await away(os.statvfs, mnt)
     assert found.f_flag & os.ST_RDONLY
     assert (found.f_blocks, found.f_namemax) == (0, 255)
-    assert found.f_files > TICKETS
+    assert found.f_files - found.f_ffree > TICKETS, "inode numbers that are in use"
+    assert found.f_favail == found.f_ffree > found.f_files / 2, "and there is no end of others"
 
 
 WRITES: dict[str, Callable[[Path], Any]] = {

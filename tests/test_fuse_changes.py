@@ -72,6 +72,21 @@ async def test_new_state_appears(database: Database, mount: Counting, mnt: Path)
     assert await run("cat", mnt / "@2011-07/ticket/1.json") == "[1, 2]\n"
 
 
+async def test_new_directories_appear(database: Database, mnt: Path) -> None:
+    """A directory that the kernel knows to be missing is seen when it comes, at the top and further down."""
+    paths = ("wiki/Sub/Page.json", "field/a/b/x.json")
+    for path in paths:
+        for part in (mnt / path.split("/")[0], (mnt / path).parent.parent, (mnt / path).parent, mnt / path):
+            await away(part.exists)
+    append(database, (AUTUMN + 100, dict.fromkeys(paths, b"new\n")))
+    for path in paths:
+        await until(partial(shows, mnt / path, b"new\n"))
+    assert "wiki" in await run("ls", mnt)
+    assert await run("ls", mnt / "field/a") == "b\n"
+    append(database, (AUTUMN + 101, dict.fromkeys(paths)))
+    await until(lambda: not (mnt / "wiki").exists() and not (mnt / "field/a").exists())
+
+
 async def test_moving_periods_follow_and_settled_ones_stay(database: Database, mnt: Path) -> None:
     """A period that still may change follows a sync, though the kernel has kept what it showed."""
     late = int(datetime.now(UTC).timestamp())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pytest
 
@@ -136,6 +136,59 @@ def test_folders_of_fields_come_and_go(tree: Tree) -> None:
     assert names(tree, Directory("", "field")) == []
     assert tree.lookup(Directory("", "field"), "component") is None
     assert tree.lookup(Directory("@2011-04", "field"), "component") is None
+
+
+def walked(tree: Tree, directory: Directory) -> Iterator[str]:
+    """The paths of all files below a directory; whatever is listed is looked up."""
+    for _, name, node in tree.entries(tree.open(directory)):
+        assert "/" not in name
+        assert tree.lookup(directory, name) == node
+        if isinstance(node, Directory):
+            yield from walked(tree, node)
+        else:
+            yield directory.child(name).path
+
+
+ODD = {
+    "field/a/b/x.json": b"deep\n",
+    "field/a/y.json": b"",
+    "field/a-b/x.json": b"",
+    "wiki/Start.json": b"{}\n",
+    "wiki/Sub/Page.json": b"{}\n",
+    "notes.json": b"{}\n",
+}
+
+
+def test_whatever_is_listed_can_be_looked_up(database: Database, tree: Tree) -> None:
+    """Directories in directories, and new records at the top, are listed and found as git has them."""
+    append(database, (AUTUMN + 1, ODD))
+    tree.refresh()
+    assert set(walked(tree, ROOT)) == {*ODD, "db.json", "ticket/1.json", "changelog/1.json"}
+    assert names(tree, ROOT) == [*ALWAYS, "wiki", "db.json", "notes.json"]
+    assert names(tree, Directory("", "field")) == ["a", "a-b"]
+    assert tree.read(file(tree, "field/a/b/x.json").inode) == b"deep\n"
+    assert tree.lookup(Directory("", "field"), "a/b") is None
+    assert "wiki" not in names(tree, Directory("@2011", ""))
+    assert tree.lookup(Directory("@2011", ""), "wiki") is None
+    assert tree.directory_count(tree.open(ROOT)) == len(ALWAYS) + 1
+
+
+def test_directories_that_come_and_go_are_changed_names(database: Database, tree: Tree) -> None:
+    """A directory is among the changed names with all above it that came or went, and not when it stays."""
+    append(database, (AUTUMN + 1, ODD))
+    before = tree.head
+    tree.refresh()
+    came = {("", "wiki"), ("wiki", "Sub"), ("field", "a"), ("field/a", "b"), ("field", "a-b")}
+    files = {(str(path.parent).replace(".", ""), path.name) for path in map(PurePosixPath, ODD)}
+    assert set(tree.changed_names(before)) == came | files
+    append(database, (AUTUMN + 2, {"field/a/b/x.json": None, "wiki/Start.json": b"[]\n"}))
+    before = tree.head
+    tree.refresh()
+    assert set(tree.changed_names(before)) == {
+        ("field/a", "b"),
+        ("field/a/b", "x.json"),
+        ("wiki", "Start.json"),
+    }
 
 
 def test_one_version_is_one_inode(tree: Tree) -> None:
