@@ -18,7 +18,7 @@ from offtracfs.database import Database
 from offtracfs.mount import driver, mountpoints, sideprocess
 from offtracfs.mount.fuse import Operations
 from offtracfs.reports.outputs import Results
-from offtracfs.tree import Result, Tree
+from offtracfs.tree import ReportFile, Tree
 
 from . import shared
 from .text import shown
@@ -70,7 +70,7 @@ def _sync_command(directory: Path, interval: float | None) -> list[str]:
     return _program(directory, "sync", "--watch", "--quiet", *pause)
 
 
-def _report_command(directory: Path, result: Result) -> list[str]:
+def _report_command(directory: Path, result: ReportFile) -> list[str]:
     form = {"csv": "csv", "txt": "table"}[result.suffix]
     at = result.commit.hex()
     return _program(directory, "report", str(result.report), "--format", form, "--at", at)

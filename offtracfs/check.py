@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Generator, Iterator
 from contextlib import closing
-from itertools import chain, islice
+from itertools import islice
 
 from sqlalchemy import Connection, create_engine, select
 from sqlalchemy.exc import DatabaseError as SQLError
@@ -22,7 +22,6 @@ from offtracfs.index.build import branch_is_gone
 from offtracfs.index.opening import LINK, opened, translate
 from offtracfs.index.schema import path, version
 from offtracfs.index.verify import first_difference
-from offtracfs.kinds import TOPS
 from offtracfs.progress import Progress, silent
 from offtracfs.store import BRANCH
 
@@ -111,8 +110,7 @@ def _index(database: Database, reader: index.Reader, progress: Progress) -> Iter
 
 
 def _records(snapshot: Snapshot, progress: Progress) -> Iterator[str]:
-    paths = chain.from_iterable(snapshot.paths(top) for top in ("", *TOPS))
-    for done, file in enumerate(paths, 1):
+    for done, file in enumerate(snapshot.paths(""), 1):
         progress("records", done, None)
         try:
             wrong = _wrong(snapshot, file, snapshot.get(file) or b"")

@@ -25,7 +25,7 @@ from offtracfs.mount import driver, mountpoints
 from offtracfs.mount.fuse import Operations
 from offtracfs.names import file_name
 from offtracfs.reports.outputs import Command, Results
-from offtracfs.tree import Result, Tree
+from offtracfs.tree import ReportFile, Tree
 
 SPRING = int(datetime(2011, 4, 9, 12, tzinfo=UTC).timestamp())
 SUMMER = SPRING + 90 * 86_400
@@ -153,7 +153,7 @@ class Counting(Operations):
 REQUESTS = [name for name, found in vars(pyfuse3.Operations).items() if iscoroutinefunction(found)]
 
 
-def told(result: Result) -> list[str]:
+def told(result: ReportFile) -> list[str]:
     """A process that writes what it was asked for, in the place of one that runs a report."""
     return ["echo", f"report {result.report} as {result.suffix} at {result.commit.hex()}"]
 

@@ -22,6 +22,7 @@ from offtracfs.errors import UsageError
 from offtracfs.kinds import check_changelog, check_ticket
 from offtracfs.sync.replay import replay
 from offtracfs.trackers.trac import checked_url
+from offtracfs.tree import DAYS
 from tests.conftest import needs
 from tests.mounting import missing, tree_of, unmounted_after
 from tests.program import offtracfs
@@ -43,7 +44,7 @@ def test_ten_years(database: Database) -> None:
     with database.snapshot() as snapshot:
         assert list(snapshot.tickets()) == list(range(1, 301))
     tree = tree_of(database)
-    days = [named.name for named in tree.entries(tree.open(type(tree.root)("@", "")))]
+    days = [named.name for named in tree.entries(tree.open(DAYS))]
     assert len(days) > 1000
     assert {day[:4] for day in days} == {str(year) for year in range(2013, 2024)}
     assert days[-1] < f"{datetime.now(UTC):%Y-%m-%d}"

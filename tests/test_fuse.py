@@ -36,9 +36,9 @@ async def test_attributes(mnt: Path) -> None:
         await away(os.lstat, mnt / name) for name in ("", "ticket/1.json", "field", "@/2011-04-09")
     ]
     assert [stat.filemode(found.st_mode) for found in (root, ticket, field, day)] == [
-        "dr-xr-xr-x",
-        "-r--r--r--",
-        "dr-xr-xr-x",
+        "drwxr-xr-x",
+        "-rw-r--r--",
+        "drwxr-xr-x",
         "lrwxrwxrwx",
     ]
     assert {(found.st_uid, found.st_gid) for found in (root, ticket, field, day)} == {
@@ -56,7 +56,8 @@ async def test_file_system_says_what_it_is(mnt: Path) -> None:
     found = await away(os.statvfs, mnt)
     assert found.f_flag & os.ST_RDONLY
     assert (found.f_blocks, found.f_namemax) == (0, 255)
-    assert found.f_files > TICKETS
+    assert found.f_files - found.f_ffree > TICKETS, "inode numbers that are in use"
+    assert found.f_favail == found.f_ffree > found.f_files / 2, "and there is no end of others"
 
 
 WRITES: dict[str, Callable[[Path], Any]] = {

@@ -72,6 +72,21 @@ async def test_new_state_appears(database: Database, mount: Counting, mnt: Path)
     assert await run("cat", mnt / "@2011-07/ticket/1.json") == "[1, 2]\n"
 
 
+async def test_new_directories_appear(database: Database, mnt: Path) -> None:
+    """A directory that the kernel knows to be missing is seen when it comes, at the top and further down."""
+    paths = ("wiki/Sub/Page.json", "field/a/b/x.json")
+    for path in paths:
+        for part in (mnt / path.split("/")[0], (mnt / path).parent.parent, (mnt / path).parent, mnt / path):
+            await away(part.exists)
+    append(database, (AUTUMN + 100, dict.fromkeys(paths, b"new\n")))
+    for path in paths:
+        await until(partial(shows, mnt / path, b"new\n"))
+    assert "wiki" in await run("ls", mnt)
+    assert await run("ls", mnt / "field/a") == "b\n"
+    append(database, (AUTUMN + 101, dict.fromkeys(paths)))
+    await until(lambda: not (mnt / "wiki").exists() and not (mnt / "field/a").exists())
+
+
 async def test_moving_periods_follow_and_settled_ones_stay(database: Database, mnt: Path) -> None:
     """A period that still may change follows a sync, though the kernel has kept what it showed."""
     late = int(datetime.now(UTC).timestamp())
@@ -234,7 +249,7 @@ async def test_vanished_database_does_not_end_the_mount(
 
 async def test_forgotten_trees_cost_nothing(mount: Counting, mnt: Path) -> None:
     """What is known of hundreds of visited trees is let go of when the kernel forgets them."""
-    few = len(mount.numbers)
+    few = len(mount.inodes)
     names = [f"@2011-04-10T{minute // 60:02}:{minute % 60:02}" for minute in range(400)]
 
     def visit() -> list[int]:  # held open: the kernel may not forget them before it shall
@@ -248,9 +263,9 @@ async def test_forgotten_trees_cost_nothing(mount: Counting, mnt: Path) -> None:
                 pyfuse3.invalidate_entry(pyfuse3.ROOT_INODE, name.encode())
 
     opened = await away(visit)
-    assert len(mount.numbers) >= few + 2 * len(names)
+    assert len(mount.inodes) >= few + 2 * len(names)
     await away(leave, opened)
-    await until(lambda: len(mount.numbers) <= few + 10)
+    await until(lambda: len(mount.inodes) <= few + 10)
 
 
 async def test_many_readers_at_once(mnt: Path) -> None:

@@ -6,6 +6,7 @@ import os
 import pty
 import re
 import select
+import stat
 import subprocess
 from pathlib import Path
 
@@ -36,6 +37,15 @@ async def test_copy_is_plain_and_rsync_finds_it_equal(mnt: Path, tmp_path: Path)
     await run("cp", "-r", "--preserve=timestamps", mnt, tmp_path / "copy")
     assert await run(program("rsync"), "-nrtci", "--delete", f"{mnt}/", f"{tmp_path / 'copy'}/") == ""
     assert await run("diff", "-r", mnt, tmp_path / "copy") == ""
+
+
+async def test_a_copy_belongs_to_who_made_it(mnt: Path, tmp_path: Path) -> None:
+    """What `cp -r` makes is its owner's to write and delete, and `df -i` does not call the mount full."""
+    await run("cp", "-r", mnt, tmp_path / "copy")
+    modes = {(path.is_dir(), stat.S_IMODE(path.stat().st_mode)) for path in (tmp_path / "copy").rglob("*")}
+    assert modes == {(True, 0o755), (False, 0o644)}
+    used = (await run("df", "--output=ipcent", mnt)).split()[-1]
+    assert used == "1%"
 
 
 async def test_newest_first(mnt: Path) -> None:

@@ -164,7 +164,30 @@ def test_directories(store: Store) -> None:
         assert [entry.name for entry in reader.entries("field", horizons[2])] == ["a.json"]
 
 
-def test_what_was_touched(store: Store) -> None:
+def test_directories_in_directories(store: Store) -> None:
+    """A directory is there while a file is anywhere below it, and the top is no exception."""
+    append(
+        store,
+        {
+            "field/a/b/x.json": b"",
+            "field/a/c/d/x.json": b"",
+            "field/a-b/x.json": b"",
+            "é/x.json": b"",
+            "notes.json": b"",
+        },
+        {"field/a/b/x.json": None, "field/a-b/x.json": None},
+    )
+    with closing(reader_of(store)) as reader:
+        first, second = [revision.horizon for n in (1, 2) if (revision := reader.revision(n))]
+        assert reader.directories("", first) == reader.directories("", second) == ["field", "é"]
+        assert reader.directories("field", first) == ["a", "a-b"]
+        assert reader.directories("field", second) == ["a"]
+        assert reader.directories("field/a", first) == ["b", "c"]
+        assert reader.directories("field/a", second) == ["c"]
+        assert reader.directories("field/a/c", second) == ["d"]
+
+
+def test_changed_names(store: Store) -> None:
     """Between two revisions all that came, changed or went is named, and nothing else."""
     append(
         store,
@@ -174,12 +197,12 @@ def test_what_was_touched(store: Store) -> None:
     )
     with closing(reader_of(store)) as reader:
         horizons = [0, *(revision.horizon for n in range(1, 4) if (revision := reader.revision(n)))]
-        assert set(reader.touched(horizons[1], horizons[3])) == {
+        assert set(reader.changed_names(horizons[1], horizons[3])) == {
             ("ticket", "1.json"), ("ticket", "2.json"), ("report", "1.json"),
         }  # fmt: skip
-        assert set(reader.touched(horizons[1], horizons[2])) == {("ticket", "1.json")}
-        assert list(reader.touched(horizons[3], horizons[3])) == []
-        assert len(set(reader.touched(0, horizons[1]))) == 3
+        assert set(reader.changed_names(horizons[1], horizons[2])) == {("ticket", "1.json")}
+        assert list(reader.changed_names(horizons[3], horizons[3])) == []
+        assert len(set(reader.changed_names(0, horizons[1]))) == 3
 
 
 def test_pages(store: Store) -> None:

@@ -17,7 +17,7 @@ from offtracfs import records
 from offtracfs.database import Database
 from offtracfs.errors import QueryRefused
 from offtracfs.reports import outputs
-from offtracfs.tree import Result
+from offtracfs.tree import ReportFile
 from tests.mounting import (
     AUTUMN,
     SPRING,
@@ -46,10 +46,10 @@ class Asked:
     """The command of a report, which notes what it was asked for."""
 
     def __init__(self, command: list[str] | None = None) -> None:
-        self.results: list[Result] = []
+        self.results: list[ReportFile] = []
         self._command = command
 
-    def __call__(self, result: Result) -> list[str]:
+    def __call__(self, result: ReportFile) -> list[str]:
         self.results.append(result)
         return self._command or told(result)
 
@@ -173,7 +173,7 @@ async def test_a_report_without_end(
     slow, other = Event(), Asked()
     monkeypatch.setattr(outputs, "PATIENCE", 2)
 
-    def command(result: Result) -> list[str]:
+    def command(result: ReportFile) -> list[str]:
         if result.suffix == "csv":
             return other(result)
         slow.set()

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from offtracfs import index, names
 from offtracfs.database import Database
-from offtracfs.tree import Directory, File, Tree
-from tests.mounting import new_database, run, tree_of
+from offtracfs.tree import Directory, File, Tree, history
+from tests.mounting import append, new_database, run, tree_of
 
 SPRING = 1_300_000_000  # 2011-03-13T07:06:40
 LATER = SPRING + 86_400
@@ -105,6 +106,22 @@ def test_listing_goes_on(ticket: Database) -> None:
     assert [list(tree.entries(listing, named.position)) for named in whole] == [
         whole[n + 1 :] for n in range(len(whole))
     ]
+
+
+def test_many_versions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Looking up each of a thousand versions asks the index for them once, and names each of them once."""
+    database = new_database(tmp_path / "db")
+    append(database, *((SPRING + n, {"ticket/42.json": b"%d\n" % n}) for n in range(1_000)))
+    named: Counter[str] = Counter()
+    monkeypatch.setattr(history, "version_name", lambda *a: named.update(["name"]) or names.version_name(*a))
+    tree = tree_of(database)
+    directory = tree.lookup(Directory("", "ticket"), "42.json@")
+    assert isinstance(directory, Directory)
+    listed = [entry.name for entry in tree.entries(tree.open(directory))]
+    assert len(listed) == 1_000
+    assert all(tree.lookup(directory, name) for name in listed)
+    assert tree.lookup(directory, "none.json") is None
+    assert named["name"] == 1_000
 
 
 async def test_past_in_a_mount(mount: object, mnt: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pytest
 
@@ -68,8 +68,8 @@ def test_empty_tracker_has_its_folders(tmp_path: Path) -> None:
         assert tree.lookup(ROOT, name) == Directory("", name)
         assert names(tree, Directory("", name)) == []
     assert tree.lookup(ROOT, "@2011") is None
-    assert tree.lookup(ROOT, DAYS) == Directory(DAYS, "")
-    assert names(tree, Directory(DAYS, "")) == []
+    assert tree.lookup(ROOT, "@") == DAYS
+    assert names(tree, DAYS) == []
 
 
 def test_root_lists_what_is_stored(tree: Tree) -> None:
@@ -139,6 +139,59 @@ def test_folders_of_fields_come_and_go(tree: Tree) -> None:
     assert tree.lookup(Directory("@2011-04", "field"), "component") is None
 
 
+def walked(tree: Tree, directory: Directory) -> Iterator[str]:
+    """The paths of all files below a directory; whatever is listed is looked up."""
+    for _, name, node in tree.entries(tree.open(directory)):
+        assert "/" not in name
+        assert tree.lookup(directory, name) == node
+        if isinstance(node, Directory):
+            yield from walked(tree, node)
+        else:
+            yield directory.child(name).path
+
+
+ODD = {
+    "field/a/b/x.json": b"deep\n",
+    "field/a/y.json": b"",
+    "field/a-b/x.json": b"",
+    "wiki/Start.json": b"{}\n",
+    "wiki/Sub/Page.json": b"{}\n",
+    "notes.json": b"{}\n",
+}
+
+
+def test_whatever_is_listed_can_be_looked_up(database: Database, tree: Tree) -> None:
+    """Directories in directories, and new records at the top, are listed and found as git has them."""
+    append(database, (AUTUMN + 1, ODD))
+    tree.refresh()
+    assert set(walked(tree, ROOT)) == {*ODD, "db.json", "ticket/1.json", "changelog/1.json"}
+    assert names(tree, ROOT) == [*TOPS, "wiki", "db.json", "notes.json"]
+    assert names(tree, Directory("", "field")) == ["a", "a-b"]
+    assert tree.read(file(tree, "field/a/b/x.json").inode) == b"deep\n"
+    assert tree.lookup(Directory("", "field"), "a/b") is None
+    assert "wiki" not in names(tree, Directory("@2011", ""))
+    assert tree.lookup(Directory("@2011", ""), "wiki") is None
+    assert tree.directory_count(tree.open(ROOT)) == len(TOPS) + 1
+
+
+def test_directories_that_come_and_go_are_changed_names(database: Database, tree: Tree) -> None:
+    """A directory is among the changed names with all above it that came or went, and not when it stays."""
+    append(database, (AUTUMN + 1, ODD))
+    before = tree.head
+    tree.refresh()
+    came = {("", "wiki"), ("wiki", "Sub"), ("field", "a"), ("field/a", "b"), ("field", "a-b")}
+    files = {(str(path.parent).replace(".", ""), path.name) for path in map(PurePosixPath, ODD)}
+    assert set(tree.changed_names(before)) == came | files
+    append(database, (AUTUMN + 2, {"field/a/b/x.json": None, "wiki/Start.json": b"[]\n"}))
+    before = tree.head
+    tree.refresh()
+    assert set(tree.changed_names(before)) == {
+        ("field/a", "b"),
+        ("field/a/b", "x.json"),
+        ("wiki", "Start.json"),
+    }
+
+
 def test_one_version_is_one_inode(tree: Tree) -> None:
     """A version has the same number through every "@…" in which it appears, and another has another."""
     assert file(tree, "@2011-04/ticket/1.json") == file(tree, "@2011-12/ticket/1.json")
@@ -205,13 +258,13 @@ def test_new_state_is_seen_after_a_refresh(database: Database, tree: Tree) -> No
     assert isinstance(tree.lookup(TICKETS, "3.json"), File)
 
 
-def test_touched_names_all_that_changed(database: Database, tree: Tree) -> None:
+def test_changed_names_are_all_that_changed(database: Database, tree: Tree) -> None:
     """What came, changed or went since a head is named, with the folders that hold it."""
     changes = {"ticket/1.json": b"1", "ticket/9.json": b"9", "db.json": None, "field/type/bug.json": b"{}"}
     append(database, (AUTUMN + 1, changes), (AUTUMN + 2, {"ticket/9.json": None}))
     before = tree.head
     tree.refresh()
-    assert set(tree.touched(before)) == {
+    assert set(tree.changed_names(before)) == {
         ("", "db.json"),
         ("ticket", "1.json"),
         ("ticket", "9.json"),
@@ -223,12 +276,12 @@ def test_touched_names_all_that_changed(database: Database, tree: Tree) -> None:
 def test_only_what_may_change_moves(tree: Tree) -> None:
     """The present, HEAD and periods that have not settled may move; the past and commits do not."""
     tree.settled = SUMMER
-    assert all(tree.moves(at) for at in ("", "@HEAD", "@HEAD~1", "@2011", "@2011-07-01"))
-    assert not any(tree.moves(at) for at in ("@2011-06", "@2011-06-30", "@abcdef0"))
+    assert all(tree.may_change(at) for at in ("", "@HEAD", "@HEAD~1", "@2011", "@2011-07-01"))
+    assert not any(tree.may_change(at) for at in ("@2011-06", "@2011-06-30", "@abcdef0"))
 
 
 def days(tree: Tree) -> Iterator[tuple[str, Link]]:
-    for named in tree.entries(tree.open(Directory(DAYS, ""))):
+    for named in tree.entries(tree.open(DAYS)):
         assert isinstance(named.node, Link)
         yield named.name, named.node
 
@@ -241,19 +294,19 @@ def test_days_lead_to_their_trees(tree: Tree) -> None:
         "2012-10-03": Link("../@2012-10-03", AUTUMN),
     }
     for name, link in days(tree):
-        assert tree.lookup(Directory(DAYS, ""), name) == link
+        assert tree.lookup(DAYS, name) == link
         assert tree.lookup(ROOT, f"@{name}") == Directory(f"@{name}", "")
 
 
 @pytest.mark.parametrize("name", ["2011-04-10", "2011-4-9", "2011-04", "", "x", "@2011-04-09"])
 def test_other_days_are_not_there(tree: Tree, name: str) -> None:
     """In the folder @ there is no day without a change, and no other spelling of one."""
-    assert tree.lookup(Directory(DAYS, ""), name) is None
+    assert tree.lookup(DAYS, name) is None
 
 
 def test_days_go_on_from_any_position(tree: Tree) -> None:
     """The folder @ can be gone on with behind any of its days, as it was opened."""
-    listing = tree.open(Directory(DAYS, ""))
+    listing = tree.open(DAYS)
     first, second, _third = tree.entries(listing)
     assert [named.name for named in tree.entries(listing, first.position)] == ["2011-07-01", "2012-10-03"]
     assert [named.name for named in tree.entries(listing, second.position)] == ["2012-10-03"]
@@ -271,8 +324,8 @@ def test_days_are_those_of_the_time_zone(tmp_path: Path) -> None:
 
 def test_nothing_below_the_days(tree: Tree) -> None:
     """The folder @ holds links and nothing else, and there is none in the past."""
-    assert not tree.exists(Directory(DAYS, "ticket"))
-    assert tree.lookup(Directory("@2011", ""), DAYS) is None
+    assert not tree.exists(Directory("@", "ticket"))
+    assert tree.lookup(Directory("@2011", ""), "@") is None
     assert tree.lookup(Directory("@2011", ""), "@2011") is None
 
 

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from offtracfs import records
-from offtracfs.names import changelog_path, ticket_path
+from offtracfs.kinds import changelog_path, ticket_path
 from offtracfs.trackers import Missing, Ticket, Tracker
 from offtracfs.trackers.trac import Credentials, TracTracker, connect
 from tests.standin import StandInTrac

@@ -55,11 +55,12 @@ class Snapshot:
         return None if data is None else records.load(data)
 
     def paths(self, directory: str) -> Iterator[str]:
-        """Paths of the files in a directory, and in the directories in it."""
+        """Paths of the files in a directory ("" for the top), and in all directories below it."""
+        prefix = f"{directory}/" if directory else ""
         for entry in self._reader.entries(directory, self._horizon):
-            yield f"{directory}/{entry.name}" if directory else entry.name
+            yield prefix + entry.name
         for name in self._reader.directories(directory, self._horizon):
-            yield from self.paths(f"{directory}/{name}")
+            yield from self.paths(prefix + name)
 
     def tickets(self) -> Iterator[int]:
         """The numbers of all tickets."""

@@ -16,6 +16,7 @@ from offtracfs.errors import DatabaseError
 from offtracfs.index.opening import LINK, code_of, opened, state_of, translate
 
 PAGE = 1_000  # rows read at once when a directory is listed
+LAST_TEXT = "\U0010ffff"  # behind every path
 
 
 class Revision(NamedTuple):
@@ -80,8 +81,16 @@ BY_NUMBER = _REVISIONS + " WHERE number = :number"
 BY_TIME = _REVISIONS + " WHERE committed < :end AND number <= :newest ORDER BY committed DESC, number DESC"
 BY_COMMIT = _REVISIONS + ' WHERE "commit" BETWEEN :lowest AND :highest AND number <= :newest'
 NEXT_TIME = "SELECT min(committed) FROM revision WHERE committed >= :start AND number <= :newest"
-DIRECTORIES = "SELECT DISTINCT directory FROM path WHERE directory > :above AND directory < :below"
-TOUCHED = """
+DIRECTORIES = """
+    WITH RECURSIVE found(directory) AS (
+        SELECT min(directory) FROM path WHERE directory > :first AND directory < :last
+        UNION ALL
+        SELECT (SELECT min(directory) FROM path WHERE directory > found.directory AND directory < :last)
+        FROM found WHERE found.directory IS NOT NULL
+    )
+    SELECT directory FROM found WHERE directory IS NOT NULL
+"""  # one seek a directory: SELECT DISTINCT would go through all its files
+CHANGED_NAMES = """
     SELECT path.directory, path.name FROM version JOIN path ON path.id = version.path
     WHERE version.inode > :after AND version.inode <= :horizon
 """
@@ -206,10 +215,18 @@ class Reader:
             after = page[-1].position
 
     def directories(self, directory: str, horizon: int) -> list[str]:
-        """Names of the directories in a directory that have some file at a horizon, in order."""
-        found = self._rows(DIRECTORIES, None, above=directory + "/", below=directory + "0")
-        children = sorted(row[0] for row in found)
-        return [child.removeprefix(directory + "/") for child in children if self._has_files(child, horizon)]
+        """Names of the directories in a directory, in order.
+
+        A directory is there at a horizon while a file is in it, or in a directory below it.
+        """
+        prefix = f"{directory}/" if directory else ""
+        last = f"{directory}0" if directory else LAST_TEXT  # "0" is what follows "/" in UTF-8
+        names: set[str] = set()
+        for (path,) in self._rows(DIRECTORIES, None, first=prefix, last=last):
+            name = path.removeprefix(prefix).partition("/")[0]
+            if name not in names and self._has_files(path, horizon):
+                names.add(name)
+        return sorted(names)
 
     def _has_files(self, directory: str, horizon: int) -> bool:
         return bool(self._rows(LIST, 1, directory=directory, horizon=horizon, after=0))
@@ -219,7 +236,7 @@ class Reader:
         rows = self._rows(VERSION_OF, 1, inode=inode)
         return Version(*rows[0]) if rows else None
 
-    def touched(self, after: int, horizon: int) -> Iterator[tuple[str, str]]:
+    def changed_names(self, after: int, horizon: int) -> Iterator[tuple[str, str]]:
         """Directory and name of each file that came, changed or went between two horizons."""
         with self._translated():
-            yield from self._execute(TOUCHED, {"after": after, "horizon": horizon})
+            yield from self._execute(CHANGED_NAMES, {"after": after, "horizon": horizon})

@@ -103,18 +103,24 @@ async def _follow(operations: Operations, settled: Callable[[], int], telling: t
 
 
 async def _tell(operations: Operations, told: Revision | None, telling: trio.Lock) -> None:
-    """Invalidate what has changed since a head of which the kernel has been told."""
+    """Invalidate what has changed since a head of which the kernel has been told.
+
+    The tree is at the new head already, so whoever asks from now on gets the new answer, and what the kernel
+    is told to forget can only come back as it is now. A directory that the kernel comes to know meanwhile
+    was looked up at the new head, too: it need not be told of.
+    """
     tree = operations.tree
+    operations.pages.drop_outdated()
     moving: dict[str, list[int]] = defaultdict(list)
-    for number, directory in operations.numbers.directories():
-        if tree.moves(directory.at):
+    for number, directory in operations.inodes.directories():
+        if tree.may_change(directory.at):
             moving[directory.path].append(number)
-    stale = (
-        (number, os.fsencode(name)) for path, name in tree.touched(told) for number in moving.get(path, ())
-    )
+    changed = tree.changed_names(told)
+    stale = ((number, os.fsencode(name)) for path, name in changed for number in moving.get(path, ()))
     while batch := list(itertools.islice(stale, NAMES_A_CALL)):
         async with telling:
             await trio.to_thread.run_sync(_invalidate, batch)
+    # Attributes of directories: mtime and link count. The kernel takes these in without any of its locks.
     for number in itertools.chain.from_iterable(moving.values()):
         _not_known(pyfuse3.invalidate_inode, number, True)
 

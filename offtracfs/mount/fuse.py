@@ -1,8 +1,18 @@
 """The kernel's requests, answered from `offtracfs.tree`: a thin adapter on pyfuse3.
 
-What the kernel is told it may keep for an hour, since nothing here changes by itself: a file's inode
-number stands for one immutable version (see `offtracfs.index.schema`), and when a new revision is
-published, `offtracfs.mount.driver` tells the kernel which names to ask for again.
+What the kernel is told it may keep for an hour, since nothing here changes by itself. It keeps three things:
+
+- *Names* (which inode a name in a directory stands for, or that there is none). They can change with a new
+  revision, and `offtracfs.mount.driver` then says which to forget.
+- *Attributes.* Those of a file never change: its inode number stands for one immutable version (see
+  `offtracfs.index.schema`). Those of directories do, and are forgotten with a new revision.
+- *Contents* of files, for the same reason for ever. It keeps no listings: pyfuse3 has no way to allow that.
+
+So a name must never reach the kernel with an answer from before a revision, after the driver has told the
+kernel about that revision. All handlers run in one thread and none waits between its look at the tree and its
+answer (but for report files, whose names the kernel may not keep). And while the kernel takes in an answer to
+LOOKUP or READDIR, it holds the directory's lock, for which an invalidation in that directory waits. What is
+left are directories that stay open over a new revision: `readdir` gives their entries with a timeout of 0.
 """
 
 from __future__ import annotations
@@ -13,19 +23,21 @@ import itertools
 import logging
 import os
 import stat
-from collections import defaultdict
-from collections.abc import Callable, Coroutine, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass
 from typing import Any, ParamSpec, TypeVar
 
 import pyfuse3
 
 from offtracfs.errors import OfftracfsError
+from offtracfs.mount.inodes import FIRST_NUMBER, InodeTable, Numbered
+from offtracfs.mount.pages import Page, Pages
 from offtracfs.names import LONGEST_NAME
 from offtracfs.reports.outputs import Made, Results
-from offtracfs.tree import Directory, File, Link, Listing, Named, Result, Tree
+from offtracfs.tree import Directory, File, Link, Listing, ReportFile, Tree
 
-FIRST_NUMBER = 1 << 48  # of what is not stored, as directories are; below are the file versions, for ever
+DIRECTORY_MODE = stat.S_IFDIR | 0o755  # nothing can be written, as the mount is read-only; but a copy can be
+FILE_MODE = stat.S_IFREG | 0o644
 KEPT = 3600.0  # seconds for which the kernel need not ask again
 BLOCK = 512  # bytes, the unit of st_blocks whatever the file system
 
@@ -53,58 +65,19 @@ def answered(handler: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Corout
     return wrapped
 
 
-Numbered = Directory | Link | Made
-
-
-class Numbers:
-    """Inode numbers of what is not stored and the kernel knows, until it forgets them."""
-
-    def __init__(self) -> None:
-        self._next = itertools.count(FIRST_NUMBER)
-        self._numbers: dict[Numbered, int] = {Tree.root: pyfuse3.ROOT_INODE}
-        self._nodes: dict[int, Numbered] = {pyfuse3.ROOT_INODE: Tree.root}
-        self._lookups: dict[int, int] = defaultdict(int)
-
-    def __len__(self) -> int:
-        return len(self._nodes)
-
-    def of(self, node: Numbered) -> int:
-        """The number of a node, a new one where it has none; counts as one lookup by the kernel."""
-        number = self._numbers.get(node)
-        if number is None:
-            number = self._numbers[node] = next(self._next)
-            self._nodes[number] = node
-        self._lookups[number] += 1
-        return number
-
-    def known(self, node: Directory) -> int:
-        """The number of a directory that the kernel knows, since it is in it."""
-        return self._numbers[node]
-
-    def node(self, number: int) -> Numbered:
-        """What has that number. Raises KeyError."""
-        return self._nodes[number]
-
-    def forget(self, number: int, lookups: int) -> None:
-        """The kernel gives back so many lookups; after the last one the number is never used again."""
-        self._lookups[number] -= lookups
-        if self._lookups[number] <= 0 and number != pyfuse3.ROOT_INODE:
-            del self._lookups[number]
-            del self._numbers[self._nodes.pop(number)]
-
-    def directories(self) -> Iterator[tuple[int, Directory]]:
-        """The directories that the kernel knows."""
-        return ((number, node) for number, node in self._nodes.items() if isinstance(node, Directory))
-
-
 @dataclass(slots=True)
 class Opened:
-    """An opened directory, and how far it has been read."""
+    """An opened directory, and the part of it that was read last."""
 
     listing: Listing
-    position: int = -1
-    ahead: list[Named] = field(default_factory=list)  # taken from `rest`, but did not fit any more
-    rest: Iterator[Named] = field(default_factory=lambda: iter(()))
+    page: Page | None = None
+
+
+def _fill(attributes: pyfuse3.EntryAttributes, file: File) -> pyfuse3.EntryAttributes:
+    inode, size, mtime = file
+    attributes.st_ino, attributes.st_size, attributes.st_blocks = inode, size, -(-size // BLOCK)
+    attributes.st_mtime_ns = attributes.st_ctime_ns = attributes.st_atime_ns = mtime * 1_000_000_000
+    return attributes
 
 
 class Operations(pyfuse3.Operations):
@@ -116,11 +89,12 @@ class Operations(pyfuse3.Operations):
         super().__init__()
         self.tree = tree
         self.results = results
-        self.numbers = Numbers()
+        self.inodes = InodeTable()
+        self.pages = Pages(tree, self._of_new_file)
         self._owner = os.getuid(), os.getgid()
         self._opened: dict[int, Opened] = {}
         self._handles = itertools.count(1)
-        self._file = self._attributes(stat.S_IFREG | 0o444)
+        self._file = self._attributes(FILE_MODE)
 
     def _attributes(self, mode: int) -> pyfuse3.EntryAttributes:
         made = pyfuse3.EntryAttributes()
@@ -130,13 +104,12 @@ class Operations(pyfuse3.Operations):
         return made
 
     def _of_file(self, file: File) -> pyfuse3.EntryAttributes:
-        """Attributes of a file version: always the same object, since a listing makes very many."""
-        made = self._file
-        made.entry_timeout = KEPT
-        made.st_ino, made.st_size = file.inode, file.size
-        made.st_blocks = -(-file.size // BLOCK)
-        made.st_mtime_ns = made.st_ctime_ns = made.st_atime_ns = file.mtime * 1_000_000_000
-        return made
+        """Attributes of a file version for an answer that is given at once: always the same object."""
+        return _fill(self._file, file)
+
+    def _of_new_file(self, file: File) -> pyfuse3.EntryAttributes:
+        """Attributes of a file version, to be kept. They are the same in every directory and revision."""
+        return _fill(self._attributes(FILE_MODE), file)
 
     def _of(self, node: Numbered, number: int) -> pyfuse3.EntryAttributes:
         match node:
@@ -144,19 +117,19 @@ class Operations(pyfuse3.Operations):
                 made = self._attributes(stat.S_IFLNK | 0o777)
                 made.st_size = len(os.fsencode(target))
             case Made(result, _, size):
-                made, mtime = self._attributes(stat.S_IFREG | 0o444), result.mtime
+                made, mtime = self._attributes(FILE_MODE), result.mtime
                 made.entry_timeout = 0  # the name stands for another result with each commit
                 made.st_size, made.st_blocks = size, -(-size // BLOCK)
             case _:
                 listing = self.tree.open(node)
-                made, mtime = self._attributes(stat.S_IFDIR | 0o555), self.tree.mtime(listing)
-                made.st_nlink = 2 + len(self.tree.directories(listing))
+                made, mtime = self._attributes(DIRECTORY_MODE), self.tree.mtime(listing)
+                made.st_nlink = 2 + self.tree.directory_count(listing)
         made.st_ino = number
         made.st_mtime_ns = made.st_ctime_ns = made.st_atime_ns = mtime * 1_000_000_000
         return made
 
     def _looked_up(self, node: File | Numbered) -> pyfuse3.EntryAttributes:
-        return self._of_file(node) if isinstance(node, File) else self._of(node, self.numbers.of(node))
+        return self._of_file(node) if isinstance(node, File) else self._of(node, self.inodes.of(node))
 
     @answered
     async def lookup(self, parent_inode: int, name: bytes, ctx: Any) -> pyfuse3.EntryAttributes:
@@ -169,8 +142,8 @@ class Operations(pyfuse3.Operations):
         except UnicodeDecodeError:
             node = None
         if node is not None:
-            return self._looked_up(await self.results.made(node) if isinstance(node, Result) else node)
-        if self.tree.may_come(directory, name.decode(errors="replace")):
+            return self._looked_up(await self.results.made(node) if isinstance(node, ReportFile) else node)
+        if self.tree.may_appear(directory, name.decode(errors="replace")):
             raise pyfuse3.FUSEError(errno.ENOENT)
         return self._attributes(0)
 
@@ -178,13 +151,13 @@ class Operations(pyfuse3.Operations):
         """The kernel has dropped some inodes; nothing is kept for files."""
         for inode, lookups in inode_list:
             if inode >= FIRST_NUMBER:
-                self.numbers.forget(inode, lookups)
+                self.inodes.forget(inode, lookups)
 
     @answered
     async def getattr(self, inode: int, ctx: Any) -> pyfuse3.EntryAttributes:
         """The attributes of anything."""
         if inode >= FIRST_NUMBER or inode == pyfuse3.ROOT_INODE:
-            return self._of(self.numbers.node(inode), inode)
+            return self._of(self.inodes.node(inode), inode)
         file = self.tree.file(inode)
         if file is None:
             raise pyfuse3.FUSEError(errno.ESTALE)
@@ -193,13 +166,13 @@ class Operations(pyfuse3.Operations):
     @answered
     async def readlink(self, inode: int, ctx: Any) -> bytes:
         """Where a link leads."""
-        node = self.numbers.node(inode)
+        node = self.inodes.node(inode)
         if not isinstance(node, Link):
             raise pyfuse3.FUSEError(errno.EINVAL)
         return os.fsencode(node.target)
 
     def _directory(self, number: int) -> Directory:
-        node = self.numbers.node(number)
+        node = self.inodes.node(number)
         if not isinstance(node, Directory):
             raise pyfuse3.FUSEError(errno.ENOTDIR)
         return node
@@ -216,43 +189,42 @@ class Operations(pyfuse3.Operations):
         """The next entries of an opened directory, behind position `start_id`."""
         opened = self._opened[fh]
         if start_id == 0:  # opened, or rewound: rewinddir(3) asks for the present state
-            opened.listing = self.tree.open(opened.listing.directory)
-        if start_id != opened.position:
-            opened.ahead, opened.rest = [], self.tree.entries(opened.listing, start_id)
-        opened.position = -1  # a failure on the way must not lose an entry
-        opened.position = self._fill(token, opened, self._dots(token, opened.listing.directory, start_id))
+            opened.listing, opened.page = self.tree.open(opened.listing.directory), None
+        self._fill(token, opened, self._dots(token, opened.listing.directory, start_id))
 
     def _dots(self, token: pyfuse3.ReaddirToken, here: Directory, after: int) -> int:
         """Reply "." and "..", which are no lookups, where they come behind a position; the last position."""
-        for position, name, node in ((1, b".", here), (2, b"..", here.above)):
+        for position, name, node in ((1, b".", here), (2, b"..", here.parent)):
             if after < position:
                 attributes = self._attributes(stat.S_IFDIR)
-                attributes.st_ino = self.numbers.known(node)
+                attributes.st_ino = self.inodes.known(node)
                 pyfuse3.readdir_reply(token, name, attributes, position)  # the first two always fit
                 after = position
         return after
 
-    def _fill(self, token: pyfuse3.ReaddirToken, opened: Opened, position: int) -> int:
-        """Reply as many entries as fit; the position of the last one."""
-        current = opened.listing == self.tree.open(opened.listing.directory)
-        for named in itertools.chain(opened.ahead, opened.rest):
-            if not self._reply(token, named, current):
-                opened.ahead = [named]
-                break
-            position = named.position
-        else:
-            opened.ahead = []
-        return position
+    def _fill(self, token: pyfuse3.ReaddirToken, opened: Opened, position: int) -> None:
+        """Reply as many entries as fit, behind a position.
 
-    def _reply(self, token: pyfuse3.ReaddirToken, named: Named, current: bool) -> bool:
-        position, name, node = named
-        attributes = self._of_file(node) if isinstance(node, File) else self._looked_up(node)
-        if not current:  # what has been invalidated must not come back
-            attributes.entry_timeout = 0
-        fits: bool = pyfuse3.readdir_reply(token, name.encode(), attributes, position)
-        if not fits and not isinstance(node, File):
-            self.numbers.forget(attributes.st_ino, 1)
-        return fits
+        The kernel goes on behind the last entry that it could use, not always behind the last that it got.
+        """
+        # What has been invalidated since the directory was opened must not come back: see above.
+        timeout = KEPT if self.tree.is_current(opened.listing) else 0
+        while True:
+            if opened.page is None or not opened.page.covers(position):
+                opened.page = self.pages.page(opened.listing, position)
+            for next_position, name, prepared in opened.page.behind(position):
+                if isinstance(prepared, pyfuse3.EntryAttributes):
+                    attributes = prepared
+                else:
+                    attributes = self._looked_up(prepared)  # counts as a lookup, as an entry does that fits
+                attributes.entry_timeout = timeout  # each time: listings share what is prepared
+                if not pyfuse3.readdir_reply(token, name, attributes, next_position):
+                    if attributes is not prepared:
+                        self.inodes.forget(attributes.st_ino, 1)
+                    return
+                position = next_position
+            if opened.page.ended:
+                return
 
     @answered
     async def releasedir(self, fh: int) -> None:
@@ -268,7 +240,7 @@ class Operations(pyfuse3.Operations):
 
     def _result(self, number: int) -> int:
         """A file descriptor of one's own for a result, which may have to make room before it is closed."""
-        node = self.numbers.node(number)
+        node = self.inodes.node(number)
         if not isinstance(node, Made):
             raise pyfuse3.FUSEError(errno.EISDIR)
         if node.file.closed:
@@ -290,9 +262,10 @@ class Operations(pyfuse3.Operations):
 
     @answered
     async def statfs(self, ctx: Any) -> pyfuse3.StatvfsData:
-        """What `df` shows: no blocks of its own, and as many inodes as there are file versions."""
+        """What `df` shows: no blocks of its own, and the numbers for file versions, used and free."""
         made = pyfuse3.StatvfsData()
         made.f_bsize = made.f_frsize = 4096
-        made.f_files = self.tree.head.horizon if self.tree.head else 0
+        made.f_files = FIRST_NUMBER
+        made.f_ffree = made.f_favail = FIRST_NUMBER - (self.tree.head.horizon if self.tree.head else 0)
         made.f_namemax = LONGEST_NAME
         return made

@@ -11,14 +11,14 @@ from typing import IO
 import trio
 
 from offtracfs.errors import DatabaseError, QueryRefused
-from offtracfs.tree import Result
+from offtracfs.tree import ReportFile
 
 MOST_KEPT = 100  # results, each of which takes a file descriptor
 KEPT = 256 << 20  # bytes of them, in $TMPDIR
 AT_ONCE = 2  # reports that run; this machine answers the mount's requests, too
 PATIENCE = 60.0  # seconds; the process has limits of its own, and should have ended by then
 
-Command = Callable[[Result], Sequence[str]]
+Command = Callable[[ReportFile], Sequence[str]]
 """The command that writes a result to its standard output, or one sentence to its standard error."""
 
 
@@ -29,7 +29,7 @@ class Made:
     Made again it may be another: SQL can ask for the time, and for random numbers.
     """
 
-    result: Result
+    result: ReportFile
     file: IO[bytes]
     size: int
     refusal: str = ""
@@ -40,8 +40,8 @@ class Results:
 
     def __init__(self, command: Command) -> None:
         self._command = command
-        self._kept: dict[Result, Made] = {}  # the one used last is last
-        self._making: dict[Result, trio.Event] = {}
+        self._kept: dict[ReportFile, Made] = {}  # the one used last is last
+        self._making: dict[ReportFile, trio.Event] = {}
         self._running = trio.CapacityLimiter(AT_ONCE)
         self._scopes: set[trio.CancelScope] = set()
         self._ended = False
@@ -57,7 +57,7 @@ class Results:
         while self._kept:
             self._kept.popitem()[1].file.close()
 
-    async def made(self, result: Result) -> Made:
+    async def made(self, result: ReportFile) -> Made:
         """A result, after the report has run. Raises QueryRefused where it cannot, DatabaseError."""
         while result not in self._kept:
             if other := self._making.get(result):
@@ -69,7 +69,7 @@ class Results:
             raise QueryRefused(f"Report {result.report} gives nothing: {found.refusal}")
         return found
 
-    async def _make(self, result: Result) -> None:
+    async def _make(self, result: ReportFile) -> None:
         done = self._making[result] = trio.Event()
         try:
             async with self._running:
@@ -86,7 +86,7 @@ class Results:
             if other is not made and (room < 0 or place >= MOST_KEPT):
                 self._kept.pop(other.result).file.close()
 
-    async def _run(self, result: Result) -> Made:
+    async def _run(self, result: ReportFile) -> Made:
         file = TemporaryFile(buffering=0)  # noqa: SIM115  # it is kept
         try:
             refusal = await self._refusal(result, file)
@@ -98,7 +98,7 @@ class Results:
             file.close()
             raise
 
-    async def _refusal(self, result: Result, file: IO[bytes]) -> str:
+    async def _refusal(self, result: ReportFile, file: IO[bytes]) -> str:
         """Have a result written to a file; why there never can be one, "" where it is there.
 
         Raises DatabaseError where another try may help.

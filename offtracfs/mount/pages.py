@@ -1,0 +1,99 @@
+"""Directory entries as the kernel takes them, made once for each directory and revision.
+
+The kernel keeps names, but no listings: whoever goes through a directory asks for its entries again. What a
+listing holds never changes (see `offtracfs.tree.Listing`), so it is kept here. It is kept in pages: so a
+directory of any size is shown without holding up other requests, and within the same memory.
+
+Nothing here can be out of date, since a page belongs to a revision. Pages of a revision that no directory
+shows any more only take room, and `drop_outdated` lets go of them when there is a new revision. A directory
+that is still being read at the old one keeps the page that it is at, and gets the next ones made anew.
+"""
+
+from __future__ import annotations
+
+import sys
+from array import array
+from bisect import bisect_right
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from itertools import islice
+
+import pyfuse3
+
+from offtracfs.tree import Directory, File, Link, Listing, Tree
+
+PAGE = 1_000  # entries; making so many takes some milliseconds, in which nobody else is answered
+MAX_BYTES = 48 << 20  # of all pages; an entry takes about 300
+
+Prepared = pyfuse3.EntryAttributes | Directory | Link
+"""What is ready: of a file, all. What has a number of the mount's own gets it with each answer."""
+
+
+class Page:
+    """Up to `PAGE` entries of a listing behind position `after`; `ended` says that they are the last.
+
+    They are in columns, because a tuple for each entry would take a third more memory.
+    """
+
+    __slots__ = ("after", "ended", "names", "positions", "prepared", "size")
+
+    def __init__(
+        self,
+        tree: Tree,
+        listing: Listing,
+        after: int,
+        prepare: Callable[[File], pyfuse3.EntryAttributes],
+    ) -> None:
+        self.after = after
+        self.positions = array("q")
+        self.names: list[bytes] = []
+        self.prepared: list[Prepared] = []
+        for position, name, node in islice(tree.entries(listing, after), PAGE):
+            self.positions.append(position)
+            self.names.append(name.encode())
+            self.prepared.append(prepare(node) if isinstance(node, File) else node)
+        self.ended = len(self.names) < PAGE
+        columns = (self.positions, self.names, self.prepared)
+        self.size = sum(map(sys.getsizeof, (*columns, *self.names, *self.prepared)))
+
+    def covers(self, position: int) -> bool:
+        """Whether what follows behind a position is in this page."""
+        return self.after <= position and (self.ended or position < self.positions[-1])
+
+    def behind(self, position: int) -> Iterable[tuple[int, bytes, Prepared]]:
+        """Position, name and node of the entries behind a position, without going through the others."""
+        first = bisect_right(self.positions, position)
+        return zip(self.positions[first:], self.names[first:], self.prepared[first:], strict=True)
+
+
+class Pages:
+    """The pages of all directories; those used longest ago make room for others."""
+
+    def __init__(self, tree: Tree, prepare: Callable[[File], pyfuse3.EntryAttributes]) -> None:
+        self._tree = tree
+        self._prepare = prepare
+        self._pages: OrderedDict[tuple[Listing, int], Page] = OrderedDict()  # the one used last is last
+        self.size = 0  # bytes
+
+    def __len__(self) -> int:
+        return len(self._pages)
+
+    def page(self, listing: Listing, after: int) -> Page:
+        """The entries of a listing behind a position, up to `PAGE` of them. Raises as `Tree.entries` does."""
+        key = listing, after
+        if key in self._pages:
+            self._pages.move_to_end(key)
+            return self._pages[key]
+        page = Page(self._tree, listing, after, self._prepare)
+        if self._tree.is_current(listing):  # else nobody else will ask for it
+            self._pages[key] = page
+            self.size += page.size
+            while self.size > MAX_BYTES:
+                self.size -= self._pages.popitem(last=False)[1].size
+        return page
+
+    def drop_outdated(self) -> None:
+        """Let go of the pages that no directory shows any more."""
+        current = {listing: self._tree.is_current(listing) for listing, _ in self._pages}
+        for key in [key for key in self._pages if not current[key[0]]]:
+            self.size -= self._pages.pop(key).size

@@ -1,0 +1,43 @@
+"""What the mount looks like, as plain Python: nodes, names, "@…". No FUSE in it.
+
+    /                       Directory("", "")         the tracker as it stands        stored.py
+    /db.json                File                                                      stored.py
+    /ticket/                Directory("", "ticket")                                   stored.py
+    /@2011-04-09/ticket/    Directory("@2011-04-09", "ticket")                        stored.py
+    /ticket/42.json@/       Directory("", "ticket/42.json@")  each version it had     history.py
+    /report/1.csv           ReportFile(commit, 1, "csv")  and as 1.txt for people     reportfiles.py
+    /@/                     Directory("@", "")  the days on which something changed   days.py
+    /@/2011-04-09           Link("../@2011-04-09")                                    days.py
+
+Each kind of directory is a module (`kind.py` says what it answers) and a name in the table in `tree.py`,
+where `Tree` chooses the revision that a question is about and the kind that answers it.
+"""
+
+from __future__ import annotations
+
+from offtracfs.tree.days import DAYS
+from offtracfs.tree.nodes import (
+    ROOT,
+    Directory,
+    DirectoryEntry,
+    File,
+    Link,
+    Listing,
+    Node,
+    ReportFile,
+)
+from offtracfs.tree.tree import KINDS, Tree
+
+__all__ = [
+    "DAYS",
+    "KINDS",
+    "ROOT",
+    "Directory",
+    "DirectoryEntry",
+    "File",
+    "Link",
+    "Listing",
+    "Node",
+    "ReportFile",
+    "Tree",
+]

@@ -1,0 +1,63 @@
+"""The shape of a kind of directory: what `offtracfs.tree` asks of each line of its table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import tzinfo
+
+from offtracfs.index import Reader
+from offtracfs.tree.nodes import Directory, DirectoryEntry, Listing, Node
+
+
+class Kind:
+    """A kind of directory; as it stands here, one that serves no directory and adds nothing to others.
+
+    One object serves a whole mount, and listings of several revisions side by side. So it may keep only what
+    a revision never changes, such as answers for a (path, horizon). Its methods may raise DatabaseDamaged.
+    """
+
+    def __init__(self, reader: Reader, zone: tzinfo) -> None:
+        self._reader = reader
+        self._zone = zone
+
+    def serves(self, directory: Directory) -> bool:
+        """Whether `lookup`, `entries` and `directory_count` answer for that directory.
+
+        It must depend on nothing but the directory, since the answer is remembered. Of several kinds, the
+        first in the table serves.
+        """
+        return False
+
+    def lookup(self, listing: Listing, name: str) -> Node | None:
+        """What has that name in a directory that this kind serves; None where nothing has."""
+        raise NotImplementedError
+
+    def entries(self, listing: Listing, after: int) -> Iterator[DirectoryEntry]:
+        """What a directory that this kind serves lists behind a position, as `lookup` would give it.
+
+        Going on behind a position must not cost going through what comes before it.
+        """
+        raise NotImplementedError
+
+    def directory_count(self, listing: Listing) -> int:
+        """How many directories `entries` gives: a directory's link count is two more."""
+        return 0
+
+    def unlisted(self, listing: Listing, name: str) -> Node | None:
+        """What this kind adds to a directory that another one serves. `entries` there does not show it."""
+        return None
+
+    def may_appear(self, directory: Directory, name: str) -> bool:
+        """Whether a name that is missing may come to be there although `changed_names` does not give it.
+
+        Where it may, the kernel is not allowed to remember that the name is missing.
+        """
+        return False
+
+    def changed_names(self, after: int, horizon: int) -> Iterator[tuple[str, str]]:
+        """Which names this kind gives another meaning between two horizons: path of the directory, and name.
+
+        The kernel is told to forget them, in every "@…" whose revision moves. Names under which `lookup` gave
+        something that must be asked for each time (a `ReportFile`) are not among them.
+        """
+        return iter(())

@@ -1,0 +1,92 @@
+"""What a mount is made of: directories, files and links, as plain values. No FUSE in it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from offtracfs.index import Revision
+
+FIRST_POSITION = 3  # in a listing: "." has position 1 and ".." has 2
+
+
+class Directory(NamedTuple):
+    """A directory: the "@…" through which it is reached ("" for the present), and its path below that.
+
+    It is a place, not a state: what it shows depends on the revision that its "@…" stands for at the time.
+    """
+
+    at: str
+    path: str
+
+    def child(self, name: str) -> Directory:
+        """The directory of that name in this one."""
+        return Directory(self.at, f"{self.path}/{name}" if self.path else name)
+
+    @property
+    def parent(self) -> Directory:
+        """The directory that this one is in; the root is in itself."""
+        return Directory(self.at, self.path.rpartition("/")[0]) if self.path else ROOT
+
+    @property
+    def name(self) -> str:
+        """Its name in its parent; "" for the root."""
+        return self.path.rpartition("/")[2] or self.at
+
+
+ROOT = Directory("", "")
+
+
+class File(NamedTuple):
+    """One version of a stored file; `size` in bytes, `mtime` in seconds since 1970 UTC.
+
+    The inode says for ever what it holds, wherever it appears (see `offtracfs.index.schema`).
+    """
+
+    inode: int
+    size: int
+    mtime: int
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A symbolic link; `mtime` in seconds since 1970 UTC."""
+
+    target: str
+    mtime: int
+
+
+class ReportFile(NamedTuple):
+    """What a report gives at a commit; `suffix` says how it is written (see `offtracfs.reports.outputs`).
+
+    `commit` is 20 bytes, `mtime` in seconds since 1970 UTC.
+    """
+
+    commit: bytes
+    report: int
+    suffix: str
+    mtime: int
+
+
+Listed = Directory | File | Link
+Node = Listed | ReportFile
+
+
+class DirectoryEntry(NamedTuple):
+    """A node in a listing; `position` grows along it, and a listing can be gone on with behind any."""
+
+    position: int
+    name: str
+    node: Listed
+
+
+class Listing(NamedTuple):
+    """An opened directory: it goes on showing the revision that it was opened at."""
+
+    directory: Directory
+    revision: Revision | None
+
+    @property
+    def horizon(self) -> int:
+        """The greatest inode that it may show; 0 where there is no revision, and so nothing."""
+        return self.revision.horizon if self.revision else 0

@@ -1,0 +1,72 @@
+"""Directories as git has them, but flat (see `offtracfs.names.git_path`)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import tzinfo
+from functools import lru_cache
+
+from offtracfs.index import Reader
+from offtracfs.kinds import TOPS
+from offtracfs.names import split
+from offtracfs.tree.kind import Kind
+from offtracfs.tree.nodes import FIRST_POSITION, Directory, DirectoryEntry, File, Listing, Node
+
+BEHIND_DIRECTORIES = 1 << 20  # positions up to here are directories', in a listing
+MAX_REMEMBERED = 256  # (path, horizon) whose directories are known
+
+
+class Stored(Kind):
+    """What git holds. It is the last in the table: it serves every directory that no other kind serves."""
+
+    def __init__(self, reader: Reader, zone: tzinfo) -> None:
+        super().__init__(reader, zone)
+        self._found = lru_cache(MAX_REMEMBERED)(self._directories)
+
+    def _directories(self, path: str, horizon: int) -> Sequence[str]:
+        found = self._reader.directories(path, horizon)
+        return found if path else sorted({*TOPS, *found})
+
+    def serves(self, directory: Directory) -> bool:
+        """Any directory."""
+        return True
+
+    def lookup(self, listing: Listing, name: str) -> Node | None:
+        """A file version, or a directory that has files."""
+        directory, horizon = listing.directory, listing.horizon
+        if found := self._reader.find(directory.path, name, horizon):
+            return File(found.inode, found.size, found.mtime)
+        return directory.child(name) if name in self._found(directory.path, horizon) else None
+
+    def entries(self, listing: Listing, after: int) -> Iterator[DirectoryEntry]:
+        """Directories by name, then files as they first appeared.
+
+        A file's position is its path's number in the index: it stays the same when others come and go.
+        """
+        directory, horizon = listing.directory, listing.horizon
+        for position, name in enumerate(self._found(directory.path, horizon), FIRST_POSITION):
+            if position > after:
+                yield DirectoryEntry(position, name, directory.child(name))
+        files = self._reader.entries(directory.path, horizon, max(after - BEHIND_DIRECTORIES, 0))
+        for position, name, inode, size, mtime in files:
+            yield DirectoryEntry(BEHIND_DIRECTORIES + position, name, File(inode, size, mtime))
+
+    def directory_count(self, listing: Listing) -> int:
+        """How many directories are in it."""
+        return len(self._found(listing.directory.path, listing.horizon))
+
+    def changed_names(self, after: int, horizon: int) -> Iterator[tuple[str, str]]:
+        """The files that came, changed or went, and the directories that came or went with them.
+
+        A directory that stays is not given: with its name, the kernel would forget all names below it.
+        """
+        directories: set[str] = set()
+        for directory, name in self._reader.changed_names(after, horizon):
+            yield directory, name
+            while directory and directory not in directories:
+                directories.add(directory)
+                directory = split(directory)[0]
+        for path in directories:
+            above, name = split(path)
+            if (name in self._found(above, after)) != (name in self._found(above, horizon)):
+                yield above, name

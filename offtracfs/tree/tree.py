@@ -1,0 +1,143 @@
+"""The tree: which kind of directory answers what, and which revision it is about."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from datetime import UTC, tzinfo
+from functools import lru_cache
+
+from offtracfs.index import Reader, Revision
+from offtracfs.index.moments import Clock, revision_at
+from offtracfs.names import Commit, Period, parse_at
+from offtracfs.store import Store
+from offtracfs.tree.days import DAYS, Days
+from offtracfs.tree.history import History
+from offtracfs.tree.kind import Kind
+from offtracfs.tree.nodes import ROOT, Directory, DirectoryEntry, File, Listing, Node
+from offtracfs.tree.reportfiles import ReportFiles
+from offtracfs.tree.stored import Stored
+
+KINDS: tuple[type[Kind], ...] = (Days, History, ReportFiles, Stored)
+"""Every kind of directory. A new one is a module with a `Kind`, and a name here, before `Stored`."""
+
+MAX_BLOBS = 16  # kept, since a reader asks for a large file in pieces
+MAX_DIRECTORIES = 1_024  # of which it is remembered which kind serves them
+
+
+class Tree:
+    """The nodes of one database, as its index has them and as of the last `refresh`.
+
+    `settled` is the moment (seconds since 1970 UTC) before which nothing can change any more, for
+    `may_change`. Methods may raise DatabaseDamaged.
+    """
+
+    def __init__(
+        self,
+        reader: Reader,
+        store: Store,
+        *,
+        zone: tzinfo = UTC,
+        clock: Clock = time.time,
+    ) -> None:
+        self._reader = reader
+        self._store = store
+        self._blob = lru_cache(MAX_BLOBS)(store.blob)
+        self._zone = zone
+        self._clock = clock
+        self._kinds = [kind(reader, zone) for kind in KINDS]
+        self._kind = lru_cache(MAX_DIRECTORIES)(self._serving)
+        self.settled = 0
+        self.head = reader.head()
+
+    def refresh(self) -> Revision | None:
+        """Go over to what has been published since, which costs microseconds; the head as it is now."""
+        self._reader.refresh()
+        before, self.head = self.head, self._reader.head()
+        if self.head != before:
+            self._store.reopen()  # packs that a repack has replaced would take room as long as they are open
+        return self.head
+
+    def knows(self, revision: Revision) -> bool:
+        """Whether a revision of earlier is still the same: else inode numbers mean something else by now."""
+        return self._reader.revision(revision.number) == revision
+
+    def may_change(self, at: str) -> bool:
+        """Whether "@…" may come to stand for another revision than it does now."""
+        match parse_at(at, self._zone):
+            case Period(end=end):
+                return end > self.settled
+            case Commit():
+                return False
+            case _:
+                return True
+
+    def revision(self, at: str) -> Revision | None:
+        """The revision that "@…" stands for ("" is the head, as is "@"); None where there is none."""
+        if at == DAYS.at:
+            return self.head
+        return revision_at(self._reader, self.head, at, self._zone, self._clock)
+
+    def _serving(self, directory: Directory) -> Kind:
+        return next(kind for kind in self._kinds if kind.serves(directory))
+
+    def open(self, directory: Directory) -> Listing:
+        """The directory as it stands, to be listed."""
+        return Listing(directory, self.revision(directory.at))
+
+    def is_current(self, listing: Listing) -> bool:
+        """Whether an opened directory still shows what its place shows now."""
+        return listing.revision == self.revision(listing.directory.at)
+
+    def exists(self, directory: Directory) -> bool:
+        """Whether there is such a directory now."""
+        return directory == ROOT or self.lookup(directory.parent, directory.name) == directory
+
+    def lookup(self, directory: Directory, name: str) -> Node | None:
+        """What has that name in a directory; None where nothing has."""
+        listing = self.open(directory)
+        if listing.revision is None and directory.at:
+            return None
+        found = self._kind(directory).lookup(listing, name)
+        if found is not None:
+            return found
+        for kind in self._kinds:
+            if (found := kind.unlisted(listing, name)) is not None:
+                return found
+        if directory == ROOT and name.startswith("@") and self.revision(name):
+            return Directory(name, "")
+        return None
+
+    def entries(self, listing: Listing, after: int = 0) -> Iterator[DirectoryEntry]:
+        """What an opened directory lists behind a position. No "@…" is among it."""
+        return self._kind(listing.directory).entries(listing, after)
+
+    def directory_count(self, listing: Listing) -> int:
+        """How many directories an opened directory lists."""
+        return self._kind(listing.directory).directory_count(listing)
+
+    def mtime(self, listing: Listing) -> int:
+        """When something below an opened directory last changed, in seconds since 1970 UTC."""
+        return listing.revision.committed if listing.revision else 0
+
+    def file(self, inode: int) -> File | None:
+        """The file version with that number."""
+        version = self._reader.version(inode)
+        return File(inode, version.size, version.mtime) if version else None
+
+    def read(self, inode: int) -> bytes:
+        """All that a file version holds. Raises DatabaseDamaged where git cannot give it."""
+        version = self._reader.version(inode)
+        return self._blob(version.blob) if version and version.blob else b""
+
+    def changed_names(self, before: Revision | None) -> Iterator[tuple[str, str]]:
+        """Path of the directory, and name, of all that has another meaning than at an earlier head."""
+        if self.head is None:
+            return
+        for kind in self._kinds:
+            yield from kind.changed_names(before.horizon if before else 0, self.head.horizon)
+
+    def may_appear(self, directory: Directory, name: str) -> bool:
+        """Whether a name that is missing may come to be there without being among the `changed_names`."""
+        past = directory == ROOT and name.startswith("@")  # when its time has come
+        return past or any(kind.may_appear(directory, name) for kind in self._kinds)

@@ -1,0 +1,167 @@
+"""Directory entries are made once for each directory and revision, and kept within a limit."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from offtracfs.database import Database
+from offtracfs.mount import pages
+from offtracfs.mount.fuse import Operations
+from offtracfs.mount.pages import PAGE, Pages
+from offtracfs.reports.outputs import Results
+from offtracfs.tree import Directory, DirectoryEntry, Listing, Tree
+from tests.mounting import (
+    AUTUMN,
+    TICKETS,
+    Counting,
+    append,
+    away,
+    grow,
+    new_database,
+    run,
+    told,
+    tree_of,
+    until,
+)
+
+TICKET = Directory("", "ticket")
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Database:
+    made = new_database(tmp_path / "db")
+    grow(made)
+    return made
+
+
+@pytest.fixture
+def tree(database: Database) -> Tree:
+    return tree_of(database)
+
+
+@pytest.fixture
+def made(tree: Tree) -> Pages:
+    """The pages of a mount that is not mounted."""
+    return Operations(tree, Results(told)).pages
+
+
+def read(made: Pages, listing: Listing) -> list[bytes]:
+    """All names in a listing, a page at a time."""
+    found, position, page = [], 0, None
+    while page is None or not page.ended:
+        page = made.page(listing, position)
+        entries = list(page.behind(position))
+        found += [name for _, name, _ in entries]
+        position = entries[-1][0] if entries else position
+    return found
+
+
+def count_entries(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of entries that a tree is asked for from now on."""
+    asked: list[str] = []
+    entries = tree.entries
+
+    def counted(listing: Listing, after: int = 0) -> Iterator[DirectoryEntry]:
+        for entry in entries(listing, after):
+            asked.append(entry.name)
+            yield entry
+
+    monkeypatch.setattr(tree, "entries", counted)
+    return asked
+
+
+def test_entries_are_made_once(tree: Tree, made: Pages, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A directory that is read again makes no entry anew, and another revision's directory makes its own."""
+    asked = count_entries(tree, monkeypatch)
+    first = read(made, tree.open(TICKET))
+    assert [name.decode() for name in first] == asked
+    assert len(asked) == TICKETS + 1
+    assert read(made, tree.open(TICKET)) == first
+    assert len(asked) == TICKETS + 1
+    assert len(read(made, tree.open(Directory("@2011-05", "ticket")))) == TICKETS
+    assert len(asked) == 2 * TICKETS + 1
+
+
+def test_going_on_costs_no_scan(tree: Tree, made: Pages, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Behind any position at most one page is made, and none where the page at hand goes that far."""
+    listing = tree.open(TICKET)
+    positions = [entry.position for entry in tree.entries(listing)]
+    asked = count_entries(tree, monkeypatch)
+    page = made.page(listing, positions[-5])
+    assert [position for position, _, _ in page.behind(positions[-5])] == positions[-4:]
+    assert len(asked) == 4
+    assert page.covers(positions[-1])
+    assert list(page.behind(positions[-1])) == []
+    first = made.page(listing, 0)
+    assert len(asked) == 4 + PAGE
+    assert next(iter(first.behind(positions[500])))[0] == positions[501]
+    assert not first.covers(positions[PAGE - 1])
+
+
+def test_pages_keep_within_their_limit(tree: Tree, made: Pages, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many directories are read, those read longest ago make room, and each is whole."""
+    read(made, tree.open(TICKET))
+    monkeypatch.setattr(pages, "MAX_BYTES", made.size)
+    for at in ("", "@HEAD~1", "@HEAD~2", "@2011-05", "@2011-06-01"):
+        for path in ("ticket", "changelog", "field/component"):
+            directory = Directory(at, path)
+            expected = [entry.name.encode() for entry in tree.entries(tree.open(directory))]
+            assert read(made, tree.open(directory)) == expected
+            assert made.size <= pages.MAX_BYTES
+    assert len(made) > 0
+    monkeypatch.setattr(pages, "MAX_BYTES", 0)
+    assert len(read(made, tree.open(TICKET))) == TICKETS + 1
+    assert (len(made), made.size) == (0, 0)
+
+
+def test_a_new_revision_drops_what_nobody_shows(database: Database, tree: Tree, made: Pages) -> None:
+    """Pages of the old present go and those of a settled past stay; an old listing stays as it was."""
+    settled = tree.open(Directory("@HEAD~2", "ticket"))
+    commit = settled.revision.commit.hex() if settled.revision else ""
+    past, now = tree.open(Directory(f"@{commit}", "ticket")), tree.open(TICKET)
+    before = read(made, now)
+    kept = made.size
+    read(made, past)
+    kept = made.size - kept
+    append(database, (AUTUMN + 9, {"ticket/1.json": None, "ticket/7777.json": b"7\n"}))
+    tree.refresh()
+    made.drop_outdated()
+    assert made.size == kept
+    assert read(made, now) == before
+    assert made.size == kept, "an old listing's pages are not kept"
+    assert set(read(made, tree.open(TICKET))) == {*before, b"7777.json"} - {b"1.json"}
+
+
+@pytest.mark.usefixtures("fuse")
+async def test_warm_ls_in_a_mount(mount: Counting, mnt: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program that lists a directory again is answered without a look into the index."""
+    asked = count_entries(mount.tree, monkeypatch)
+    first = await run("ls", "-l", mnt / "ticket")
+    assert len(asked) == TICKETS + 1
+    assert await run("ls", "-l", mnt / "ticket") == first
+    assert len((await run("ls", mnt / "ticket")).split()) == TICKETS + 1
+    assert len(asked) == TICKETS + 1
+
+
+@pytest.mark.usefixtures("fuse")
+async def test_open_directory_and_sync_in_a_mount(database: Database, mount: Counting, mnt: Path) -> None:
+    """A sync lets go of the old pages while the directory is read; names that changed are looked up anew."""
+
+    def begin() -> tuple[Any, set[str]]:
+        entries = os.scandir(mnt / "ticket")
+        return entries, {next(entries).name for _ in range(10)}
+
+    await run("ls", "-l", mnt / "ticket")
+    entries, seen = await away(begin)
+    append(database, (AUTUMN + 9, {f"ticket/{number}.json": b"new\n" for number in range(1, TICKETS)}))
+    await until(lambda: mount.tree.mtime(mount.tree.open(TICKET)) == AUTUMN + 9)
+    await until(lambda: len(mount.pages) == 0)
+    seen |= {entry.name for entry in await away(list, entries)}
+    assert len(seen) == TICKETS + 1
+    for number in (1, 700, TICKETS - 1):
+        assert (await away((mnt / f"ticket/{number}.json").read_bytes)) == b"new\n"
