@@ -186,6 +186,9 @@ class StandInTrac:
         method = self._methods().get(call["method"])
         if method is None:
             return _error(-32601, f'RPC method "{call["method"]}" not found')
+        silent = ("system.listMethods", "ticket.query", "ticket.getRecentChanges")
+        if "TICKET_VIEW" in self.lacks and call["method"] not in silent:
+            return _error(403, "TICKET_VIEW privileges are required to perform this operation.")
         try:
             return {"result": method(*call.get("params", [])), "error": None}
         except RpcError as error:
@@ -195,7 +198,7 @@ class StandInTrac:
         methods: dict[str, Callable[..., Any]] = {
             "system.listMethods": lambda: [*self._methods()],
             "system.multicall": list,
-            "ticket.query": lambda _: [*self.tickets],
+            "ticket.query": lambda _: [] if "TICKET_VIEW" in self.lacks else [*self.tickets],
             "ticket.getRecentChanges": self._recent,
             "ticket.get": self._get,
             "ticket.changeLog": lambda number: sorted(self._stored(number).log, key=lambda row: row[0]),
@@ -222,7 +225,8 @@ class StandInTrac:
 
     def _recent(self, since: dict[str, list[str]]) -> list[int]:
         moment = datetime.fromisoformat(since["__jsonclass__"][1]).replace(tzinfo=UTC)
-        return [number for number, ticket in self.tickets.items() if ticket.changed >= moment]
+        found = [number for number, ticket in self.tickets.items() if ticket.changed >= moment]
+        return [] if "TICKET_VIEW" in self.lacks else found
 
     def _get(self, number: int) -> Any:
         ticket = self._stored(number)

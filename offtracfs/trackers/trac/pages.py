@@ -1,7 +1,7 @@
 """What is read from HTML: titles, the form that asks for a password, and text areas.
 
-A page may come from anyone, and be as long as an answer may be. So everything here takes time in proportion to
-the length of the page. (Python's own HTML parser takes the square of it for ``<a<a<a…``.) No pattern reads
+A page may come from anyone, and be as long as an answer may be. So everything here takes time in proportion
+to the length of the page. (Python's own HTML parser takes the square of it for ``<a<a<a…``.) No pattern reads
 beyond the next ``<``: where that begins no tag, Trac's templates write it as ``&lt;``.
 """
 
