@@ -215,6 +215,7 @@ def _wrong(snapshot: Snapshot, file: str, value: Any) -> str | None:
             return None
         case [], {"recent": str()} if name == "db.json":
             return None
-        case [], list() if name == "fields.json":
+        case [], _ if name == "fields.json":
+            records.check_metadata(file, value)
             return None
     return "it does not have the shape of what is kept in that place"

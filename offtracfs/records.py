@@ -27,6 +27,7 @@ import simplejson
 
 from offtracfs.errors import DatabaseDamaged, TrackerError
 
+MAX_QUOTE = 100  # characters of what is wrong in a message
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _ISO = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{6})?", re.ASCII)
 _CANONICAL = simplejson.JSONEncoder(
@@ -139,6 +140,52 @@ def check_changelog(number: int, value: Any) -> list[list[Any]]:
                 raise TrackerError(f"The change log of ticket {number} has a row that is not {shape}.")
     _check_times(f"The change log of ticket {number}", (row[0] for row in value))
     return value
+
+
+def check_metadata(path: str, value: Any) -> Any:
+    """`value` if it has the shape of the record at `path`: ``fields.json``, ``field/…`` or ``report/…``.
+
+    Raises TrackerError saying what is wrong with it.
+    """
+    match path.split("/"), value:
+        case ["fields.json"], list():
+            wrong = [item for item in value if not is_definition(item)]
+            if wrong:
+                said = repr(wrong[0])[:MAX_QUOTE]
+                raise TrackerError(f"The definitions of the fields hold one that cannot be used: {said}.")
+        case ["field", *_], {"name": str()} if all(map(_scalar, value.values())):
+            pass
+        case ["field", *_], str() | int():
+            pass
+        case ["report", _], {"sql": str(), "title": str()} if all(map(_scalar, value.values())):
+            pass
+        case _:
+            raise TrackerError(f"{path} does not have the shape of what is kept in that place.")
+    try:
+        dump(value)
+    except ValueError:
+        raise TrackerError(f"{path} holds a number that is none.") from None
+    return value
+
+
+def is_definition(value: Any) -> bool:
+    """Whether `value` defines a field, as an item of ``fields.json`` does.
+
+    name, label, type and format are texts, options is a list of texts, value, order, custom and optional are
+    each a text or a number. Nothing reads other keys: they may hold anything.
+    """
+    return (
+        isinstance(value, dict)
+        and isinstance(value.get("name"), str)
+        and all(isinstance(value.get(key, ""), str) for key in ("label", "type", "format"))
+        and all(_scalar(value.get(key)) for key in ("value", "order", "custom", "optional"))
+        and isinstance(options := value.get("options") or [], list)
+        and all(isinstance(option, str) for option in options)
+    )
+
+
+def _scalar(item: Any) -> bool:
+    return isinstance(item, str | int | float | None)
 
 
 def _finite(item: Any) -> bool:

@@ -67,6 +67,7 @@ class StandInTrac:
         self.components = {"component1": "", "component2": ""}
         self.reports: dict[int, tuple[str, str, str]] = {}
         self.lacks: set[str] = set()
+        self.definitions: list[Any] = []  # of more fields
         self.broken: set[int] = set()
         self.misshapen: set[int] = set()
         self.faults: deque[Answerer] = deque()
@@ -244,7 +245,8 @@ class StandInTrac:
             more = {"options": options[name]} if name in options else {}
             listed.append({"name": name, "label": label, "type": kind, **more})
         times = {"time": "Created", "changetime": "Modified"}
-        return listed + [{"name": name, "label": label, "type": "time"} for name, label in times.items()]
+        listed += [{"name": name, "label": label, "type": "time"} for name, label in times.items()]
+        return listed + self.definitions
 
     def _query(self, request: httpx.Request) -> httpx.Response:
         columns = request.url.params.get_list("col")

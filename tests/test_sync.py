@@ -299,6 +299,26 @@ async def test_permission_missing_from_the_first(trac: StandInTrac, database: Da
     assert database.store.head() is None
 
 
+@pytest.mark.parametrize("bad", [{"name": ["risk"]}, {"label": "Risk"}, "risk"])
+async def test_definition_without_shape(trac: StandInTrac, database: Database, bad: object) -> None:
+    """Definitions that cannot be used are named and left out, with what was stored kept; all else arrives."""
+    await synced(database, trac)
+    with database.snapshot() as snapshot:
+        before = snapshot.get("fields.json")
+    trac.definitions = [bad]
+    trac.components["network"] = "bob"
+    trac.tickets[2].values["keywords"] = "unlogged"
+    outcome = await synced(database, trac, full=True)
+    assert [problem.partition(":")[0] for problem in outcome.problems] == [
+        "The definitions of the fields hold one that cannot be used"
+    ]
+    assert mirrored(database) == expected(trac)
+    with database.snapshot() as snapshot:
+        assert snapshot.get("fields.json") == before
+        assert snapshot.has("field/component/network.json")
+        assert "report/1.json" in snapshot.paths("report")
+
+
 async def test_new_value_brings_fields(trac: StandInTrac, database: Database) -> None:
     """A ticket with a component not seen before brings the fields, without waiting for the sweep."""
     await synced(database, trac)

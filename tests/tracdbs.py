@@ -136,6 +136,8 @@ async def everything(tracker: Tracker) -> dict[str, bytes]:
         found[f"changelog/{number}.json"] = records.dump(ticket.changelog)
     metadata = await tracker.metadata()
     assert metadata.problems == []
+    for path, record in metadata.records.items():
+        assert records.check_metadata(path, record) is record
     return found | {path: records.dump(record) for path, record in metadata.records.items()}
 
 

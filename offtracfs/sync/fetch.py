@@ -9,7 +9,7 @@ from typing import Any
 
 from offtracfs import records
 from offtracfs.database import Snapshot
-from offtracfs.errors import DatabaseDamaged
+from offtracfs.errors import DatabaseDamaged, TrackerError
 from offtracfs.names import changelog_path, field_path, ticket_path
 from offtracfs.progress import Progress
 from offtracfs.sync.changelog import paired
@@ -223,6 +223,11 @@ class Fetch:
     def _compare(self, found: Metadata, accept_deletions: bool) -> None:
         self.left_out += found.problems
         for path, new in found.records.items():
+            try:
+                records.check_metadata(path, new)
+            except TrackerError as error:
+                self.left_out.append(str(error))
+                continue
             stored = self._snapshot.get(path)
             merged = new if stored is None else self._merge(records.load(stored), new)
             if records.dump(merged) != stored:
