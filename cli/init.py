@@ -35,9 +35,8 @@ def command(context: click.Context, url: str, user: str) -> None:
 
     The Trac needs the XML-RPC plugin, and for whoever logs in the permissions XML_RPC and TICKET_VIEW: if
     one is missing, it is named, and nothing is left behind. Reports need REPORT_VIEW and REPORT_SQL_VIEW
-    (with Trac 1.6, REPORT_MODIFY or REPORT_CREATE): a sync that may not read them says so. A
-    Trac's own database needs no plugin; what only its trac.ini says is read from ../conf, or from where
-    trac_ini says.
+    (with Trac 1.6, REPORT_MODIFY): a sync that may not read them says so. A Trac's own database needs no
+    plugin; what only its trac.ini says is read from ../conf, or from where trac_ini says.
 
     A password is never an argument. The first of these that has one is taken: $OFFTRACFS_PASSWORD; what
     the `password_command` of config.toml prints; ~/.netrc (or $NETRC), which must have mode 600; the

@@ -67,6 +67,7 @@ class StandInTrac:
         self.components = {"component1": "", "component2": ""}
         self.reports: dict[int, tuple[str, str, str]] = {}
         self.lacks: set[str] = set()
+        self.definitions: list[Any] = []  # of more fields
         self.broken: set[int] = set()
         self.misshapen: set[int] = set()
         self.faults: deque[Answerer] = deque()
@@ -186,6 +187,9 @@ class StandInTrac:
         method = self._methods().get(call["method"])
         if method is None:
             return _error(-32601, f'RPC method "{call["method"]}" not found')
+        silent = ("system.listMethods", "ticket.query", "ticket.getRecentChanges")
+        if "TICKET_VIEW" in self.lacks and call["method"] not in silent:
+            return _error(403, "TICKET_VIEW privileges are required to perform this operation.")
         try:
             return {"result": method(*call.get("params", [])), "error": None}
         except RpcError as error:
@@ -195,7 +199,7 @@ class StandInTrac:
         methods: dict[str, Callable[..., Any]] = {
             "system.listMethods": lambda: [*self._methods()],
             "system.multicall": list,
-            "ticket.query": lambda _: [*self.tickets],
+            "ticket.query": lambda _: [] if "TICKET_VIEW" in self.lacks else [*self.tickets],
             "ticket.getRecentChanges": self._recent,
             "ticket.get": self._get,
             "ticket.changeLog": lambda number: sorted(self._stored(number).log, key=lambda row: row[0]),
@@ -222,7 +226,8 @@ class StandInTrac:
 
     def _recent(self, since: dict[str, list[str]]) -> list[int]:
         moment = datetime.fromisoformat(since["__jsonclass__"][1]).replace(tzinfo=UTC)
-        return [number for number, ticket in self.tickets.items() if ticket.changed >= moment]
+        found = [number for number, ticket in self.tickets.items() if ticket.changed >= moment]
+        return [] if "TICKET_VIEW" in self.lacks else found
 
     def _get(self, number: int) -> Any:
         ticket = self._stored(number)
@@ -240,7 +245,8 @@ class StandInTrac:
             more = {"options": options[name]} if name in options else {}
             listed.append({"name": name, "label": label, "type": kind, **more})
         times = {"time": "Created", "changetime": "Modified"}
-        return listed + [{"name": name, "label": label, "type": "time"} for name, label in times.items()]
+        listed += [{"name": name, "label": label, "type": "time"} for name, label in times.items()]
+        return listed + self.definitions
 
     def _query(self, request: httpx.Request) -> httpx.Response:
         columns = request.url.params.get_list("col")

@@ -68,6 +68,21 @@ async def test_since(old: Path) -> None:
     assert await tracker.changed_since(late) == await tracker.attached_since(late) == []
 
 
+def test_record_without_shape(old: Path, tmp_path: Path) -> None:
+    """A record of fields or reports that cannot be used is named and left out, and all others are taken."""
+    (old / "fields.json").write_text('[{"name": ["summary"]}]')
+    (old / "field/priority/low.json").write_text("[NaN]")
+    (old / "report/2.json").write_text('{"title": "Two", "sql": ["SELECT"]}')
+    assert offtracfs(tmp_path, "--db", "db", "init", f"offtrac://{old}".replace(" ", "%20")).returncode == 0
+    done = offtracfs(tmp_path, "--db", "db", "sync")
+    for path in ("fields.json", "field/priority/low.json", "report/2.json"):
+        assert path in done.stdout + done.stderr
+    listed = offtracfs(tmp_path, "--db", "db", "report", "--format", "json")
+    assert [report["report"] for report in json.loads(listed.stdout)] == [1]
+    assert offtracfs(tmp_path, "--db", "db", "query", "status=closed", "--format", "csv").returncode == 0
+    assert offtracfs(tmp_path, "--db", "db", "check").returncode == 0
+
+
 async def test_damaged(old: Path) -> None:
     """What cannot be read is said, and nothing is taken for deleted."""
     (old / "ticket/1.json").write_text("[1,")

@@ -104,10 +104,10 @@ def test_no_place(path: str) -> None:
         ("field/version/a.json", {"name": "b"}, "its name is 'b'"),
         ("field/type/a.json", None, "does not have the shape"),
         ("fields.json", {}, "does not have the shape"),
-        ("fields.json", ["summary"], "a field whose name is no text"),
-        ("fields.json", [{"name": ["a"]}], "a field whose name is no text"),
-        ("fields.json", [{"name": "a"}, {"name": "b", "label": {}}], "'b' with 'label' of the wrong type"),
-        ("fields.json", [{"name": "a", "options": "abc"}], "'a' with 'options' of the wrong type"),
+        ("fields.json", ["summary"], "a definition that cannot be used"),
+        ("fields.json", [{"name": ["a"]}], "a definition that cannot be used"),
+        ("fields.json", [{"name": "a"}, {"name": "b", "label": {}}], "a definition that cannot be used: {'name': 'b'"),
+        ("fields.json", [{"name": "a", "options": "abc"}], "a definition that cannot be used: {'name': 'a'"),
     ],
 )
 def test_no_record(path: str, value: Any, says: str) -> None:

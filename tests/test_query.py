@@ -210,6 +210,16 @@ def test_no_definitions(tmp_path: Path) -> None:
     assert ids(made, "status=closed") == [2]
 
 
+@pytest.mark.parametrize("bad", [{"name": ["x"]}, {"name": "x", "label": {}}, "x", {}, None])
+def test_definitions_without_shape(tmp_path: Path, bad: object) -> None:
+    """What defines no field, and was stored all the same, is passed over; alone, Trac's own are there."""
+    for stored in ([*FIELDS, bad], [bad], bad):
+        made = new_database(tmp_path / f"{type(stored).__name__}{len(str(stored))}")
+        fields = {"fields.json": records.dump(stored)}
+        append(made, (SPRING, fields | ticket(1, status="new") | ticket(2, status="closed")))
+        assert ids(made, "status=closed") == [2]
+
+
 @pytest.mark.parametrize(
     "text",
     [

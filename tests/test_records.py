@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from offtracfs.errors import DatabaseDamaged, TrackerError
-from offtracfs.kinds import check_changelog, check_ticket
+from offtracfs.kinds import check, check_changelog, check_ticket
 from offtracfs.records import (
     dump,
     from_microseconds,
@@ -237,3 +237,53 @@ def test_no_changelog(value: Any) -> None:
     """A change log of another shape, or with a time that cannot be read, is refused and named."""
     with pytest.raises(TrackerError, match=r"^The change log of ticket 7 .*\.$"):
         check_changelog(7, value)
+
+
+FIELD = {"name": "risk", "type": "select", "label": "Risk", "options": ["a", ""], "value": "1", "order": 3}
+COMPONENT = {"name": "ui", "owner": "", "description": "x", "due": 0}
+REPORT = {"title": "Mine", "sql": "SELECT 1", "description": "x"}
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("fields.json", []),
+        ("fields.json", [FIELD, {"name": "x"}, FIELD | {"custom": True, "more": {"of": ["its", "own"]}}]),
+        ("field/component/ui.json", COMPONENT),
+        ("field/priority/high.json", "1"),
+        ("field/priority/high.json", 1),
+        ("report/1.json", REPORT),
+        ("report/1.json", {"title": "", "sql": ""}),
+    ],
+)
+def test_metadata(path: str, value: Any) -> None:
+    """A record of fields or reports that has its shape is taken."""
+    check(path, value)
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("fields.json", None),
+        ("fields.json", {"name": "x"}),
+        ("fields.json", ["x"]),
+        ("fields.json", [{"label": "nameless"}]),
+        *(("fields.json", [FIELD, FIELD | {key: ["a"]}]) for key in ("name", "label", "type", "format")),
+        *(("fields.json", [FIELD | {key: {"a": 1}}]) for key in ("value", "order", "custom", "optional")),
+        *(("fields.json", [FIELD | {"options": options}]) for options in ("ab", {"a": 1}, [["a"]], [1])),
+        ("fields.json", [FIELD | {"value": float("nan")}]),
+        ("field/component/ui.json", [COMPONENT]),
+        ("field/component/ui.json", {"owner": "nameless"}),
+        ("field/component/ui.json", COMPONENT | {"owner": ["a", "b"]}),
+        ("field/component/ui.json", None),
+        ("report/1.json", "SELECT 1"),
+        ("report/1.json", {"title": "Mine"}),
+        ("report/1.json", REPORT | {"sql": ["SELECT"]}),
+        ("report/1.json", REPORT | {"description": {}}),
+        ("nowhere/1.json", {}),
+    ],
+)
+def test_no_metadata(path: str, value: Any) -> None:
+    """A record of fields or reports of another shape is refused in one sentence, to be said of its path."""
+    with pytest.raises(TrackerError, match=r"^it .*\.$"):
+        check(path, value)

@@ -15,7 +15,14 @@ import trio.testing
 
 from offtracfs import check, sync
 from offtracfs.database import Database
-from offtracfs.errors import DatabaseBusy, DatabaseDamaged, LoginRefused, Suspicious, TrackerError
+from offtracfs.errors import (
+    DatabaseBusy,
+    DatabaseDamaged,
+    LoginRefused,
+    PermissionMissing,
+    Suspicious,
+    TrackerError,
+)
 from offtracfs.sync.fetch import Action, decide
 from offtracfs.sync.spool import Spool
 from offtracfs.trackers import Missing, Tracker
@@ -317,6 +324,49 @@ async def test_reports(trac: StandInTrac, database: Database, look: Any) -> None
     with database.snapshot() as snapshot:
         assert snapshot.has("report/1.json")
         assert snapshot.has("report/2.json")
+
+
+async def test_lost_permission(trac: StandInTrac, database: Database) -> None:
+    """A lost TICKET_VIEW is noticed by the next sync, and explained; nothing is lost by it."""
+    await synced(database, trac)
+    before = mirrored(database)
+    trac.change(1, trac.clock, "bob", "unseen")
+    trac.lacks, trac.clock = {"TICKET_VIEW"}, trac.clock + HOUR
+    with pytest.raises(PermissionMissing, match="permission add admin TICKET_VIEW"):
+        await synced(database, trac)
+    assert "TICKET_VIEW" in database.state().error
+    assert mirrored(database) == before
+    trac.lacks = set()
+    assert (await synced(database, trac)).changed == 1
+    assert mirrored(database) == expected(trac)
+
+
+async def test_permission_missing_from_the_first(trac: StandInTrac, database: Database) -> None:
+    """Without TICKET_VIEW a first sync fails: that is no tracker without tickets."""
+    trac.lacks = {"TICKET_VIEW"}
+    with pytest.raises(PermissionMissing, match="permission add admin TICKET_VIEW"):
+        await synced(database, trac)
+    assert database.store.head() is None
+
+
+@pytest.mark.parametrize("bad", [{"name": ["risk"]}, {"label": "Risk"}, "risk"])
+async def test_definition_without_shape(trac: StandInTrac, database: Database, bad: object) -> None:
+    """Definitions that cannot be used are named and left out, with what was stored kept; all else arrives."""
+    await synced(database, trac)
+    with database.snapshot() as snapshot:
+        before = snapshot.get("fields.json")
+    trac.definitions = [bad]
+    trac.components["network"] = "bob"
+    trac.tickets[2].values["keywords"] = "unlogged"
+    outcome = await synced(database, trac, full=True)
+    assert [problem.partition(":")[0] for problem in outcome.problems] == [
+        "The definitions of the fields hold one that cannot be used"
+    ]
+    assert mirrored(database) == expected(trac)
+    with database.snapshot() as snapshot:
+        assert snapshot.get("fields.json") == before
+        assert snapshot.has("field/component/network.json")
+        assert "report/1.json" in snapshot.paths("report")
 
 
 async def test_new_value_brings_fields(trac: StandInTrac, database: Database) -> None:

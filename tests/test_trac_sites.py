@@ -10,7 +10,7 @@ import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import aclosing, closing
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
@@ -55,6 +55,34 @@ async def test_reader_of_reports(trac: RealTrac) -> None:
     else:
         assert trac.modern
         assert ["REPORT_MODIFY" in problem for problem in metadata.problems] == [True]
+
+
+async def test_creator_of_reports(trac: RealTrac) -> None:
+    """REPORT_CREATE lets nobody read a report's text, and is not named as a remedy; REPORT_MODIFY is one."""
+    trac.set_report(1, "Mine", "SELECT 1")
+    trac.permit("reader", "XML_RPC", "TICKET_VIEW", "REPORT_VIEW", "REPORT_CREATE")
+    async with connected(trac, "reader") as tracker:
+        metadata = await tracker.metadata()
+    assert "report/1.json" not in metadata.records
+    assert ["REPORT_MODIFY" in p and "REPORT_CREATE" not in p for p in metadata.problems] == [True]
+    trac.permit("reader", "XML_RPC", "TICKET_VIEW", "REPORT_VIEW", "REPORT_MODIFY")
+    async with connected(trac, "reader") as tracker:
+        assert "report/1.json" in (await tracker.metadata()).records
+
+
+async def test_no_ticket_view(trac: RealTrac) -> None:
+    """A user who may see no ticket, or none any more, is told what to ask the administrator for."""
+    trac.create("x", SPRING)
+    late = SPRING + timedelta(days=1)
+    async with connected(trac, "narrow") as tracker:
+        assert await tracker.changed_since(late) == []
+        trac.permit("narrow", "XML_RPC")
+        for ask in (tracker.ids(), tracker.changed_since(late)):
+            with pytest.raises(PermissionMissing, match="permission add narrow TICKET_VIEW"):
+                await ask
+        trac.permit("narrow", "XML_RPC", "TICKET_VIEW")
+        assert await tracker.changed_since(late) == []
+        assert await tracker.ids() == [1]
 
 
 async def test_narrow_user(trac: RealTrac) -> None:

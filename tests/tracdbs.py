@@ -9,7 +9,7 @@ from contextlib import aclosing, asynccontextmanager, closing
 from datetime import timedelta
 from pathlib import Path
 
-from offtracfs import records
+from offtracfs import kinds, records
 from offtracfs.trackers import Missing, Tracker, tracdb
 from offtracfs.trackers.tracdb import TracDatabase
 from tests.tracclient import DAY, SPRING, fetch
@@ -136,6 +136,8 @@ async def everything(tracker: Tracker) -> dict[str, bytes]:
         found[f"changelog/{number}.json"] = records.dump(ticket.changelog)
     metadata = await tracker.metadata()
     assert metadata.problems == []
+    for path, record in metadata.records.items():
+        kinds.check(path, record)
     return found | {path: records.dump(record) for path, record in metadata.records.items()}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import configparser
+import os
 import shutil
 import socket
 import sqlite3
@@ -89,6 +90,20 @@ class RealTrac:
                 "INSERT OR REPLACE INTO report (id, title, query, description) VALUES (?, ?, ?, ?)",
                 (number, title, sql, description),
             )
+
+    def permit(self, user: str, *permissions: str) -> None:
+        """Makes these all the permissions that a user has; the running server knows them at once."""
+        with closing(sqlite3.connect(self.environment / "db/trac.db", timeout=30)) as database, database:
+            database.execute("DELETE FROM permission WHERE username = ?", (user,))
+            rows = [(user, permission) for permission in permissions]
+            database.executemany("INSERT INTO permission VALUES (?, ?)", rows)
+        self._reload()
+
+    def _reload(self) -> None:
+        """Makes the server forget what it knows of the environment: it does where trac.ini is newer."""
+        path = self.environment / "conf/trac.ini"
+        later = path.stat().st_mtime + 10
+        os.utime(path, (later, later))
 
     def configure(self, section: str, **options: str) -> None:
         """Sets options in trac.ini, before the environment is first served."""

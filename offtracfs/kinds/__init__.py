@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from offtracfs.kinds import changelog, db, fields, fieldvalues, report, ticket
 from offtracfs.kinds.changelog import check_changelog
+from offtracfs.kinds.fields import is_definition
 from offtracfs.kinds.fieldvalues import field_path
 from offtracfs.kinds.kind import MISSHAPEN, NUMBER, TREES, Key, Kind, Row, Rows, Table, misshapen
 from offtracfs.kinds.report import report_header
@@ -38,6 +39,7 @@ __all__ = [
     "check_ticket",
     "field_path",
     "git_path",
+    "is_definition",
     "path_in_git",
     "place",
     "report_header",

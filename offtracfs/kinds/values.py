@@ -8,6 +8,7 @@ date that is not set. Each function raises TypeError or ValueError where a value
 from __future__ import annotations
 
 from functools import lru_cache
+from math import isfinite
 from typing import Any
 
 from offtracfs import records
@@ -41,3 +42,8 @@ def custom(value: Any) -> str | None:
 def date(value: Any) -> int:
     """A date of a milestone or a version."""
     return microseconds(value) if value else 0
+
+
+def is_scalar(value: Any) -> bool:
+    """Whether a part of a record is one text or number, or unset."""
+    return isinstance(value, str | int | None) or (isinstance(value, float) and isfinite(value))

@@ -16,6 +16,7 @@ from offtracfs import records
 from offtracfs.database import Database
 from offtracfs.errors import QueryRefused
 from offtracfs.index import Revision
+from offtracfs.kinds import is_definition
 from offtracfs.names import Period, parse_at
 from offtracfs.reports.columns import PEOPLE, people
 from offtracfs.reports.formats import Column, Kind, Row, Sheet
@@ -29,12 +30,14 @@ Cell = Callable[[Any], Any]
 def fields_at(database: Database, revision: Revision) -> Fields:
     """The definitions of all fields at a revision; where the tracker gave none, those that every Trac has.
 
+    What defines no field, which an earlier version may have taken from a tracker, is passed over.
+
     Raises as `Database.reader` does.
     """
     with database.snapshot(revision) as snapshot:
         fields = snapshot.load("fields.json")
-    if fields is not None:
-        return list(fields)
+    if isinstance(fields, list) and (known := [field for field in fields if is_definition(field)]):
+        return known
     from offtracfs.trackers.tracdb.fields import FIRST, LAST, LISTED  # a tenth of a second, and seldom needed
 
     listed = [{"name": name, "type": "select", "label": name.capitalize()} for name in LISTED]

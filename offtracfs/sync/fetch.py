@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 from enum import Enum, auto
 from typing import Any
 
-from offtracfs import records
+from offtracfs import kinds, records
 from offtracfs.database import Snapshot
-from offtracfs.errors import DatabaseDamaged
+from offtracfs.errors import DatabaseDamaged, TrackerError
 from offtracfs.kinds import changelog_path, field_path, ticket_path
 from offtracfs.progress import Progress
 from offtracfs.sync.changelog import paired
@@ -253,6 +253,11 @@ class Fetch:
     def _compare(self, found: Metadata, accept_deletions: bool) -> None:
         self.left_out += found.problems
         for path, new in found.records.items():
+            try:
+                kinds.check(path, new)
+            except TrackerError as error:
+                self.left_out.append(f"{path} is left out: {error}")
+                continue
             stored = self._snapshot.get(path)
             merged = new if stored is None else self._merge(records.load(stored), new)
             if records.dump(merged) != stored:

@@ -5,7 +5,7 @@
     faults   what can go wrong with one answer
     codec    calls and answers as bytes: JSON-RPC and XML-RPC
     tasks    what runs beside a block of code
-    pages    what is read from HTML: forms and text areas
+    pages    what is read from HTML: titles, forms and text areas
     site     its address, our credentials, and what its answers say of either
     http     one origin: retries, time and size limits, logging in, the server's clock
     rpc      calls and multicalls over http and a codec; finding the plugin

@@ -55,6 +55,6 @@ class Fault(TrackerError):
 
 def quoted(text: str) -> str:
     """A server's text as it may stand in a message: one line, no control or direction marks, not long."""
-    line = " ".join(text.split())
+    line = " ".join(text[: 10 * LONGEST_QUOTE].split())  # the text may be megabytes
     clean = "".join(char for char in line if not unicodedata.category(char).startswith("C"))
     return clean if len(clean) <= LONGEST_QUOTE else clean[: LONGEST_QUOTE - 1] + "…"

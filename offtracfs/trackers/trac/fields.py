@@ -7,7 +7,7 @@ from collections.abc import Collection
 from typing import Any
 
 from offtracfs.errors import TrackerError
-from offtracfs.kinds import field_path
+from offtracfs.kinds import field_path, is_definition
 from offtracfs.trackers import Metadata
 from offtracfs.trackers.trac.batches import answers
 from offtracfs.trackers.trac.codec import Call
@@ -22,8 +22,12 @@ Value = tuple[str, str]
 
 
 async def definitions(rpc: Rpc) -> list[dict[str, Any]]:
-    """Trac's fields, each with name, type, label and more. Raises TrackerError."""
-    return _checked(await rpc.call(DEFINITIONS))
+    """Trac's fields, each with name, type, label and more; without those that have no shape.
+
+    Raises TrackerError.
+    """
+    found = await rpc.call(DEFINITIONS)
+    return [item for item in found if is_definition(item)] if isinstance(found, list) else []
 
 
 async def fields(rpc: Rpc, methods: Collection[str]) -> Metadata:
@@ -42,10 +46,10 @@ async def fields(rpc: Rpc, methods: Collection[str]) -> Metadata:
         else:
             problems.append(f"The values of the field {kind} cannot be had: {_why(names)}")
     records, incomplete = await _values(rpc, values, problems)
-    try:
-        records["fields.json"] = _checked(defined)
-    except TrackerError as error:
-        problems.append(str(error))
+    if isinstance(defined, TrackerError):
+        problems.append(f"The definitions of the fields cannot be had: {defined}")
+    else:
+        records["fields.json"] = defined
     return Metadata(records, {f"field/{kind}" for kind in values if kind not in incomplete}, problems)
 
 
@@ -71,12 +75,6 @@ async def _values(
                 incomplete.add(kind)
                 problems.append(f"The {kind} {name!r} cannot be had: {_why(record)}")
     return records, incomplete
-
-
-def _checked(value: Any) -> list[dict[str, Any]]:
-    if isinstance(value, list) and all(isinstance(item, dict) and "name" in item for item in value):
-        return value
-    raise TrackerError(f"The definitions of the fields cannot be had: {_why(value)}")
 
 
 def _why(value: Any) -> str:

@@ -1,9 +1,22 @@
-"""What is read from HTML: the form that asks for a password, and text areas."""
+"""What is read from HTML: titles, the form that asks for a password, and text areas.
+
+A page may come from anyone, and be as long as an answer may be. So everything here takes time in proportion
+to the length of the page. (Python's own HTML parser takes the square of it for ``<a<a<a…``.) No pattern reads
+beyond the next ``<``: where that begins no tag, Trac's templates write it as ``&lt;``.
+"""
 
 from __future__ import annotations
 
+import html
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from html.parser import HTMLParser
+
+_TITLE = re.compile(r"<title(?:\s[^<>]*)?>([^<]*)", re.IGNORECASE)
+_TAG = re.compile(r"<!--|-->|<(/?(?:form|input|script|textarea))(?=[\s/>])([^<>]*)>", re.IGNORECASE)
+_ATTRIBUTE = re.compile(r"""([^\s"'>/=]+)(?:\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+)))?""")
+_ENDS = {"<!--": "-->", "script": "/script", "textarea": "/textarea"}
+"""What begins a text in which no tag means anything, and what ends it."""
 
 
 @dataclass(slots=True)
@@ -15,59 +28,73 @@ class Form:
     user: str = ""
     password: str = ""
 
-
-class _Reader(HTMLParser):
-    def __init__(self) -> None:
-        super().__init__()
-        self.forms: list[Form] = []
-        self.areas: dict[str, str] = {}
-        self._area = ""
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        values = {name: value or "" for name, value in attrs}
-        name = values.get("name", "")
-        if tag == "form":
-            self.forms.append(Form(values.get("action", "")))
-        elif tag == "textarea" and name:
-            self._area = name
-            self.areas[name] = ""
-        elif tag == "input" and name and self.forms:
-            self._input(self.forms[-1], name, values)
-
-    def _input(self, form: Form, name: str, values: dict[str, str]) -> None:
-        match values.get("type", "text").lower():
+    def add(self, attributes: dict[str, str]) -> None:
+        """Take an input into account, by its attributes."""
+        name = attributes.get("name", "")
+        match attributes.get("type", "text").lower():
             case "password":
-                form.password = name
-            case "hidden":
-                form.values[name] = values.get("value", "")
-            case "text" | "email" if not form.user:
-                form.user = name
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag == "textarea":
-            self._area = ""
-
-    def handle_data(self, data: str) -> None:
-        if self._area:
-            self.areas[self._area] += data
+                self.password = name
+            case "hidden" if name:
+                self.values[name] = attributes.get("value", "")
+            case "text" | "email" if not self.user:
+                self.user = name
 
 
-def _read(html: str) -> _Reader:
-    reader = _Reader()
-    reader.feed(html)
-    reader.close()
-    return reader
+def _tags(page: str) -> Iterator[tuple[str, dict[str, str], str]]:
+    """Each form, input and text area: which of them it is, its attributes, and a text area's text."""
+    end, begun = "", None
+    for found in _TAG.finditer(page):
+        name = (found[1] or found[0]).lower()
+        if begun:
+            if name == end:
+                if end == "/textarea":
+                    yield "textarea", _attributes(begun[2]), _unescaped(page[begun.end() : found.start()])
+                begun = None
+        elif name in _ENDS:
+            end, begun = _ENDS[name], found
+        elif name in ("form", "input"):
+            yield name, _attributes(found[2]), ""
 
 
-def login_form(html: str) -> Form | None:
+def _attributes(text: str) -> dict[str, str]:
+    return {
+        name.lower(): _unescaped(double or single or bare)
+        for name, double, single, bare in _ATTRIBUTE.findall(text)
+    }
+
+
+def _unescaped(text: str) -> str:
+    try:
+        return html.unescape(text)
+    except ValueError:  # a character whose number has thousands of digits
+        return text
+
+
+def title(page: str) -> str | None:
+    """The title of a page, None where it has none."""
+    found = _TITLE.search(page)
+    return _unescaped(found[1]) if found else None
+
+
+def login_form(page: str) -> Form | None:
     """The form of a page that asks for a user and a password, None where there is none."""
-    forms = (form for form in _read(html).forms if form.user and form.password)
-    return next(forms, None)
+    forms: list[Form] = []
+    for name, attributes, _ in _tags(page):
+        if name == "form":
+            forms.append(Form(attributes.get("action", "")))
+        elif name == "input" and forms:
+            forms[-1].add(attributes)
+    return next((form for form in forms if form.user and form.password), None)
 
 
-def text_areas(html: str) -> dict[str, str]:
+def text_areas(page: str) -> dict[str, str]:
     """The text in each text area of a page, by name, with line feeds for line ends.
 
-    The line feed right after the start tag is not part of the text (HTML's own rule).
+    The line feed right after the start tag is not part of the text (HTML's own rule). A text area without an
+    end is left out: the page was cut short.
     """
-    return {name: text.replace("\r\n", "\n").removeprefix("\n") for name, text in _read(html).areas.items()}
+    return {
+        attributes["name"]: text.replace("\r\n", "\n").removeprefix("\n")
+        for name, attributes, text in _tags(page)
+        if name == "textarea" and attributes.get("name")
+    }

@@ -1,7 +1,7 @@
 """Reports, which Trac's RPC does not know: read from the pages that a browser would show.
 
 A report's SQL is what Trac's ``format=sql`` gives: title and description as SQL comments, then the query.
-Trac 1.6 fails at that (500, seen); there the same text is made from the form for editing or copying.
+Trac 1.6 fails at that (500, seen); there the same text is made from the form for editing.
 """
 
 from __future__ import annotations
@@ -21,12 +21,16 @@ from offtracfs.trackers.trac.http import Http
 from offtracfs.trackers.trac.pages import text_areas
 from offtracfs.trackers.trac.site import Answer
 
-WAYS = ("format=sql", "action=edit", "action=copy")
-"""How a report's text can be had; they need REPORT_SQL_VIEW, REPORT_MODIFY and REPORT_CREATE."""
+WAYS = ("format=sql", "action=edit")
+"""How a report's text can be had; they need REPORT_SQL_VIEW and REPORT_MODIFY.
+
+``action=copy`` needs REPORT_MODIFY, too (``_render_editor`` in trac/ticket/report.py of 1.2 and 1.6), so that
+REPORT_CREATE is no help.
+"""
 
 
 async def reports(http: Http) -> Metadata:
-    """``report/*.json``: one request, and one to three for each report."""
+    """``report/*.json``: one request, and one or two for each report."""
     answer = await http.page("report", params={"asc": "1", "format": "tab"})
     if answer.status != HTTPStatus.OK or answer.html:
         problem = f"The reports cannot be listed ({answer.status}): the user may need REPORT_VIEW."
@@ -44,7 +48,7 @@ async def reports(http: Http) -> Metadata:
         return Metadata(records, {"report"})
     problem = (
         f"The SQL of {len(unread)} reports ({quoted(', '.join(unread))}) cannot be read:"
-        " the user needs REPORT_SQL_VIEW, or with Trac 1.6 REPORT_MODIFY or REPORT_CREATE."
+        " the user needs REPORT_SQL_VIEW, or with Trac 1.6 REPORT_MODIFY."
     )
     return Metadata(records, set(), [problem])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -17,6 +18,8 @@ ENDPOINTS = (("rpc", JSON), ("rpc", XML), ("jsonrpc", JSON), ("xmlrpc", XML))
 """Where the plugin may listen, best first; the last two are those of its oldest versions."""
 
 T = TypeVar("T")
+
+_PERMISSION = re.compile(r"\b([A-Z][A-Z_]+) privileges are required")
 
 
 class NoPlugin(NotATracker):
@@ -41,7 +44,7 @@ class Rpc:
         try:
             return await self._ask(self.codec.encode(method, params), self.codec.decode)
         except Fault as fault:
-            raise TrackerError(f"{self.http.url} fails at {method}: {fault}") from None
+            raise self.failed(method, fault) from None
 
     async def many(self, calls: Sequence[Call], *, patient: bool = True) -> list[Any]:
         """What each of the calls returns, in their order, a Fault where one failed.
@@ -52,6 +55,12 @@ class Rpc:
         if len(results) != len(calls):
             raise Unusable(f"{self.http.url} gave {len(results)} answers to {len(calls)} calls.")
         return results
+
+    def failed(self, method: str, fault: Fault) -> TrackerError:
+        """The error for a method that failed: PermissionMissing where that is why."""
+        if fault.forbidden:
+            return self._forbidden(str(fault))
+        return TrackerError(f"{self.http.url} fails at {method}: {fault}")
 
     async def _ask(
         self, content: bytes, decode: Callable[[bytes], T], *, patient: bool = True, again: bool = False
@@ -97,12 +106,14 @@ class Rpc:
             )
 
     def _forbidden(self, said: str) -> PermissionMissing:
+        named = _PERMISSION.search(said)
+        permission = named[1] if named else "XML_RPC"
         who = self.http.credentials
         user = who.user if who else "anonymous"
         login = "" if who else "Log in with `init --user NAME`, or with user in config.toml. "
         return PermissionMissing(
             f"{self.http.url} does not let {user!r} do this: {said.rstrip('.')}. {login}The Trac's"
-            f" administrator can grant it, for XML_RPC with: trac-admin ENV permission add {user} XML_RPC"
+            f" administrator can grant it with: trac-admin ENV permission add {user} {permission}"
         )
 
 

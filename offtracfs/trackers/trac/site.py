@@ -13,6 +13,7 @@ import httpx
 
 from offtracfs.errors import LoginRefused, NotATracker, UsageError
 from offtracfs.trackers.trac.faults import quoted
+from offtracfs.trackers.trac.pages import title
 
 _ENDPOINT = re.compile(r"(/login)?/(rpc|xmlrpc|jsonrpc)$|/login$")
 
@@ -97,5 +98,4 @@ def retry_after(headers: httpx.Headers) -> float:
 
 def gist(answer: Answer) -> str:
     """What an error page says, without its markup."""
-    title = re.search(r"<title[^>]*>(.*?)</title>", answer.text, re.DOTALL | re.IGNORECASE)
-    return quoted(title[1] if title else "a page" if answer.html else answer.text) + "."
+    return quoted(title(answer.text) or ("a page" if answer.html else answer.text)) + "."
