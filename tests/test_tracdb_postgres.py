@@ -18,7 +18,7 @@ from tests.conftest import needs
 from tests.postgres import PASSWORD, CannotStart, Postgres, postgres
 from tests.program import offtracfs
 from tests.tracclient import DAY, SPRING
-from tests.tracdbs import address, configure, everything, fill, opened
+from tests.tracdbs import UNDECLARED, address, configure, everything, fill, opened
 from tests.tracservers import RealTrac, TracServer
 
 
@@ -61,7 +61,7 @@ def _sorted(log: bytes) -> bytes:
 
 
 async def test_same_as_sqlite(both: Both) -> None:
-    """Every record and every answer is the same as from SQLite, and so as over RPC."""
+    """Every record and every answer is the same as from SQLite, also what the RPC plugin leaves out."""
     async with opened(both.sqlite) as sqlite, opened(both.postgresql) as postgresql:
         assert await postgresql.ids() == await sqlite.ids()
         for moment in (SPRING, SPRING + timedelta(microseconds=1), SPRING + DAY, SPRING + DAY * 9):
@@ -72,6 +72,10 @@ async def test_same_as_sqlite(both: Both) -> None:
         expected, found = await everything(sqlite), await everything(postgresql)
         assert postgresql.problems == []
     assert found.keys() == expected.keys()
+    fields = {field["name"] for field in records.load(found["fields.json"])}
+    assert fields >= UNDECLARED
+    assert records.load(found["ticket/1.json"])[3]["gone"] == "x"
+    assert records.load(found["ticket/2.json"])[3]["severity"] == "bad"
     for path in expected:
         if path.startswith("changelog/"):  # an unset author sorts first in SQLite, and last in PostgreSQL
             found[path], expected[path] = _sorted(found[path]), _sorted(expected[path])

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import trio
 from sqlalchemy import Connection, select
@@ -35,7 +34,7 @@ class _Site:
 
     clock: Clock
     values: fields.Values
-    definitions: list[dict[str, Any]]
+    definitions: fields.Definitions
 
     def own(self) -> list[str]:
         """Trac's own fields that hold a text."""
@@ -100,7 +99,8 @@ class TracDatabase:
         with self._source.reading() as connection:
             site = self._site(connection)
             found = reports.reports(connection, {field["name"] for field in site.definitions})
-        found |= fields.records(site.values) | {"fields.json": site.definitions}
+            undeclared = fields.undeclared_in_use(connection, site.definitions)
+        found |= fields.records(site.values) | {"fields.json": site.definitions + undeclared}
         return Metadata(found, {"report", *(f"field/{name}" for name in site.values)})
 
     @asynccontextmanager
