@@ -13,7 +13,7 @@ import pytest
 from offtracfs import records
 from offtracfs.errors import LoginRefused, NotATracker, OfftracfsError, PermissionMissing, Unreachable
 from offtracfs.trackers import tracdb
-from offtracfs.trackers.trac import Credentials
+from offtracfs.trackers.credentials import Credentials
 from tests.conftest import needs
 from tests.postgres import PASSWORD, CannotStart, Postgres, postgres
 from tests.program import offtracfs

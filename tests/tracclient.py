@@ -10,7 +10,8 @@ import httpx
 import pytest
 
 from offtracfs.trackers import Missing, Ticket, Tracker
-from offtracfs.trackers.trac import Credentials, TracTracker, connect
+from offtracfs.trackers.credentials import Credentials
+from offtracfs.trackers.trac import TracTracker, connect
 from tests.standin import StandInTrac
 from tests.tracservers import RealTrac
 

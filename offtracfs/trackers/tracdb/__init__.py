@@ -13,7 +13,11 @@ plugin would give.
     client   `TracDatabase`, which puts them together
 """
 
-from offtracfs.trackers.tracdb.address import SCHEMES, checked_url
+from offtracfs.trackers.registry import Kind
+from offtracfs.trackers.tracdb.address import checked_url
 from offtracfs.trackers.tracdb.client import TracDatabase, connect
 
-__all__ = ["SCHEMES", "TracDatabase", "checked_url", "connect"]
+__all__ = ["POSTGRESQL", "SQLITE", "TracDatabase", "checked_url", "connect"]
+
+SQLITE = Kind(checked_url, connect)
+POSTGRESQL = Kind(checked_url, connect, takes_credentials=True)

@@ -13,7 +13,6 @@ from sqlalchemy.exc import ArgumentError
 
 from offtracfs.errors import UsageError
 
-SCHEMES = ("trac+sqlite:", "trac+postgresql:")
 SECRETS = ("password", "sslpassword")  # what libpq would take from an address, too
 
 

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, select
 
 from offtracfs.errors import NotATracker
 from offtracfs.trackers import Columns, Metadata, Missing, Ticket
-from offtracfs.trackers.trac import Credentials
+from offtracfs.trackers.credentials import Credentials
 from offtracfs.trackers.tracdb import fields, reports, tables
 from offtracfs.trackers.tracdb.address import Address, parse
 from offtracfs.trackers.tracdb.ini import Ini, read
@@ -48,6 +48,7 @@ class TracDatabase:
 
     exact_text = True
     requests = 0  # over HTTP: none
+    user = None  # a database's login is no user of the Trac
 
     def __init__(self, address: Address, source: Source) -> None:
         self.problems: list[str] = []
@@ -172,7 +173,7 @@ async def _columns(connection: Connection, site: _Site) -> AsyncGenerator[Column
 
 
 async def connect(
-    url: str, credentials: Credentials | None = None, *, directory: Path | None = None
+    url: str, credentials: Credentials | None = None, directory: Path | None = None
 ) -> TracDatabase:
     """The Trac whose database is at `url`; a copy of a SQLite database is kept in `directory`.
 

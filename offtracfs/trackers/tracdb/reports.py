@@ -8,7 +8,7 @@ from sqlalchemy import Connection, select
 
 from offtracfs.names import report_path
 from offtracfs.records import report_header
-from offtracfs.trackers.trac.reports import lines
+from offtracfs.text import lines
 from offtracfs.trackers.tracdb import tables
 from offtracfs.trackers.tracdb.queries import saved_query
 from offtracfs.trackers.tracdb.tables import text

@@ -31,7 +31,7 @@ from offtracfs.errors import (
     Unreachable,
     UsageError,
 )
-from offtracfs.trackers.trac.faults import quoted
+from offtracfs.text import quoted
 
 PAGES = (
     1000  # copied at once, some 4 MB in 10 ms, while which a writer waits; 4 times as many after each restart
