@@ -5,11 +5,9 @@ from __future__ import annotations
 import os
 import sys
 import termios
-from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
 
 import click
 import trio
@@ -21,7 +19,7 @@ from offtracfs.trackers.credentials import Credentials
 
 from .text import shown
 
-T = TypeVar("T")
+MAX_LINE = 4096  # bytes that Linux lets anybody type in a line
 
 
 class Connector:
@@ -45,8 +43,9 @@ class Connector:
             # A database may let us in without a password, so that only a refusal tells that one is missing.
             if who is None or who.password is not None or not _at_a_terminal():
                 raise
-        question = shown(f"Password of {who.user} at {self._settings.url}")
-        typed = await _answer(lambda: click.prompt(question, hide_input=True, err=True))
+            typed = await _answer(f"Password of {who.user} at {self._settings.url}: ", echo=False)
+            if not typed:
+                raise
         who = replace(who, password=typed)
         tracker = await self._connect(who)
         self._typed = typed
@@ -72,8 +71,7 @@ class Connector:
     async def _offer_to_keep(self, who: Credentials) -> None:
         if not (keyring := await trio.to_thread.run_sync(credentials.keyring_name)):
             return
-        question = shown(f"Keep it in the keyring ({keyring})?")
-        if await _answer(lambda: click.confirm(question, err=True)):
+        if (await _answer(f"Keep it in the keyring ({keyring})? [y/N]: ")).strip().lower() in ("y", "yes"):
             try:
                 await trio.to_thread.run_sync(credentials.keep, self._settings.url, who)
             except UsageError as error:  # the sync shall not end for that
@@ -84,11 +82,19 @@ def _at_a_terminal() -> bool:
     return bool(sys.stdin and sys.stdin.isatty() and sys.stderr and sys.stderr.isatty())
 
 
-async def _answer(question: Callable[[], T]) -> T:
-    """What is typed at the terminal. Neither Ctrl-C nor SIGTERM waits for it."""
-    before = termios.tcgetattr(sys.stdin)
+async def _answer(question: str, *, echo: bool = True) -> str:
+    """A line typed at the terminal, without its end. Meanwhile Ctrl-C and SIGTERM are heard."""
+    terminal = sys.stdin.fileno()
+    before = termios.tcgetattr(terminal)
+    silent = [*before]
+    silent[3] &= ~termios.ECHO
     try:
-        return await trio.to_thread.run_sync(question, abandon_on_cancel=True)
+        if not echo:
+            termios.tcsetattr(terminal, termios.TCSAFLUSH, silent)
+        click.echo(shown(question), err=True, nl=False)
+        await trio.lowlevel.wait_readable(terminal)  # which a terminal is when a line is complete
+        return os.read(terminal, MAX_LINE).decode(errors="replace").removesuffix("\n")
     finally:
-        # A thread that is left behind cannot do this: the terminal would not show any more what is typed.
-        termios.tcsetattr(sys.stdin, termios.TCSANOW, before)
+        termios.tcsetattr(terminal, termios.TCSAFLUSH, before)
+        if not echo:
+            click.echo(err=True)
