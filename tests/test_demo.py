@@ -150,6 +150,11 @@ def test_tour(mounted: Path) -> None:
     assert list(mounted.iterdir()) == []
 
 
+def test_report_of_who_looks(mounted: Path) -> None:
+    """The mount knows as whom one looks: the report of one's own tickets is not empty."""
+    assert (mounted / "report/3.txt").read_text().count("\n") > 3
+
+
 def test_second_demo(mounted: Path) -> None:
     """Where it is mounted already, that is said; elsewhere it can be mounted too."""
     again = offtracfs(mounted.parent, "demo", mounted)

@@ -76,7 +76,7 @@ def test_only_what_is_used_is_loaded(url: str, loaded: set[str]) -> None:
 
 def test_every_line_names_a_kind() -> None:
     """What the table names is there, and nothing can be written yet."""
-    kinds = {scheme: registry.kind(f"{scheme}://x") for scheme in registry.KINDS}
+    kinds = {scheme: registry.kind(f"{scheme}://x" if scheme else "x") for scheme in registry.KINDS}
     assert all(isinstance(kind, Kind) for kind in kinds.values())
     assert not any(kind.writable for kind in kinds.values())
     assert {scheme for scheme, kind in kinds.items() if kind.takes_credentials} == {

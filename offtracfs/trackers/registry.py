@@ -21,6 +21,8 @@ KINDS = {
     "http": "offtracfs.trackers.trac:KIND",
     "trac+sqlite": "offtracfs.trackers.tracdb:SQLITE",
     "trac+postgresql": "offtracfs.trackers.tracdb:POSTGRESQL",
+    "trac+mysql": "offtracfs.trackers.tracdb:SQLITE",  # which says what would work
+    "": "offtracfs.trackers.tracdb:PATH",  # of an environment's folder
     "offtrac": "offtracfs.trackers.folder:KIND",
 }
 """Scheme → where the `Kind` is, as `pkgutil.resolve_name` takes it."""
@@ -48,7 +50,7 @@ class Kind:
 def kind(url: str) -> Kind:
     """The kind of tracker at an address. Raises UsageError where there is none for its scheme."""
     scheme = _SCHEME.match(url)
-    name = KINDS.get(scheme[1].lower()) if scheme else None
+    name = KINDS.get(scheme[1].lower() if scheme else "")
     if name is None:
         # The address is not repeated: there may be a password in it.
         raise UsageError(

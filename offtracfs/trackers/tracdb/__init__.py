@@ -4,6 +4,7 @@
 plugin would give.
 
     address  ``trac+sqlite:///…`` and ``trac+postgresql://…`` taken apart and checked
+    environment   an environment's folder → the address of its database
     source   connections that never keep a live Trac waiting
     tables   Trac's tables, as far as they are read, and the unit of its times
     ini      what only ``conf/trac.ini`` knows
@@ -16,8 +17,10 @@ plugin would give.
 from offtracfs.trackers.registry import Kind
 from offtracfs.trackers.tracdb.address import checked_url
 from offtracfs.trackers.tracdb.client import TracDatabase, connect
+from offtracfs.trackers.tracdb.environment import address, address_of_path
 
-__all__ = ["POSTGRESQL", "SQLITE", "TracDatabase", "checked_url", "connect"]
+__all__ = ["PATH", "POSTGRESQL", "SQLITE", "TracDatabase", "checked_url", "connect"]
 
-SQLITE = Kind(checked_url, connect)
-POSTGRESQL = Kind(checked_url, connect, takes_credentials=True)
+PATH = Kind(address_of_path, connect)
+SQLITE = Kind(address, connect)
+POSTGRESQL = Kind(address, connect, takes_credentials=True)
