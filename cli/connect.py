@@ -1,50 +1,100 @@
-"""The tracker of a database, connected with whatever credentials this user keeps."""
+"""The tracker of a database, connected with whatever credentials this user keeps, or types."""
 
 from __future__ import annotations
 
 import os
+import sys
+import termios
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from urllib.parse import urlsplit
 
+import click
 import trio
 
 from offtracfs.database import Settings
-from offtracfs.trackers import Tracker, credentials, folder, trac, tracdb
+from offtracfs.errors import LoginRefused, UsageError
+from offtracfs.trackers import Tracker, credentials, registry
+from offtracfs.trackers.credentials import Credentials
+
+from .text import shown
+
+MAX_LINE = 4096  # bytes that Linux lets anybody type in a line
 
 
-async def login(settings: Settings) -> trac.Credentials | None:
-    """Whom to log in as. Raises UsageError."""
-    user = settings.user or urlsplit(settings.url).username or ""
-    find = partial(
-        credentials.find,
-        replace(settings, user=user),
-        password=os.environ.get("OFFTRACFS_PASSWORD"),
-        netrc_file=Path(os.environ.get("NETRC") or Path.home() / ".netrc"),
-    )
-    # A password command may wait for its user: a Ctrl-C or SIGTERM shall not.
-    return await trio.to_thread.run_sync(find, abandon_on_cancel=True)
+class Connector:
+    """Connects to the tracker of a database, each time it is called; `directory` has room for a copy.
+
+    At a terminal it asks for a password that is nowhere else, once.
+    """
+
+    def __init__(self, settings: Settings, directory: Path | None = None) -> None:
+        self._settings = settings
+        self._directory = directory
+        self._kind = registry.kind(settings.url)
+        self._typed: str | None = None
+
+    async def __call__(self) -> Tracker:
+        """The tracker, logged in to. Raises UsageError, TrackerError."""
+        who = await self._found() if self._kind.takes_credentials else None
+        try:
+            return await self._connect(who)
+        except LoginRefused:
+            # A database may let us in without a password, so that only a refusal tells that one is missing.
+            if who is None or who.password is not None or not _at_a_terminal():
+                raise
+            typed = await _answer(f"Password of {who.user} at {self._settings.url}: ", echo=False)
+            if not typed:
+                raise
+        who = replace(who, password=typed)
+        tracker = await self._connect(who)
+        self._typed = typed
+        await self._offer_to_keep(who)
+        return tracker
+
+    async def _connect(self, who: Credentials | None) -> Tracker:
+        return await self._kind.connect(self._settings.url, who, self._directory)
+
+    async def _found(self) -> Credentials | None:
+        """Whom to log in as. Raises UsageError."""
+        find = partial(
+            credentials.find,
+            self._settings.url,
+            self._settings.user,
+            self._settings.password_command,
+            password=self._typed or os.environ.get("OFFTRACFS_PASSWORD"),
+            netrc_file=Path(os.environ.get("NETRC") or Path.home() / ".netrc"),
+        )
+        # A password command may wait for its user: a Ctrl-C or SIGTERM shall not.
+        return await trio.to_thread.run_sync(find, abandon_on_cancel=True)
+
+    async def _offer_to_keep(self, who: Credentials) -> None:
+        if not (keyring := await trio.to_thread.run_sync(credentials.keyring_name)):
+            return
+        if (await _answer(f"Keep it in the keyring ({keyring})? [y/N]: ")).strip().lower() in ("y", "yes"):
+            try:
+                await trio.to_thread.run_sync(credentials.keep, self._settings.url, who)
+            except UsageError as error:  # the sync shall not end for that
+                click.echo(f"offtracfs: {shown(str(error))}", err=True)
 
 
-def checked_url(url: str) -> str:
-    """A tracker's address as it may stand in `Settings`. Raises UsageError."""
-    if url.startswith(folder.SCHEME):
-        return folder.checked_url(url)
-    return tracdb.checked_url(url) if url.startswith(tracdb.SCHEMES) else trac.checked_url(url)
+def _at_a_terminal() -> bool:
+    return bool(sys.stdin and sys.stdin.isatty() and sys.stderr and sys.stderr.isatty())
 
 
-async def connect(settings: Settings, directory: Path | None = None) -> Tracker:
-    """The tracker, logged in to; `directory` has room for a copy. Raises UsageError, TrackerError."""
-    return await connect_as(await login(settings), settings, directory)
-
-
-async def connect_as(
-    who: trac.Credentials | None, settings: Settings, directory: Path | None = None
-) -> Tracker:
-    """As `connect`, with credentials that were found before."""
-    if settings.url.startswith(folder.SCHEME):
-        return folder.Folder(settings.url)
-    if settings.url.startswith(tracdb.SCHEMES):
-        return await tracdb.connect(settings.url, who, directory=directory)
-    return await trac.connect(settings.url, who)
+async def _answer(question: str, *, echo: bool = True) -> str:
+    """A line typed at the terminal, without its end. Meanwhile Ctrl-C and SIGTERM are heard."""
+    terminal = sys.stdin.fileno()
+    before = termios.tcgetattr(terminal)
+    silent = [*before]
+    silent[3] &= ~termios.ECHO
+    try:
+        if not echo:
+            termios.tcsetattr(terminal, termios.TCSAFLUSH, silent)
+        click.echo(shown(question), err=True, nl=False)
+        await trio.lowlevel.wait_readable(terminal)  # which a terminal is when a line is complete
+        return os.read(terminal, MAX_LINE).decode(errors="replace").removesuffix("\n")
+    finally:
+        termios.tcsetattr(terminal, termios.TCSAFLUSH, before)
+        if not echo:
+            click.echo(err=True)

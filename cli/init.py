@@ -10,10 +10,10 @@ import click
 import trio
 from click.core import ParameterSource
 
-from offtracfs.database import Database, Settings
-from offtracfs.trackers import folder
+from offtracfs.database import Database, Settings, State
+from offtracfs.trackers import registry
 
-from .connect import checked_url, connect_as, login
+from .connect import Connector
 from .text import count, shown
 
 
@@ -45,15 +45,17 @@ def command(context: click.Context, url: str, user: str) -> None:
     \b
       machine trac.example.org login NAME password PASSWORD
     """
-    settings = Settings(checked_url(url), user)
-    tickets, seen_by, problems = trio.run(_try, settings)
+    settings = Settings(registry.checked_url(url), user)
+    tickets, known_as, problems = trio.run(_try, settings)
     database = Database.create(context.obj, settings)
-    if url.startswith(folder.SCHEME):
-        try:
-            folder.keep_commits(url, database)
-        except BaseException:
-            shutil.rmtree(database.path)
-            raise
+    try:
+        if adopt := registry.kind(settings.url).adopt:
+            adopt(settings.url, database.store.path)
+        database.save(State(user=known_as or ""))
+    except BaseException:
+        shutil.rmtree(database.path)
+        raise
+    seen_by = {None: "", "": " without a login (--user NAME may show more)"}.get(known_as, f" to {known_as}")
     program = "offtracfs"
     if context.parent and context.parent.get_parameter_source("db") is ParameterSource.COMMANDLINE:
         program += f" --db {shlex.quote(str(database.path))}"
@@ -65,13 +67,7 @@ def command(context: click.Context, url: str, user: str) -> None:
     click.echo(shown(f"  {program} mount MOUNTPOINT  show it as files, and keep it in step"))
 
 
-async def _try(settings: Settings) -> tuple[int, str, list[str]]:
+async def _try(settings: Settings) -> tuple[int, str | None, list[str]]:
     """How many tickets are seen, by whom, and what is wrong, once all was tried that a sync does first."""
-    found = await login(settings)
-    async with aclosing(await connect_as(found, settings)) as tracker:
-        tickets = len(await tracker.ids())
-        if settings.url.startswith("http"):
-            seen_by = f" to {found.user}" if found else " without a login (--user NAME may show more)"
-        else:
-            seen_by = ""
-        return tickets, seen_by, tracker.problems
+    async with aclosing(await Connector(settings)()) as tracker:
+        return len(await tracker.ids()), tracker.user, tracker.problems

@@ -30,15 +30,21 @@ def progress() -> Iterator[Progress]:
     columns = (said, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     # Rich would write what others print to its own console: right only if that is where they print.
     seen = sys.stdout.isatty()
-    with Bars(*columns, console=Console(stderr=True), transient=True, redirect_stdout=seen) as bars:
-        tasks: dict[str, TaskID] = {}
+    bars = Bars(*columns, console=Console(stderr=True), transient=True, redirect_stdout=seen)
+    tasks: dict[str, TaskID] = {}
 
-        def show(what: str, done: int, total: int | None) -> None:
-            if what not in tasks:
-                tasks[what] = bars.add_task(shown(what), total=total)
-            bars.update(tasks[what], completed=done, total=total)
+    def show(what: str, done: int, total: int | None) -> None:
+        if not tasks:
+            bars.start()  # not before: what is asked for at the terminal must stand there undisturbed
+        if what not in tasks:
+            tasks[what] = bars.add_task(shown(what), total=total)
+        bars.update(tasks[what], completed=done, total=total)
 
+    try:
         yield show
+    finally:
+        if tasks:
+            bars.stop()
 
 
 def _lines() -> Progress:

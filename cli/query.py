@@ -23,7 +23,7 @@ def command(directory: Path, text: str, form: str, at: str | None) -> None:
     r"""List the tickets that a query in Trac's query language asks for.
 
     \b
-      offtracfs query 'status!=closed&owner=$USER'             what bob has to do
+      offtracfs query 'status!=closed&owner=$USER'             what you have to do
       offtracfs query 'status=new|assigned&summary~=crash'     either status; contains
       offtracfs query 'status=new&or&priority=blocker'         either condition
       offtracfs query 'created=2011-04-01..2011-05-01&order=time&desc=1'
@@ -32,7 +32,8 @@ def command(directory: Path, text: str, form: str, at: str | None) -> None:
 
     Operators are = is, ~= contains, ^= begins with, $= ends with, and each with a ! in front. All tickets
     that match are listed unless there is a max. Dates are in the database's time zone, and with --at
-    "today" is then. $USER is the database's user.
+    "today" is then. $USER is you, as the tracker knows you
+    (`offtracfs status` says as whom).
 
     Exit codes: 0 whatever there is to list, 64 Trac would not understand the query, or no such moment.
     """
@@ -44,4 +45,4 @@ def command(directory: Path, text: str, form: str, at: str | None) -> None:
         click.echo(f"offtracfs: There is no field {shown(name)}, and Trac passes over it.", err=True)
     now = query.now_at(at or "", revision, database.settings.zone)
     with confined(database, revision) as box:
-        write(query.sheet(box, asked, fields, database.settings.user or NOBODY, now), form)
+        write(query.sheet(box, asked, fields, database.user() or NOBODY, now), form)

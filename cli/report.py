@@ -32,9 +32,9 @@ def command(
       offtracfs report 1 --at 2011-04-09       as it was at the end of that day
       offtracfs report 1 --format csv          as Trac's own "Comma-delimited Text", dates in UTC
 
-    $USER is the database's user unless it is given. What SQL calls now, as in date('now'), is the real
-    clock's, with --at too. There are limits: 30 seconds of work, a million rows, 512 MB of memory, 1 GB in
-    a file.
+    $USER is you, as the tracker knows you (`offtracfs status` says as whom), unless it is given. What SQL
+    calls now, as in date('now'), is the real clock's, with --at too. There are limits: 30 seconds of work, a
+    million rows, 512 MB of memory, 1 GB in a file.
 
     Exit codes: 0 the report has run, 64 there is none of that number, or it cannot run here.
     """
@@ -43,7 +43,7 @@ def command(
     database = Database(directory)
     settings, revision = database.settings, moment(database, at)
     now = query.now_at(at or "", revision, settings.zone)
-    context = report.Context(query.fields_at(database, revision), settings.user or NOBODY, now)
+    context = report.Context(query.fields_at(database, revision), database.user() or NOBODY, now)
     with confined(database, revision) as box:
         if wanted is None:
             write(report.listing(box, context), form)

@@ -20,7 +20,7 @@ from offtracfs.database import Database
 from offtracfs.errors import OfftracfsError, UsageError
 
 from . import shared
-from .connect import connect
+from .connect import Connector
 from .progress import progress
 from .text import count, shown
 
@@ -76,23 +76,24 @@ def command(
     report = _json if as_json else _plain(quiet=quiet, dated=watch)
     options = {"full": full, "accept_deletions": accept_deletions}
     database = Database(directory)
+    connect = Connector(database.settings, database.path)
     if watch:
         pause = interval or database.settings.interval
-        tracker = partial(connect, database.settings, database.path)
-        loop = partial(sync.watch, database, tracker, interval=pause, report=report, **options)
+        loop = partial(sync.watch, database, connect, interval=pause, report=report, **options)
         trio.run(_until_terminated, loop)
         return None
-    work = partial(_once, database, report, options, silent=quiet or as_json)
+    work = partial(_once, database, connect, report, options, silent=quiet or as_json)
     return TERMINATED if trio.run(_until_terminated, work) else None
 
 
-async def _once(database: Database, report: Report, options: dict[str, Any], *, silent: bool) -> None:
+async def _once(
+    database: Database, connect: Connector, report: Report, options: dict[str, Any], *, silent: bool
+) -> None:
     with nullcontext() if silent else progress() as show:
         if show:
             options["progress"] = show
         try:
-            tracker = partial(connect, database.settings, database.path)
-            outcome = await sync.once(database, tracker, **options)
+            outcome = await sync.once(database, connect, **options)
         except OfftracfsError as error:
             if report is _json:  # for people, the sentence on stderr is enough
                 report(error)

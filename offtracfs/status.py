@@ -49,7 +49,7 @@ def look(database: Database) -> Status:
     return Status(
         str(database.path),
         database.settings.url,
-        database.settings.user,
+        database.user(),
         contents,
         trouble,
         database.state(),

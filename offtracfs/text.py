@@ -1,8 +1,11 @@
-"""Text that is fit to be printed."""
+"""Text that is fit to be printed, or to be kept."""
 
 from __future__ import annotations
 
 import re
+import unicodedata
+
+MAX_QUOTE = 200  # characters of a server's text in a message
 
 # C0, DEL and C1; the marks, embeddings, overrides and isolates that reorder text (Unicode's
 # Bidi_Control, UAX #9); line and paragraph separators; surrogates, which no terminal's encoding holds.
@@ -16,3 +19,15 @@ def shown(text: str) -> str:
     through here before it is printed.
     """
     return _COMMANDS.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
+
+
+def quoted(text: str) -> str:
+    """A server's text as it may stand in a message: one line, no control or direction marks, not long."""
+    line = " ".join(text[: 10 * MAX_QUOTE].split())  # the text may be megabytes
+    clean = "".join(char for char in line if not unicodedata.category(char).startswith("C"))
+    return clean if len(clean) <= MAX_QUOTE else clean[: MAX_QUOTE - 1] + "…"
+
+
+def lines(text: str) -> str:
+    """`text` with line feeds only: a form in a page cannot tell them from other line ends."""
+    return text.replace("\r\n", "\n")

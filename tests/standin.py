@@ -22,7 +22,7 @@ from typing import Any
 import httpx
 import trio
 
-from offtracfs.trackers.trac import Credentials
+from offtracfs.trackers.credentials import Credentials
 
 URL = "https://trac.example.org/project"
 COLUMNS = {

@@ -6,14 +6,11 @@ import shlex
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from offtracfs.database import Settings
 from offtracfs.errors import UsageError
-from offtracfs.trackers.credentials import find
-from offtracfs.trackers.trac import Credentials
+from offtracfs.trackers.credentials import Credentials, find
 
 URL = "https://trac.example.org/project"
 SECRET = "correct-horse"
@@ -38,9 +35,11 @@ def netrc(tmp_path: Path) -> Path:
     return file
 
 
-def found(netrc: Path, password: str | None = None, **settings: Any) -> tuple[str, str | None] | None:
+def found(
+    netrc: Path, password: str | None = None, *, user: str = "", password_command: str = ""
+) -> tuple[str, str | None] | None:
     """User and password."""
-    login = find(Settings(URL, **settings), password=password, netrc_file=netrc)
+    login = find(URL, user, password_command, password=password, netrc_file=netrc)
     return (login.user, login.password) if login else None
 
 

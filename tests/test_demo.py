@@ -17,6 +17,7 @@ from offtracfs_cli.demo import TOUR
 from offtracfs import demo
 from offtracfs.check import check
 from offtracfs.database import Database
+from offtracfs.demo import build
 from offtracfs.demo.lives import tickets
 from offtracfs.errors import UsageError
 from offtracfs.kinds import check_changelog, check_ticket
@@ -84,6 +85,22 @@ def test_tickets_read_well() -> None:
     assert len(set(texts)) > 290
 
 
+def test_who_looks_at_it(database: Database, tmp_path: Path) -> None:
+    """$USER is one of the demo's people, who has something to do, and who is shown by `status`."""
+    asked: list[str | Path] = [
+        "--db",
+        database.path,
+        "query",
+        "status!=closed&owner=$USER&col=owner&col=id",
+        "--format",
+        "csv",
+    ]
+    found = set(offtracfs(tmp_path, *asked).stdout.split()[1:])
+    assert len(found) > 1
+    assert {line.partition(",")[0] for line in found} == {database.user()}
+    assert f"demo: as {database.user()}\n" in offtracfs(tmp_path, "--db", database.path, "status").stdout
+
+
 def test_it_cannot_be_synced(database: Database) -> None:
     """The demo has no server, and its address says so to whoever tries."""
     with pytest.raises(UsageError, match="not a web address"):
@@ -107,7 +124,7 @@ def test_killed_while_it_is_made(tmp_path: Path) -> None:
         assert done.returncode == -signal.SIGKILL
         assert not list((tmp_path / "demo").glob("[0-9]*"))
     assert list(check(demo.database(tmp_path / "demo"))) == []
-    assert {path.name for path in (tmp_path / "demo").iterdir()} == {"1", "lock"}
+    assert {path.name for path in (tmp_path / "demo").iterdir()} == {str(build.VERSION), "lock"}
 
 
 @pytest.fixture
@@ -133,6 +150,11 @@ def test_tour(mounted: Path) -> None:
         assert done.stdout, line
     assert offtracfs(mounted.parent, *shlex.split(lines[-1])[1:]).returncode == 0
     assert list(mounted.iterdir()) == []
+
+
+def test_report_of_who_looks(mounted: Path) -> None:
+    """The mount knows as whom one looks: the report of one's own tickets is not empty."""
+    assert (mounted / "report/3.txt").read_text().count("\n") > 3
 
 
 def test_second_demo(mounted: Path) -> None:

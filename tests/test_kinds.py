@@ -106,8 +106,12 @@ def test_no_place(path: str) -> None:
         ("fields.json", {}, "does not have the shape"),
         ("fields.json", ["summary"], "a definition that cannot be used"),
         ("fields.json", [{"name": ["a"]}], "a definition that cannot be used"),
-        ("fields.json", [{"name": "a"}, {"name": "b", "label": {}}], "a definition that cannot be used: {'name': 'b'"),
-        ("fields.json", [{"name": "a", "options": "abc"}], "a definition that cannot be used: {'name': 'a'"),
+        (
+            "fields.json",
+            [{"name": "a"}, {"name": "b", "label": {}}],
+            "cannot be used: {'name': 'b'",
+        ),
+        ("fields.json", [{"name": "a", "options": "abc"}], "cannot be used: {'name': 'a'"),
     ],
 )
 def test_no_record(path: str, value: Any, says: str) -> None:

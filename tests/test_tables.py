@@ -365,12 +365,12 @@ def stored(trac: RealTrac) -> dict[str, list[Row]]:
 def told(table: str, row: Row) -> Row | None:
     """As much of a row as a record can tell, None for what no record tells at all.
 
-    That is a custom field that is not declared, and what is no time in one of type time. An unset time or
-    author cannot be told from 0 and '', nor '' from NULL in descriptions that Trac did not write itself. A
+    That is an undeclared custom field without a value, and what is no time in one of type time. An unset time
+    or author cannot be told from 0 and '', nor '' from NULL in descriptions that Trac did not write itself. A
     report's pages have other line ends, and say in other words what a saved query asks for.
     """
     match table, row:
-        case ("ticket_custom", (_, "gone" | "seen", _)) | ("ticket_change", (_, _, _, "seen", _, _)):
+        case ("ticket_custom", (_, "gone", "") | (_, "seen", _)) | ("ticket_change", (_, _, _, "seen", _, _)):
             return None
         case "ticket", (number, kind, time, *rest):
             return (number, kind, time or 0, *rest)

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from offtracfs.text import quoted
 from offtracfs.trackers.trac.codec import JSON, XML, Codec
-from offtracfs.trackers.trac.faults import Fault, Unusable, quoted
+from offtracfs.trackers.trac.faults import Fault, Unusable
 
 XML_TEXT = st.text(st.characters(exclude_categories=["Cs", "Cc"]) | st.sampled_from("\t\n\r"))
 """Text that XML can hold."""

@@ -17,7 +17,8 @@ from offtracfs.errors import (
     Unreachable,
     UsageError,
 )
-from offtracfs.trackers.trac import Credentials, connect, http, site
+from offtracfs.trackers.credentials import Credentials
+from offtracfs.trackers.trac import connect, http, site
 from tests import faults
 from tests.standin import Answerer, StandInTrac
 from tests.tracclient import client

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from offtracfs.trackers.trac.faults import LONGEST_QUOTE, quoted
+from offtracfs.text import MAX_QUOTE, quoted
 from offtracfs.trackers.trac.pages import Form, login_form, text_areas, title
 
 LOGIN = """<!DOCTYPE html>
@@ -97,5 +97,5 @@ def test_long_texts_are_quoted_by_their_beginning() -> None:
         def split(self, *_: object) -> list[str]:
             raise AssertionError("all of it is looked at")
 
-    assert len(quoted(Counted("ab " * 1_000_000))) == LONGEST_QUOTE
-    assert Counted.looked_at <= 10 * LONGEST_QUOTE
+    assert len(quoted(Counted("ab " * 1_000_000))) == MAX_QUOTE
+    assert Counted.looked_at <= 10 * MAX_QUOTE

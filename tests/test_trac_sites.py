@@ -18,7 +18,8 @@ import pytest
 import trio
 
 from offtracfs.errors import LoginRefused, NotATracker, PermissionMissing, Unreachable
-from offtracfs.trackers.trac import Credentials, connect
+from offtracfs.trackers.credentials import Credentials
+from offtracfs.trackers.trac import connect
 from tests.conftest import needs
 from tests.tracclient import SPRING, connected, ticket
 from tests.tracinstall import CannotInstall

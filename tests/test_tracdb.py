@@ -5,13 +5,19 @@ from __future__ import annotations
 import re
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from offtracfs import records
+from offtracfs.database import Database, Settings
+from offtracfs.sync import sync
+from offtracfs.sync.replay import replay
 from offtracfs.trackers import Missing, Ticket
+from offtracfs.trackers.tracdb import TracDatabase
+from tests.program import offtracfs
 from tests.tracclient import DAY, SPRING, connected, fetch, ticket
-from tests.tracdbs import IN_SECONDS, address, configure, copied, everything, fill, opened
+from tests.tracdbs import IN_SECONDS, UNDECLARED, address, as_rpc, configure, copied, everything, fill, opened
 from tests.tracservers import RealTrac, TracServer
 
 
@@ -54,15 +60,86 @@ def _by_old_trac(path: str, data: bytes, precise: bytes) -> bytes:
 
 
 async def test_same_as_rpc(trac: RealTrac) -> None:
-    """Every record is that of the RPC plugin, byte for byte."""
+    """Every record is that of the RPC plugin, byte for byte, but for what that leaves out."""
     async with connected(trac) as rpc, opened(address(trac)) as database:
-        expected, found = await everything(rpc), await everything(database)
+        expected, all_found = await everything(rpc), await everything(database)
         assert await database.ids() == await rpc.ids()
         assert database.problems == []
+    found = {path: as_rpc(path, data) for path, data in all_found.items()}
+    assert [path for path in found if found[path] != all_found[path]] == [
+        "ticket/1.json",
+        "ticket/2.json",
+        "fields.json",
+    ]
     if not trac.modern:
         expected = {path: _by_old_trac(path, data, found[path]) for path, data in expected.items()}
     assert found.keys() == expected.keys()
     assert [(found[path], data) for path, data in expected.items() if found[path] != data] == []
+
+
+async def _undeclared(database: TracDatabase) -> tuple[list[Any], list[dict[str, str]]]:
+    """The definitions of the fields that the configuration does not know, and the values of each ticket."""
+    tickets = await fetch(database, await database.ids())
+    props = [found.record[3] for found in tickets.values() if isinstance(found, Ticket)]
+    fields = (await database.metadata()).records["fields.json"]
+    values = [{name: each[name] for name in sorted(UNDECLARED & each.keys())} for each in props]
+    return [field for field in fields if field["name"] in UNDECLARED], values
+
+
+async def test_values_that_nothing_declares(trac: RealTrac) -> None:
+    """Values of undeclared custom fields, and of Trac's own fields without options, are kept as texts."""
+    async with opened(address(trac)) as database:
+        fields, values = await _undeclared(database)
+    assert [(field["name"], field["type"], field.get("custom", False)) for field in fields] == [
+        ("severity", "text", False),
+        ("gone", "text", True),
+        ("none", "text", True),
+    ]
+    assert [field["label"] for field in fields] == ["Severity", "Gone", "None"]
+    assert values[:3] == [{"gone": "x", "none": "once an option"}, {"severity": "bad"}, {}]
+    assert not any(values[3:])
+
+
+async def test_all_options_deleted(modern: RealTrac, tmp_path: Path) -> None:
+    """Where every list of options was emptied, no ticket loses a value, now or in its past."""
+    gone = ["DELETE FROM enum", "DELETE FROM version", "DELETE FROM component", "DELETE FROM milestone"]
+    cleared = f"INSERT INTO ticket_change VALUES (2, {9 * 10**15}, 'ann', 'version', '1.9', '')"
+    clash = "INSERT INTO ticket_custom VALUES (2, 'version', 'of a plugin'), (3, 'version', 'of a plugin')"
+    url = copied(modern, tmp_path / "env", *gone, cleared, clash)
+    names = ("type", "component", "priority", "resolution", "version")
+    async with opened(address(modern)) as full, opened(url) as database:
+        before, after = await fetch(full, await full.ids()), await fetch(database, await database.ids())
+        fields = {
+            field["name"]: field["type"] for field in (await database.metadata()).records["fields.json"]
+        }
+    for number, found in after.items():
+        known = before[number]
+        assert isinstance(found, Ticket)
+        assert isinstance(known, Ticket)
+        values = [found.record[3].get(name, "") for name in names]
+        assert values == [known.record[3].get(name, "") for name in names]
+    assert {name: fields.get(name) for name in names} == dict.fromkeys(names, "text")
+    found = after[2]
+    assert isinstance(found, Ticket)
+    past = [version.record[3]["version"] for version in replay(found.record, found.changelog)]
+    assert (past[0], past[-1]) == ("1.9", "")
+
+
+async def test_reports_show_what_nothing_declares(modern: RealTrac, tmp_path: Path) -> None:
+    """A report on such fields shows after a sync what it shows in the Trac, and a query may name them."""
+    new = Database.create(tmp_path / "db", Settings(address(modern)))
+    async with opened(address(modern)) as tracker:
+        await sync(new, tracker)
+    select = (
+        "SELECT t.id, severity, c.name, c.value FROM ticket t JOIN ticket_custom c ON c.ticket = t.id "
+        "WHERE c.name IN ('gone', 'none') AND c.value != '' ORDER BY t.id, c.name"
+    )
+    asked = ["--db", "db", "sql", select, "--format", "tsv"]
+    done = offtracfs(tmp_path, *asked)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines()[1:] == ["1\t\tgone\tx", "1\t\tnone\tonce an option"]
+    query = offtracfs(tmp_path, "--db", "db", "query", "severity=bad&or&gone=x&col=id", "--format", "csv")
+    assert (query.stderr, query.stdout.split()) == ("", ["id", "1", "2"])
 
 
 @pytest.mark.parametrize(

@@ -13,12 +13,13 @@ import pytest
 from offtracfs import records
 from offtracfs.errors import LoginRefused, NotATracker, OfftracfsError, PermissionMissing, Unreachable
 from offtracfs.trackers import tracdb
-from offtracfs.trackers.trac import Credentials
+from offtracfs.trackers.credentials import Credentials
 from tests.conftest import needs
 from tests.postgres import PASSWORD, CannotStart, Postgres, postgres
 from tests.program import offtracfs
+from tests.terminal import at_a_terminal
 from tests.tracclient import DAY, SPRING
-from tests.tracdbs import address, configure, everything, fill, opened
+from tests.tracdbs import UNDECLARED, address, configure, everything, fill, opened
 from tests.tracservers import RealTrac, TracServer
 
 
@@ -61,7 +62,7 @@ def _sorted(log: bytes) -> bytes:
 
 
 async def test_same_as_sqlite(both: Both) -> None:
-    """Every record and every answer is the same as from SQLite, and so as over RPC."""
+    """Every record and every answer is the same as from SQLite, also what the RPC plugin leaves out."""
     async with opened(both.sqlite) as sqlite, opened(both.postgresql) as postgresql:
         assert await postgresql.ids() == await sqlite.ids()
         for moment in (SPRING, SPRING + timedelta(microseconds=1), SPRING + DAY, SPRING + DAY * 9):
@@ -72,6 +73,10 @@ async def test_same_as_sqlite(both: Both) -> None:
         expected, found = await everything(sqlite), await everything(postgresql)
         assert postgresql.problems == []
     assert found.keys() == expected.keys()
+    fields = {field["name"] for field in records.load(found["fields.json"])}
+    assert fields >= UNDECLARED
+    assert records.load(found["ticket/1.json"])[3]["gone"] == "x"
+    assert records.load(found["ticket/2.json"])[3]["severity"] == "bad"
     for path in expected:
         if path.startswith("changelog/"):  # an unset author sorts first in SQLite, and last in PostgreSQL
             found[path], expected[path] = _sorted(found[path]), _sorted(expected[path])
@@ -167,3 +172,32 @@ def test_program(server: Postgres, both: Both, tmp_path: Path) -> None:
     done = offtracfs(tmp_path, "--db", "db", "sync")
     assert (done.returncode, done.stderr) == (0, "")
     assert PASSWORD not in (tmp_path / "db/config.toml").read_text()
+
+
+def test_environment(server: Postgres, both: Both, tmp_path: Path) -> None:
+    """An environment whose trac.ini names this server works, without the password that stands there."""
+    conf = tmp_path / "env/conf"
+    conf.mkdir(parents=True)
+    ini = (both.trac.environment / "conf/trac.ini").read_text()
+    database = f"postgres://guarded:{PASSWORD}@/postgres?host={server.socket}&schema=My+Trac"
+    (conf / "trac.ini").write_text(ini.replace("sqlite:db/trac.db", database))
+    (conf / "parent.ini").write_text((both.trac.environment / "conf/parent.ini").read_text())
+    done = offtracfs(tmp_path, "--db", "db", "init", "env")
+    assert (done.returncode, done.stdout) == (77, "")
+    assert done.stderr.endswith("Its password may stand in ~/.pgpass or $OFFTRACFS_PASSWORD.\n")
+    done = offtracfs(tmp_path, "--db", "db", "init", "env", OFFTRACFS_PASSWORD=PASSWORD)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "shows 6 tickets." in done.stdout
+    assert PASSWORD not in (tmp_path / "db/config.toml").read_text()
+
+
+def test_password_at_a_terminal(both: Both, tmp_path: Path) -> None:
+    """A server that wants a password gets the one that is typed; one that wants none is not asked about."""
+    url = both.postgresql.replace("admin@", "guarded@")
+    with at_a_terminal(tmp_path, "--db", "db", "init", url) as terminal:
+        terminal.read_until("Password of guarded at ")
+        terminal.type(f"{PASSWORD}\n")
+        assert terminal.ends() == 0
+    with at_a_terminal(tmp_path, "--db", "other", "init", both.postgresql) as terminal:
+        assert terminal.ends() == 0
+    assert "Password" not in terminal.shown

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from urllib.parse import quote, quote_plus
 
 import pytest
 import trio
@@ -20,7 +21,7 @@ from offtracfs.errors import (
     Unreachable,
     UsageError,
 )
-from offtracfs.trackers import tracdb
+from offtracfs.trackers import registry, tracdb
 from offtracfs.trackers.tracdb import ini, source
 from offtracfs.trackers.tracdb.source import SqliteSource
 from tests.helpers import process
@@ -244,6 +245,90 @@ async def test_not_ours_to_read(trac: RealTrac, tmp_path: Path) -> None:
         await _refused(url, PermissionMissing, "not for you to read")
 
 
+# An environment's folder.
+
+
+async def test_environment(trac: RealTrac) -> None:
+    """An environment's folder, or its path alone, stands for the database that its trac.ini names."""
+    folder = trac.environment
+    for text in (f"trac+sqlite://{folder}", f"trac+sqlite://{folder}/", str(folder)):
+        assert registry.checked_url(text) == address(trac)
+
+
+def _environment(folder: Path, database: str) -> Path:
+    (folder / "conf").mkdir(parents=True)
+    (folder / "conf/trac.ini").write_text(f"[trac]\ndatabase = {database}\n")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("database", "url"),
+    [
+        ("sqlite:db/trac.db", "trac+sqlite://{0}/db/trac.db"),
+        ("sqlite:db/other.db?timeout=5", "trac+sqlite://{0}/db/other.db"),
+        ("sqlite:/var/db/trac.db", "trac+sqlite:///var/db/trac.db?trac_ini={1}"),
+        ("sqlite:///var/db/trac.db", "trac+sqlite:///var/db/trac.db?trac_ini={1}"),
+        ("postgres://host/trac", "trac+postgresql://host/trac?trac_ini={1}"),
+        ("postgres://bob@host:5433/trac", "trac+postgresql://bob@host:5433/trac?trac_ini={1}"),
+        ("postgres://bob:hunter2@/trac?host=/run", "trac+postgresql://bob@/trac?host=%2Frun&trac_ini={1}"),
+        ("postgres://bob:hunter2@a@host/trac", "trac+postgresql://bob@host/trac?trac_ini={1}"),
+        ("postgres://host/t?schema=S&password=hunter2", "trac+postgresql://host/t?schema=S&trac_ini={1}"),
+    ],
+)
+def test_database_of_an_environment(tmp_path: Path, database: str, url: str) -> None:
+    """Each way in which a trac.ini names its database makes an address, but the password stays there."""
+    folder = _environment(tmp_path / "a project", database)
+    places = quote(str(folder)), quote_plus(str(folder / "conf/trac.ini"))
+    found = registry.checked_url(str(folder))
+    assert found == url.format(*places)
+    assert registry.checked_url(found) == found
+
+
+@pytest.mark.parametrize(
+    ("database", "words"),
+    [
+        ("mysql://bob:hunter2@host/trac", "MySQL cannot be read here.*RPC"),
+        ("postgres://bob:hunt/er2@host/trac", "write the / in its password as %2F"),
+        ("postgres://bob:12/hunter2@host/trac", "write the / in its password as %2F"),
+        ("oracle://bob:hunter2@host/trac", "names no database that can be read here"),
+        ("postgres://bob:hunter2@host", "names no database"),
+    ],
+)
+def test_database_that_cannot_be_read(tmp_path: Path, database: str, words: str) -> None:
+    """Others are refused in a sentence that says what would work, and repeats no password."""
+    with pytest.raises(UsageError, match=words) as caught:
+        registry.checked_url(str(_environment(tmp_path / "env", database)))
+    assert "hunt" not in str(caught.value)
+
+
+def test_no_environment(tmp_path: Path) -> None:
+    """What is no environment is said to be none, and what else it may be."""
+    with pytest.raises(UsageError, match=rf"no environment of a Trac.*offtrac://{tmp_path}\."):
+        registry.checked_url(str(tmp_path))
+    with pytest.raises(UsageError, match=r"https://.*there is no such folder"):
+        registry.checked_url(str(tmp_path / "none"))
+
+
+async def test_environment_without_ini(trac: RealTrac, tmp_path: Path) -> None:
+    """A folder with a database in its place needs no trac.ini; one that is elsewhere can be named."""
+    url = copied(trac, tmp_path / "env")
+    (tmp_path / "env/conf").rename(tmp_path / "conf")
+    assert registry.checked_url(str(tmp_path / "env")) == url
+    named = f"trac+sqlite://{tmp_path}/env?trac_ini={tmp_path}/conf/trac.ini"
+    async with opened(registry.checked_url(named)) as database:
+        assert await database.ids() == [1]
+        assert database.problems == []
+
+
+def test_init_of_an_environment(trac: RealTrac, tmp_path: Path) -> None:
+    """`offtracfs init FOLDER` says what it has found there, also where the folder's name is relative."""
+    copied(trac, tmp_path / "env")
+    done = offtracfs(tmp_path, "--db", "db", "init", "env")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"trac+sqlite://{tmp_path}/env/db/trac.db answers, and shows 1 ticket." in done.stdout
+    assert offtracfs(tmp_path, "--db", "db", "sync").returncode == 0
+
+
 # The address, and trac.ini.
 
 
@@ -259,6 +344,7 @@ async def test_not_ours_to_read(trac: RealTrac, tmp_path: Path) -> None:
         ("trac+postgresql://host:port/trac", "not the address"),
         ("trac+postgresql://bob:hunter2@host/trac", "holds a password"),
         ("trac+postgresql://host/trac?password=hunter2", "holds a password"),
+        ("trac+mysql://bob:hunter2@host/trac", "MySQL cannot be read here.*RPC"),
     ],
 )
 def test_wrong_address(url: str, words: str) -> None:

@@ -12,7 +12,8 @@ import pytest
 from offtracfs import records
 from offtracfs.kinds import changelog_path, ticket_path
 from offtracfs.trackers import Missing, Ticket, Tracker
-from offtracfs.trackers.trac import Credentials, TracTracker, connect
+from offtracfs.trackers.credentials import Credentials
+from offtracfs.trackers.trac import TracTracker, connect
 from tests.standin import StandInTrac
 from tests.tracservers import RealTrac
 

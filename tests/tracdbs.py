@@ -107,9 +107,11 @@ def _write_oddities(database: sqlite3.Connection, number: int) -> None:
     database.executemany("INSERT INTO ticket_change VALUES (?, ?, ?, ?, ?, ?)", rows)
     custom = [(number, "deadline", f"{at + 5:018d}"), (number, "gone", "x"), (number + 1, "notes", None)]
     custom += [(number + 1, "seen", None), (number + 2, "seen", "2011-04-09T21:16:07Z")]
+    custom += [(number, "none", "once an option"), (number + 1, "gone", "")]
     database.executemany("INSERT OR REPLACE INTO ticket_custom VALUES (?, ?, ?)", custom)
     unset = "owner = NULL, cc = NULL, keywords = NULL, summary = NULL, time = NULL"
     database.execute(f"UPDATE ticket SET {unset} WHERE id = (SELECT max(id) FROM ticket)")
+    database.execute("UPDATE ticket SET severity = 'bad' WHERE id = ?", (number + 1,))
     database.execute("UPDATE enum SET value = '10' WHERE type = 'priority' AND name = 'blocker'")
     database.execute("INSERT INTO component (name) VALUES ('unset')")
     database.execute("UPDATE attachment SET time = ?", (at + 1,))
@@ -118,6 +120,20 @@ def _write_oddities(database: sqlite3.Connection, number: int) -> None:
 def address(trac: RealTrac) -> str:
     """The address of an environment's database."""
     return f"trac+sqlite://{trac.environment}/db/trac.db"
+
+
+UNDECLARED = {"gone", "none", "severity"}
+"""Fields with values that the environment's configuration does not know; `severity` has no options."""
+
+
+def as_rpc(path: str, data: bytes) -> bytes:
+    """A record without the fields that the RPC plugin leaves out."""
+    record = records.load(data)
+    if path.startswith("ticket/"):
+        record[3] = {name: value for name, value in record[3].items() if name not in UNDECLARED}
+    if path == "fields.json":
+        record = [field for field in record if field["name"] not in UNDECLARED]
+    return records.dump(record)
 
 
 @asynccontextmanager

@@ -19,7 +19,7 @@ from typing import Any
 
 import httpx
 
-from offtracfs.trackers.trac import Credentials
+from offtracfs.trackers.credentials import Credentials
 from offtracfs.trackers.trac.codec import JSON
 from tests.tracinstall import PASSWORD, CannotInstall, Installation, installed
 

@@ -79,6 +79,13 @@ class Database:
         """How the last sync ended; a new State where none has, or where the file cannot be read."""
         return load(self.path / "state.json")
 
+    def user(self) -> str:
+        """As whom the tracker knows us: as ``config.toml`` has it, else as we were last logged in; or "".
+
+        It is what $USER stands for in reports and queries.
+        """
+        return self.settings.user or self.state().user
+
     def save(self, state: State) -> None:
         """Keep the state. Raises DiskFull, DatabaseError."""
         save(self.path / "state.json", state)

@@ -23,6 +23,7 @@ class State:
     problems: list[str] = field(default_factory=list)  # what it had to leave out
     left_out: list[str] = field(default_factory=list)  # the part of it that the last sweep had to leave out
     missing: list[int] = field(default_factory=list)  # tickets that the tracker could not give
+    user: str = ""  # as whom the last sync, or `init`, was logged in; "" for a visitor
 
 
 def load(file: Path) -> State:

@@ -18,7 +18,7 @@ from offtracfs.demo.lives import END, RELEASES, START, by_day, tickets
 from offtracfs.store.fastimport import NOBODY
 from offtracfs.sync import replay
 
-VERSION = 1  # of what is made here: where that changes, an older database is not used again
+VERSION = 2  # of what is made here: where that changes, an older database is not used again
 URL = "demo:"
 _SECOND = 1_000_000  # microseconds
 _YEAR = timedelta(days=365.25)
@@ -68,7 +68,7 @@ def _fill(made: Database) -> None:
     with made.writing("demo"):
         index.catch_up(made.path, made.store)
     ended = records.iso(END)
-    made.save(State(ended, ended, ended, int(END.timestamp())))
+    made.save(State(ended, ended, ended, int(END.timestamp()), user=railway.READER))
 
 
 def _tickets() -> Iterator[_Change]:

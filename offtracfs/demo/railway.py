@@ -23,6 +23,7 @@ PLANTS = (
     *("Jasmine", "Knapweed", "Lavender", "Marigold", "Nettle", "Orchid", "Primrose", "Quince", "Rosemary"),
     *("Snowdrop", "Thyme"),
 )
+READER = "signalbox"  # who looks at the demo
 REPORTERS = ("driver", "gardener", "guest", "signalbox", "qa")
 WEATHER = ("", "dry", "wet", "hot", "frost", "wind")
 PRIORITIES = ("blocker", "critical", "major", "minor", "trivial")

@@ -113,6 +113,7 @@ def _plan(fetch: Fetch, recent: str, spool: Spool, settled: int) -> Plan:
 def _save(database: Database, state: State, fetch: Fetch, *, swept: bool) -> None:
     state.ended = records.iso(datetime.now(UTC).replace(microsecond=0))
     state.error, state.missing = " ".join(fetch.doubts), fetch.missing
+    state.user = fetch.tracker.user or ""
     if swept:  # what a sweep had to leave out stands until the next
         state.swept, state.left_out = state.ended, fetch.left_out + fetch.doubts
     state.problems = fetch.problems + state.left_out

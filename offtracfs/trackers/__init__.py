@@ -1,6 +1,7 @@
 """Where records come from: what every kind of tracker gives to a sync.
 
-A kind of tracker is a module below this package with a class that has the shape of `Tracker`.
+A kind of tracker is a module below this package with a class that has the shape of `Tracker`, and a line in
+`offtracfs.trackers.registry`.
 """
 
 from __future__ import annotations
@@ -71,6 +72,11 @@ class Tracker(Protocol):
 
     problems: list[str]
     """What went wrong without stopping anything, a sentence each; grows while the tracker is used."""
+
+    @property
+    def user(self) -> str | None:
+        """The name by which the tracker knows us; "" for a visitor, None where it knows nobody."""
+        ...
 
     @property
     def requests(self) -> int:

@@ -5,8 +5,8 @@
 3. netrc: the entry of the tracker's host. ``default`` is not used: it is for anonymous FTP.
 4. the desktop's keyring, if the package keyring is installed: the entry whose service is the tracker's URL
 
-The user is the one in ``config.toml``, else that of the netrc entry, else nobody logs in. A password stays
-in memory: no message, log, file or command line gets it.
+The user is the one in ``config.toml``, else in the address, else in the netrc entry, else nobody logs in. A
+password stays in memory: no message, log, file or command line gets it.
 """
 
 from __future__ import annotations
@@ -15,30 +15,39 @@ import netrc
 import os
 import shlex
 import subprocess
+from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
-from offtracfs.database import Settings
 from offtracfs.errors import UsageError
-from offtracfs.trackers.trac import Credentials
 
-PATIENCE = 120.0  # seconds for a password command, which may have to ask its user
+TIMEOUT = 120.0  # seconds for a password command, which may have to ask its user
 
 
-def find(settings: Settings, *, password: str | None, netrc_file: Path) -> Credentials | None:
-    """Whom to log in as; None for nobody. `password` is ``OFFTRACFS_PASSWORD``.
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """Who we are to the tracker; a `password` of None means that none was found."""
 
-    Raises UsageError where a source is configured but of no use.
+    user: str
+    password: str | None = field(repr=False)
+
+
+def find(url: str, user: str, command: str, *, password: str | None, netrc_file: Path) -> Credentials | None:
+    """Whom to log in as at `url`; None for nobody.
+
+    `user` and `command` are those of ``config.toml``, and `password` is ``OFFTRACFS_PASSWORD``. Raises
+    UsageError where a source is configured but of no use.
     """
-    user = settings.user
-    secret = password or (_from_command(settings.password_command) if settings.password_command else None)
-    if not (user and secret) and (entry := _from_netrc(netrc_file, urlsplit(settings.url).hostname or "")):
+    parts = urlsplit(url)
+    user = user or unquote(parts.username or "")
+    secret = password or (_from_command(command) if command else None)
+    if not (user and secret) and (entry := _from_netrc(netrc_file, parts.hostname or "")):
         login, kept = entry
         if login in ("", user) or not user:
             user, secret = user or login, secret or kept
     if not user:
         return None
-    return Credentials(user, secret or _from_keyring(settings.url, user))
+    return Credentials(user, secret or _from_keyring(url, user))
 
 
 def _from_command(command: str) -> str:
@@ -48,7 +57,7 @@ def _from_command(command: str) -> str:
             shlex.split(command),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            timeout=PATIENCE,
+            timeout=TIMEOUT,
             check=False,
         )
         lines = done.stdout.decode().splitlines()
@@ -69,7 +78,7 @@ def _reason(error: Exception) -> str:
         case UnicodeDecodeError():
             return "what it prints is not UTF-8"
         case subprocess.TimeoutExpired():
-            return f"it took longer than {PATIENCE:.0f} seconds"
+            return f"it took longer than {TIMEOUT:.0f} seconds"
     return "it cannot be split into words as a shell would"
 
 
@@ -91,6 +100,27 @@ def _from_netrc(file: Path, host: str) -> tuple[str, str] | None:
             f"{file} holds a password and is not yours alone: `chmod 600 {shlex.quote(str(file))}`."
         )
     return entry[0], entry[2]
+
+
+def keyring_name() -> str:
+    """The name of the keyring that passwords can be kept in, "" where there is none."""
+    try:
+        import keyring
+    except ImportError:
+        return ""
+    found = keyring.get_keyring()
+    return str(found.name) if found.priority > 0 else ""
+
+
+def keep(url: str, who: Credentials) -> None:
+    """Keep a password in the keyring. Raises UsageError where that does not take it."""
+    import keyring
+    from keyring.errors import KeyringError
+
+    try:
+        keyring.set_password(url, who.user, who.password or "")
+    except KeyringError as error:
+        raise UsageError(f"The keyring does not take the password: {error}.") from error
 
 
 def _from_keyring(url: str, user: str) -> str | None:

@@ -14,7 +14,6 @@ from urllib.parse import unquote, urlsplit
 
 import trio
 
-from offtracfs.database import Database
 from offtracfs.errors import DatabaseError, NotATracker, TrackerError, UsageError
 from offtracfs.kinds import changelog_path, check_changelog, check_ticket, ticket_path
 from offtracfs.names import number_of
@@ -23,8 +22,9 @@ from offtracfs.store.fastimport import checked
 from offtracfs.store.git import git
 from offtracfs.text import shown
 from offtracfs.trackers import Columns, Metadata, Missing, Ticket
+from offtracfs.trackers.credentials import Credentials
+from offtracfs.trackers.registry import Kind
 
-SCHEME = "offtrac:"
 KEPT = "refs/offtrac"  # where the folder's own commits go
 OTHERS = ("fields.json", "report/*.json", "field/*/*.json")
 SECOND = 1_000_000  # microseconds
@@ -49,6 +49,7 @@ class Folder:
 
     exact_text = False  # offtrac asked over XML-RPC
     requests = 0  # over HTTP: none
+    user = None
 
     def __init__(self, url: str) -> None:
         self.problems: list[str] = []
@@ -143,11 +144,18 @@ class Folder:
         """Nothing to give back."""
 
 
-def keep_commits(url: str, database: Database) -> None:
-    """Take the folder's own commits, if it has any, into the database's repository, below `KEPT`.
+def keep_commits(url: str, repository: Path) -> None:
+    """Take the folder's own commits, if it has any, into the repository of its database, below `KEPT`.
 
     Raises DatabaseError.
     """
     folder = _path(url)
     if (folder / ".git").exists():
-        git(database.store.path, "fetch", "--quiet", "--no-tags", str(folder), f"+refs/heads/*:{KEPT}/*")
+        git(repository, "fetch", "--quiet", "--no-tags", str(folder), f"+refs/heads/*:{KEPT}/*")
+
+
+async def _connect(url: str, _who: Credentials | None, _directory: Path | None) -> Folder:
+    return Folder(url)
+
+
+KIND = Kind(checked_url, _connect, adopt=keep_commits)

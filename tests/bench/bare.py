@@ -13,7 +13,8 @@ from contextlib import aclosing
 import click
 import trio
 
-from offtracfs.trackers.trac import Credentials, connect
+from offtracfs.trackers.credentials import Credentials
+from offtracfs.trackers.trac import connect
 
 
 async def fetch(url: str, user: str) -> float:

@@ -12,11 +12,11 @@ import httpx
 
 from offtracfs.errors import TrackerError, Unreachable
 from offtracfs.trackers import Columns, Metadata, Missing, Ticket
+from offtracfs.trackers.credentials import Credentials
 from offtracfs.trackers.trac import batches, fields, reports, sweep, timeline
 from offtracfs.trackers.trac.faults import Fault
 from offtracfs.trackers.trac.http import Http
 from offtracfs.trackers.trac.rpc import Rpc, find
-from offtracfs.trackers.trac.site import Credentials
 
 SEES_TICKETS = "ticket.type.getAll"
 """A method that is refused without the permission TICKET_VIEW; with it, its answer is short.
@@ -39,6 +39,11 @@ class TracTracker:
     def requests(self) -> int:
         """How many HTTP requests were made so far."""
         return self._http.requests
+
+    @property
+    def user(self) -> str:
+        """The name that we are logged in with, "" for a visitor."""
+        return self._http.credentials.user if self._http.credentials else ""
 
     def now(self) -> datetime:
         """The server's clock (UTC), as of its last answer."""

@@ -21,7 +21,8 @@ from xml.etree.ElementTree import Element
 from defusedxml.ElementTree import fromstring
 
 from offtracfs.records import iso
-from offtracfs.trackers.trac.faults import Fault, Unusable, quoted
+from offtracfs.text import quoted
+from offtracfs.trackers.trac.faults import Fault, Unusable
 
 Call = tuple[str, Sequence[Any]]
 """A method and its parameters."""

@@ -1,12 +1,8 @@
-"""What can go wrong with one answer, and how a server's own words are quoted."""
+"""What can go wrong with one answer."""
 
 from __future__ import annotations
 
-import unicodedata
-
 from offtracfs.errors import TrackerError, Unreachable
-
-LONGEST_QUOTE = 200  # characters of a server's text in a message
 
 
 class Unusable(TrackerError):
@@ -51,10 +47,3 @@ class Fault(TrackerError):
     def anonymous(self) -> bool:
         """Whether the plugin saw no user although one is needed (its own words, at ``/login/rpc``)."""
         return "Authentication information not available" in str(self)
-
-
-def quoted(text: str) -> str:
-    """A server's text as it may stand in a message: one line, no control or direction marks, not long."""
-    line = " ".join(text[: 10 * LONGEST_QUOTE].split())  # the text may be megabytes
-    clean = "".join(char for char in line if not unicodedata.category(char).startswith("C"))
-    return clean if len(clean) <= LONGEST_QUOTE else clean[: LONGEST_QUOTE - 1] + "…"

@@ -20,11 +20,12 @@ import httpx
 import trio
 
 from offtracfs.errors import LoginRefused, NotATracker, TrackerError, Unreachable
-from offtracfs.trackers.trac.faults import Busy, CutShort, Unusable, quoted
+from offtracfs.text import quoted
+from offtracfs.trackers.credentials import Credentials
+from offtracfs.trackers.trac.faults import Busy, CutShort, Unusable
 from offtracfs.trackers.trac.pages import Form, login_form
 from offtracfs.trackers.trac.site import (
     Answer,
-    Credentials,
     check_login,
     checked_url,
     gist,

@@ -15,8 +15,9 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from offtracfs.errors import TrackerError
 from offtracfs.kinds import report_header, report_path
+from offtracfs.text import lines, quoted
 from offtracfs.trackers import Metadata
-from offtracfs.trackers.trac.faults import Unusable, quoted
+from offtracfs.trackers.trac.faults import Unusable
 from offtracfs.trackers.trac.http import Http
 from offtracfs.trackers.trac.pages import text_areas
 from offtracfs.trackers.trac.site import Answer
@@ -90,8 +91,3 @@ def _saved_query(answer: Answer, number: int) -> str | None:
         return None
     pairs = parse_qsl(location.query, keep_blank_values=True)
     return "query:?" + urlencode([pair for pair in pairs if pair != ("report", str(number))])
-
-
-def lines(text: str) -> str:
-    """`text` with line feeds only: a form in a page cannot tell them from other line ends."""
-    return text.replace("\r\n", "\n")

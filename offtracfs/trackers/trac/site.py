@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
@@ -12,18 +12,11 @@ from urllib.parse import urljoin
 import httpx
 
 from offtracfs.errors import LoginRefused, NotATracker, UsageError
-from offtracfs.trackers.trac.faults import quoted
+from offtracfs.text import quoted
+from offtracfs.trackers.credentials import Credentials
 from offtracfs.trackers.trac.pages import title
 
 _ENDPOINT = re.compile(r"(/login)?/(rpc|xmlrpc|jsonrpc)$|/login$")
-
-
-@dataclass(frozen=True, slots=True)
-class Credentials:
-    """Who we are to the tracker; a `password` of None means that none was found."""
-
-    user: str
-    password: str | None = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

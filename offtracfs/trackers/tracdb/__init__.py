@@ -4,6 +4,7 @@
 plugin would give.
 
     address  ``trac+sqlite:///…`` and ``trac+postgresql://…`` taken apart and checked
+    environment   an environment's folder → the address of its database
     source   connections that never keep a live Trac waiting
     tables   Trac's tables, as far as they are read, and the unit of its times
     ini      what only ``conf/trac.ini`` knows
@@ -13,7 +14,13 @@ plugin would give.
     client   `TracDatabase`, which puts them together
 """
 
-from offtracfs.trackers.tracdb.address import SCHEMES, checked_url
+from offtracfs.trackers.registry import Kind
+from offtracfs.trackers.tracdb.address import checked_url
 from offtracfs.trackers.tracdb.client import TracDatabase, connect
+from offtracfs.trackers.tracdb.environment import address, address_of_path
 
-__all__ = ["SCHEMES", "TracDatabase", "checked_url", "connect"]
+__all__ = ["PATH", "POSTGRESQL", "SQLITE", "TracDatabase", "checked_url", "connect"]
+
+PATH = Kind(address_of_path, connect)
+SQLITE = Kind(address, connect)
+POSTGRESQL = Kind(address, connect, takes_credentials=True)

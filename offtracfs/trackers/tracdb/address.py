@@ -13,7 +13,10 @@ from sqlalchemy.exc import ArgumentError
 
 from offtracfs.errors import UsageError
 
-SCHEMES = ("trac+sqlite:", "trac+postgresql:")
+NO_MYSQL = (
+    "A Trac's database in MySQL cannot be read here. The Trac itself can, where it has the RPC plugin:"
+    " `offtracfs init https://…`, its web address."
+)
 SECRETS = ("password", "sslpassword")  # what libpq would take from an address, too
 
 
@@ -42,6 +45,8 @@ def parse(url: str) -> Address:
         parts = make_url(url)
     except (ArgumentError, ValueError):
         raise UsageError("That is not the address of a Trac's database.") from None
+    if parts.drivername.startswith("trac+mysql"):
+        raise UsageError(NO_MYSQL)
     options = dict(parts.query)
     if parts.password is not None or not options.keys().isdisjoint(SECRETS):
         # The address is not repeated: there is a password in it.

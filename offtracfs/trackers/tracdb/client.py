@@ -8,14 +8,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import trio
 from sqlalchemy import Connection, select
 
 from offtracfs.errors import NotATracker
 from offtracfs.trackers import Columns, Metadata, Missing, Ticket
-from offtracfs.trackers.trac import Credentials
+from offtracfs.trackers.credentials import Credentials
 from offtracfs.trackers.tracdb import fields, reports, tables
 from offtracfs.trackers.tracdb.address import Address, parse
 from offtracfs.trackers.tracdb.ini import Ini, read
@@ -35,7 +34,7 @@ class _Site:
 
     clock: Clock
     values: fields.Values
-    definitions: list[dict[str, Any]]
+    definitions: fields.Definitions
 
     def own(self) -> list[str]:
         """Trac's own fields that hold a text."""
@@ -49,6 +48,7 @@ class TracDatabase:
 
     exact_text = True
     requests = 0  # over HTTP: none
+    user = None  # a database's login is no user of the Trac
 
     def __init__(self, address: Address, source: Source) -> None:
         self.problems: list[str] = []
@@ -100,7 +100,8 @@ class TracDatabase:
         with self._source.reading() as connection:
             site = self._site(connection)
             found = reports.reports(connection, {field["name"] for field in site.definitions})
-        found |= fields.records(site.values) | {"fields.json": site.definitions}
+            undeclared = fields.undeclared_in_use(connection, site.definitions)
+        found |= fields.records(site.values) | {"fields.json": site.definitions + undeclared}
         return Metadata(found, {"report", *(f"field/{name}" for name in site.values)})
 
     @asynccontextmanager
@@ -172,7 +173,7 @@ async def _columns(connection: Connection, site: _Site) -> AsyncGenerator[Column
 
 
 async def connect(
-    url: str, credentials: Credentials | None = None, *, directory: Path | None = None
+    url: str, credentials: Credentials | None = None, directory: Path | None = None
 ) -> TracDatabase:
     """The Trac whose database is at `url`; a copy of a SQLite database is kept in `directory`.
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, literal, select
 
 from offtracfs.kinds import field_path
 from offtracfs.trackers.tracdb import tables
@@ -30,6 +30,12 @@ LAST = (
 LISTED = ("type", "status", "priority", "milestone", "component", "version", "severity", "resolution")
 """Fields with a list of values; Trac shows those that have any."""
 
+NO_CUSTOM = {"", "_ts", "time", "changetime", *tables.STORED}
+"""Names that no custom field can have beside the rest of a ticket's record."""
+
+Definitions = list[dict[str, Any]]
+"""Of fields, as in ``fields.json``."""
+
 Values = dict[str, dict[str, Any]]
 """By field, the record of each value, in Trac's order."""
 
@@ -52,23 +58,41 @@ def statuses_in_use(connection: Connection) -> list[str]:
 
 def custom_in_use(connection: Connection) -> list[dict[str, Any]]:
     """Definitions of the custom fields that some ticket has a value of, for want of better ones."""
-    names = sorted(map(text, connection.scalars(select(tables.custom.c.name).distinct())))
-    return [custom_field(name, "text", {}) | {"format": "plain"} for name in names]
+    custom = tables.custom.c
+    names = set(map(text, connection.scalars(select(custom.name).where(custom.value != "").distinct())))
+    return [custom_field(name, "text", {}) | {"format": "plain"} for name in sorted(names - NO_CUSTOM)]
 
 
-def definitions(listed: Values, ini: Ini, custom: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def undeclared_in_use(connection: Connection, declared: Definitions) -> Definitions:
+    """Definitions, all of type text, of the other fields that some ticket has a value of.
+
+    Trac's own fields come without options, since the tracker lists none.
+    """
+    known = {field["name"] for field in declared}
+    ticket = tables.ticket.c
+    hidden = [name for name in LISTED if name not in known]
+    largest = connection.execute(select(literal(1), *(func.max(ticket[name]) for name in hidden))).one()
+    own = [_field(name, "text") for name, value in zip(hidden, largest[1:], strict=True) if value]
+    return own + [field for field in custom_in_use(connection) if field["name"] not in known]
+
+
+def definitions(listed: Values, ini: Ini, custom: Definitions) -> Definitions:
     """What ``ticket.getTicketFields`` says."""
     may_be_empty = ini.may_be_empty()
-    found: list[dict[str, Any]] = [*map(dict, FIRST)]
+    found: Definitions = [*map(dict, FIRST)]
     for name in LISTED:
         if options := list(listed[name]):
             kind = "radio" if name in ("status", "resolution") else "select"
-            field = {"name": name, "type": kind, "label": name.capitalize(), "options": options}
+            field = _field(name, kind) | {"options": options}
             field["value"] = ini.default(name) if name != "status" else ""
             found.append(field | {"optional": True} if kind == "radio" or name in may_be_empty else field)
     found += map(dict, LAST)
     taken = {field["name"] for field in found}
     return found + [field for field in custom if field["name"] not in taken]
+
+
+def _field(name: str, kind: str) -> dict[str, Any]:
+    return {"name": name, "type": kind, "label": name.capitalize()}
 
 
 def records(listed: Values) -> dict[str, Any]:

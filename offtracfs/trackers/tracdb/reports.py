@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from offtracfs.kinds import report_header, report_path
-from offtracfs.trackers.trac.reports import lines
+from offtracfs.text import lines
 from offtracfs.trackers.tracdb import tables
 from offtracfs.trackers.tracdb.queries import saved_query
 from offtracfs.trackers.tracdb.tables import text

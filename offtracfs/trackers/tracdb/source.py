@@ -31,7 +31,7 @@ from offtracfs.errors import (
     Unreachable,
     UsageError,
 )
-from offtracfs.trackers.trac.faults import quoted
+from offtracfs.text import quoted
 
 PAGES = (
     1000  # copied at once, some 4 MB in 10 ms, while which a writer waits; 4 times as many after each restart
@@ -219,7 +219,12 @@ class PostgresSource:
         place = f"The database {self._server.database!r} at {self._server.host or 'this machine'}"
         state = getattr(error.orig, "sqlstate", None)
         if "password" in said or "authentication" in said or "pg_hba" in said or "role" in said:
-            return LoginRefused(f"{place} refuses the login: {said}")
+            remedy = (
+                ""
+                if self._server.password
+                else " Its password may stand in ~/.pgpass or $OFFTRACFS_PASSWORD."
+            )
+            return LoginRefused(f"{place} refuses the login: {said.rstrip('.')}.{remedy}")
         if state == "42501":
             return PermissionMissing(f"{place} does not let us read it: {said}")
         if state in ("42P01", "42703"):

@@ -17,10 +17,8 @@ from offtracfs.kinds import check_changelog, check_ticket
 from offtracfs.records import from_microseconds, iso
 from offtracfs.trackers import Missing, Ticket
 from offtracfs.trackers.tracdb import tables
+from offtracfs.trackers.tracdb.fields import NO_CUSTOM, Definitions
 from offtracfs.trackers.tracdb.tables import Clock, text
-
-Definitions = Sequence[dict[str, Any]]
-"""Of the fields, as in ``fields.json``."""
 
 
 def batch(
@@ -32,7 +30,7 @@ def batch(
     found = {row["id"]: row for row in rows}
     stored: dict[int, dict[str, Any]] = defaultdict(dict)
     for number, name, value in connection.execute(select(custom).where(custom.c.ticket.in_(numbers))):
-        stored[number][name] = value
+        stored[number][text(name)] = value
     logs = _logs(connection, numbers)
     return [
         _ticket(clock, definitions, number, found[number], stored[number], logs.get(number, []))
@@ -79,14 +77,11 @@ def _ticket(
     log: list[tuple[Any, ...]],
 ) -> Ticket | Missing:
     try:
-        record = [
-            number,
-            clock.iso(row["time"]),
-            clock.iso(row["changetime"]),
-            _props(clock, definitions, row, stored),
-        ]
         times = {field["name"] for field in definitions if field["type"] == "time"}
         changes = [_change(clock, times, row) for row in log]
+        props = _props(clock, definitions, row, stored)
+        props = _undeclared(row, stored, {change[2] for change in changes}) | props
+        record = [number, clock.iso(row["time"]), clock.iso(row["changetime"]), props]
         return Ticket(number, check_ticket(number, record), check_changelog(number, changes))
     except TrackerError as error:
         return Missing(number, str(error))
@@ -105,6 +100,17 @@ def _props(clock: Clock, definitions: Definitions, row: Any, stored: dict[str, A
         elif default := _default(field):
             props[name] = default
     return props
+
+
+def _undeclared(row: Any, stored: dict[str, Any], logged: set[str]) -> dict[str, str]:
+    """The values that no definition need know of, and those that a ticket once had, for its past.
+
+    The RPC plugin leaves out a custom field that nothing declares, and a field of Trac's own whose list of
+    options is empty; reports, which are SQL, show them.
+    """
+    own = ((name, row[name]) for name in tables.STORED)
+    custom = ((name, value) for name, value in stored.items() if name not in NO_CUSTOM)
+    return {name: text(value) for name, value in (*own, *custom) if value or name in logged}
 
 
 def _change(clock: Clock, times: set[str], row: tuple[Any, ...]) -> list[Any]:

@@ -1,0 +1,66 @@
+"""Which kinds of tracker there are, by the scheme of their addresses.
+
+A new kind is a module that holds a `Kind`, and a line in `KINDS`. The table holds names, so that a kind is
+imported only where it is used: one needs httpx and another SQLAlchemy, which take 0.2 s each.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from pkgutil import resolve_name
+
+from offtracfs.errors import UsageError
+from offtracfs.trackers import Tracker
+from offtracfs.trackers.credentials import Credentials
+
+KINDS = {
+    "https": "offtracfs.trackers.trac:KIND",
+    "http": "offtracfs.trackers.trac:KIND",
+    "trac+sqlite": "offtracfs.trackers.tracdb:SQLITE",
+    "trac+postgresql": "offtracfs.trackers.tracdb:POSTGRESQL",
+    "trac+mysql": "offtracfs.trackers.tracdb:SQLITE",  # which says what would work
+    "": "offtracfs.trackers.tracdb:PATH",  # of an environment's folder
+    "offtrac": "offtracfs.trackers.folder:KIND",
+}
+"""Scheme → where the `Kind` is, as `pkgutil.resolve_name` takes it."""
+
+_SCHEME = re.compile(r"([a-z][a-z0-9+.-]*):", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of tracker.
+
+    `checked_url` gives an address as it is kept in `Settings`; it raises UsageError where it is none, or
+    holds a password. `connect` takes an address that is kept, whom to log in as, and a directory that has
+    room for a copy of the tracker; it raises UsageError and TrackerError. `adopt` is what ``offtracfs init``
+    does beyond an empty database: it takes the address and the path of the database's git repository.
+    """
+
+    checked_url: Callable[[str], str]
+    connect: Callable[[str, Credentials | None, Path | None], Awaitable[Tracker]]
+    takes_credentials: bool = False
+    writable: bool = False  # whether changes can be sent to it: to none yet
+    adopt: Callable[[str, Path], None] | None = None
+
+
+def kind(url: str) -> Kind:
+    """The kind of tracker at an address. Raises UsageError where there is none for its scheme."""
+    scheme = _SCHEME.match(url)
+    name = KINDS.get(scheme[1].lower() if scheme else "")
+    if name is None:
+        # The address is not repeated: there may be a password in it.
+        raise UsageError(
+            "That is not the address of a tracker: it should begin with https:// or http://, or be one of the"
+            " others that `offtracfs init --help` shows."
+        )
+    found: Kind = resolve_name(name)
+    return found
+
+
+def checked_url(url: str) -> str:
+    """A tracker's address as it may stand in `Settings`. Raises UsageError."""
+    return kind(url).checked_url(url)

@@ -1,0 +1,96 @@
+"""Kinds of tracker: one module and one line in a table each, and none is loaded for another's sake."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from offtracfs_cli.main import main
+
+from offtracfs.database import Database
+from offtracfs.errors import UsageError
+from offtracfs.trackers import Tracker, registry, trac
+from offtracfs.trackers.credentials import Credentials
+from offtracfs.trackers.registry import Kind
+from tests.standin import StandInTrac
+from tests.syncing import mirrored
+
+# What a new kind's module holds.
+
+TRACKER = StandInTrac()
+
+
+async def _connect(url: str, credentials: Credentials | None, _: Path | None) -> Tracker:
+    return await trac.connect(TRACKER.url, TRACKER.login(), transport=TRACKER.transport)
+
+
+def _adopt(url: str, repository: Path) -> None:
+    (repository / "adopted").write_text(url)
+
+
+KIND = Kind(str.lower, _connect, adopt=_adopt)
+
+
+def test_a_new_kind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A kind that nobody foresaw can be taken by `init` and `sync` once the table has its line."""
+    TRACKER.fill(2, TRACKER.clock)
+    monkeypatch.setitem(registry.KINDS, "made-up", "tests.test_registry:KIND")
+    monkeypatch.setitem(sys.modules, "tests.test_registry", sys.modules[__name__])
+    db = tmp_path / "db"
+    for arguments in (["init", "made-up:SOMEWHERE"], ["sync"]):
+        done = CliRunner().invoke(main, ["--db", str(db), *arguments])
+        assert done.exit_code == 0, done.output
+    database = Database(db)
+    assert database.settings.url == "made-up:somewhere"
+    assert (database.store.path / "adopted").read_text() == "made-up:somewhere"
+    assert [path for path in mirrored(database) if path.startswith("ticket/")] == [
+        "ticket/1.json",
+        "ticket/2.json",
+    ]
+
+
+HEAVY = ("httpx", "sqlalchemy", "psycopg")
+
+
+@pytest.mark.parametrize(
+    ("url", "loaded"),
+    [
+        ("https://trac.example.org", {"httpx"}),
+        ("trac+sqlite:///srv/trac/db/trac.db", {"sqlalchemy"}),
+        ("trac+postgresql://bob@host/trac", {"sqlalchemy"}),
+        ("offtrac:///home/bob/db", set()),
+    ],
+)
+def test_only_what_is_used_is_loaded(url: str, loaded: set[str]) -> None:
+    """An address loads the libraries of its own kind, and of no other."""
+    code = (
+        "import sys; from offtracfs.trackers import registry; registry.checked_url(sys.argv[1]);"
+        f"print(*(name for name in {HEAVY} if name in sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code, url], capture_output=True, text=True, check=True)
+    assert set(done.stdout.split()) == loaded
+
+
+def test_every_line_names_a_kind() -> None:
+    """What the table names is there, and nothing can be written yet."""
+    kinds = {scheme: registry.kind(f"{scheme}://x" if scheme else "x") for scheme in registry.KINDS}
+    assert all(isinstance(kind, Kind) for kind in kinds.values())
+    assert not any(kind.writable for kind in kinds.values())
+    assert {scheme for scheme, kind in kinds.items() if kind.takes_credentials} == {
+        "https",
+        "http",
+        "trac+postgresql",
+    }
+
+
+@pytest.mark.parametrize(
+    "url", ["ftp://bob:hunter2@host", "trac.example.org", "bob:hunter2@host", "", "demo:"]
+)
+def test_no_kind(url: str) -> None:
+    """An address of no kind is refused in a sentence that says how one begins, and repeats no password."""
+    with pytest.raises(UsageError, match="https://") as caught:
+        registry.checked_url(url)
+    assert "hunter2" not in str(caught.value)
