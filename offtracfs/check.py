@@ -26,7 +26,7 @@ from offtracfs.kinds import TOPS
 from offtracfs.progress import Progress, silent
 from offtracfs.store import BRANCH
 
-MOST_LISTED = 100  # findings of a kind
+MAX_LISTED = 100  # findings of a kind
 REBUILD = "the next sync builds it anew after `rm {}`"
 _ID = re.compile(r"(?<!pack-)\b[0-9a-f]{40}\b")
 
@@ -49,7 +49,7 @@ def check(database: Database, progress: Progress = silent) -> Generator[str, Non
 
 
 def _some(findings: Iterator[str]) -> Iterator[str]:
-    yield from islice(findings, MOST_LISTED)
+    yield from islice(findings, MAX_LISTED)
     if more := sum(1 for _ in findings):
         yield f"And {more:,} more like these."
 

@@ -23,7 +23,7 @@ from offtracfs.progress import Progress, silent
 from offtracfs.store import Commit, Store
 
 
-class _FileVersion(NamedTuple):
+class _VersionRow(NamedTuple):
     """A row of the index's table `version`, with its path."""
 
     inode: int
@@ -60,7 +60,7 @@ def _in_history(
     return None
 
 
-def _expected(store: Store) -> Generator[_FileVersion | Revision, None, None]:
+def _expected(store: Store) -> Generator[_VersionRow | Revision, None, None]:
     """What a rebuild would write, in its order."""
     number, inode, commit = 0, FIRST_INODE - 1, None
     for item in chain(store.log(None), [None]):
@@ -71,7 +71,7 @@ def _expected(store: Store) -> Generator[_FileVersion | Revision, None, None]:
             commit = item
         elif commit:
             inode += 1
-            yield _FileVersion(inode, item.path, item.blob, _size(store, item.blob), commit.authored)
+            yield _VersionRow(inode, item.path, item.blob, _size(store, item.blob), commit.authored)
 
 
 def _size(store: Store, blob: bytes | None) -> int:
@@ -83,16 +83,16 @@ def _size(store: Store, blob: bytes | None) -> int:
 
 
 def _same_but_unreadable(
-    store: Store, wanted: _FileVersion | Revision | None, found: _FileVersion | Revision
+    store: Store, wanted: _VersionRow | Revision | None, found: _VersionRow | Revision
 ) -> bool:
     """A damaged blob has no size, or a wrong one: that is said elsewhere, and no fault of the index."""
     match wanted, found:
-        case _FileVersion(blob=bytes(blob)), _FileVersion() if wanted._replace(size=found.size) == found:
+        case _VersionRow(blob=bytes(blob)), _VersionRow() if wanted._replace(size=found.size) == found:
             return not store.readable(blob)
     return False
 
 
-def _found(connection: Connection, newest: int) -> Iterator[_FileVersion | Revision]:
+def _found(connection: Connection, newest: int) -> Iterator[_VersionRow | Revision]:
     """The rows of the index in the order in which they were written, up to a revision."""
     columns = version.c.inode, path.c.directory, path.c.name, version.c.blob, version.c.size, version.c.mtime
     versions = iter(connection.execute(select(*columns).join_from(version, path).order_by(version.c.inode)))
@@ -101,12 +101,12 @@ def _found(connection: Connection, newest: int) -> Iterator[_FileVersion | Revis
     for stands in connection.execute(statement):
         while row and row.inode <= stands.horizon:
             file = f"{row.directory}/{row.name}" if row.directory else row.name
-            yield _FileVersion(row.inode, file, row.blob, row.size, row.mtime)
+            yield _VersionRow(row.inode, file, row.blob, row.size, row.mtime)
             row = next(versions, None)
         yield Revision(*stands)
 
 
-def _described(found: _FileVersion | Revision) -> str:
+def _described(found: _VersionRow | Revision) -> str:
     if isinstance(found, Revision):
         return f"revision {found.number} ({found.commit.hex()[:10]})"
     return f"{found.path} (version {found.inode})"
