@@ -126,9 +126,9 @@ def _wrong(snapshot: Snapshot, file: str, data: bytes) -> str | None:
     """What is wrong with a record in its place, None if nothing is. Raises DatabaseDamaged, TrackerError."""
     value = records.load(data)
     kinds.check(file, value)
-    if (here := kinds.place(file)) and here.kind.companion:
-        pattern, missing = here.kind.companion
-        if not snapshot.has(pattern.format(number=here.key)):
+    if (record := kinds.record_id(file)) and record.kind.companion:
+        pattern, missing = record.kind.companion
+        if not snapshot.has(pattern.format(number=record.key)):
             return missing
     if records.dump(value) != data:
         return "its bytes are not those that this program writes for it"

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, func, select
 from offtracfs.errors import DatabaseDamaged
 from offtracfs.index.queries import Revision
 from offtracfs.index.schema import FIRST_INODE, TRAC, path, revision, version
-from offtracfs.index.validity import STATEMENTS, new_rows, no_rows, readable, records_after
+from offtracfs.index.validity import STATEMENTS, changed_records, new_rows, no_rows, readable
 from offtracfs.kinds import Row
 from offtracfs.progress import Progress, silent
 from offtracfs.store import Commit, Store
@@ -116,14 +116,14 @@ def _in_tables(connection: Connection, store: Store, progress: Progress) -> str 
     """Where Trac's tables first differ from what `derive` would write into empty ones."""
     seen: Counter[str] = Counter()  # rows, by table
     sqlite = connection.connection.cursor()  # SQLAlchemy's care for each query would be most of the time
-    for file, here, versions in records_after(connection, 0, progress):
+    for file, record, versions in changed_records(connection, 0, progress):
         damaged: list[bytes] = []
-        expected: dict[str, set[Row]] = {name: set() for name in no_rows(here)}
+        expected: dict[str, set[Row]] = {name: set() for name in no_rows(record)}
         # Intervals end while later versions are read: all versions come before any comparison.
-        for new in list(new_rows(here, readable(store, versions, damaged), no_rows(here))):
+        for new in list(new_rows(record, readable(store, versions, damaged), no_rows(record))):
             expected[new.table].add((*new.row, new.interval.since, new.interval.until))
         for name, wanted in expected.items():
-            found = sqlite.execute(STATEMENTS[name].ever, (here.key,)).fetchall()
+            found = sqlite.execute(STATEMENTS[name].ever, (record.key,)).fetchall()
             seen[name] += len(found)
             # What a damaged object held is unknown, and it is named elsewhere: the index may well be right.
             if not damaged and (len(found) != len(wanted) or set(found) != wanted):

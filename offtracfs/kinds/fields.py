@@ -5,23 +5,37 @@ from __future__ import annotations
 from typing import Any
 
 from offtracfs.errors import TrackerError
-from offtracfs.kinds.kind import Key, Kind, misshapen
+from offtracfs.kinds.kind import Key, Kind, is_scalar, misshapen
 
-_PARTS = {"label": str, "type": str, "options": list}  # what queries and reports use
+_TEXTS = ("label", "type", "format")
+_SCALARS = ("value", "order", "custom", "optional")
+_MAX_QUOTE = 100  # characters of what is wrong in a message
+
+
+def is_definition(value: Any) -> bool:
+    """Whether `value` defines a field, as an item of ``fields.json`` does.
+
+    `name` is a text; `label`, `type` and `format` are texts, `options` is a list of texts, `value`, `order`,
+    `custom` and `optional` are texts or numbers, where they are there. Other keys are not used: they may hold
+    anything.
+    """
+    match value:
+        case {"name": str()}:
+            options = value.get("options") or []
+            return (
+                all(isinstance(value.get(key, ""), str) for key in _TEXTS)
+                and all(is_scalar(value.get(key)) for key in _SCALARS)
+                and isinstance(options, list)
+                and all(isinstance(option, str) for option in options)
+            )
+    return False
 
 
 def _check(_key: Key, value: Any) -> None:
     if not isinstance(value, list):
         raise misshapen()
-    for field in value:
-        match field:
-            case {"name": str(name)}:
-                pass
-            case _:
-                raise TrackerError("it defines a field whose name is no text.")
-        wrong = [part for part, kind in _PARTS.items() if not isinstance(field.get(part), kind | None)]
-        if wrong:
-            raise TrackerError(f"it defines the field {name!r} with {wrong[0]!r} of the wrong type.")
+    if wrong := [item for item in value if not is_definition(item)]:
+        raise TrackerError(f"it defines a field in a way that cannot be used: {wrong[0]!r:.{_MAX_QUOTE}}.")
 
 
 KIND = Kind("fields.json", _check)

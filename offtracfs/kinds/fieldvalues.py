@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import unquote_plus
 
 from offtracfs.errors import TrackerError
-from offtracfs.kinds.kind import Kind, Rows, Table, misshapen, whole
+from offtracfs.kinds.kind import Kind, Rows, Table, is_scalar, misshapen, whole
 from offtracfs.kinds.values import date, said, text
 from offtracfs.names import SUFFIX, file_name, split
 
@@ -22,7 +22,7 @@ def field_path(field: str, name: str) -> str:
 
 def _check_named(path: str, value: Any) -> None:
     match value:
-        case {"name": str(name)}:
+        case {"name": str(name)} if all(map(is_scalar, value.values())):
             if file_name(name) != split(path)[1]:
                 raise TrackerError(f"its name is {name!r}.")
         case _:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from offtracfs.kinds.kind import Key, Kind, Rows, Table, misshapen
+from offtracfs.kinds.kind import Key, Kind, Rows, Table, is_scalar, misshapen
 from offtracfs.kinds.values import text
 
 
@@ -16,7 +16,7 @@ def report_header(number: int, title: str, description: str) -> str:
 
 def _check(_key: Key, value: Any) -> None:
     match value:
-        case {"title": str(), "sql": str()}:
+        case {"title": str(), "sql": str()} if all(map(is_scalar, value.values())):
             return
     raise misshapen()
 

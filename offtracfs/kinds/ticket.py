@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-from math import isfinite
 from typing import Any
 
 from offtracfs.errors import TrackerError
-from offtracfs.kinds.kind import Kind, Rows, Table
+from offtracfs.kinds.kind import Kind, Rows, Table, is_scalar
 from offtracfs.kinds.values import custom, microseconds, text
 from offtracfs.records import SECOND, check_times
 
@@ -31,16 +30,9 @@ def check_ticket(number: int, value: Any) -> list[Any]:
     if found != number:
         raise TrackerError(f"Asked for ticket {number}, the tracker answered with ticket {found}.")
     check_times(f"Ticket {number}", [created, changed])
-    wrong = [
-        name for name, item in props.items() if not isinstance(item, str | int | None) and not _finite(item)
-    ]
-    if wrong:
+    if wrong := [name for name, item in props.items() if not is_scalar(item)]:
         raise TrackerError(f"Ticket {number} has a value that is no text in its field {wrong[0]!r}.")
     return value  # type: ignore[no-any-return]  # the match has shown that it is a list
-
-
-def _finite(item: Any) -> bool:
-    return isinstance(item, float) and isfinite(item)
 
 
 def _rows(number: int, record: Any) -> Rows:

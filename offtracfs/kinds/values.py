@@ -32,7 +32,7 @@ def text(value: Any) -> str | None:
 def custom(value: Any) -> str | None:
     """A custom field's value; the type `time` has 18 characters, for reports to sort (Trac, seen)."""
     found = text(value)
-    if found is None or not records.ISO_TIME.fullmatch(found):
+    if found is None or not records.ISO.fullmatch(found):
         return found
     time = microseconds(found)
     return f"{time:018d}" if time >= 0 else f"{time:+017d}"
