@@ -48,7 +48,7 @@ def command(directory: Path, action: str, as_json: bool) -> None:
             commits = WRITES[action](database.path, database.store, show)
         click.echo(f"{count(commits, 'commit')} indexed." if commits else "There is nothing to do.")
         return
-    state = index.look(database.path, database.store)
+    state = index.inspect(database.path, database.store)
     if as_json:
         click.echo(json.dumps(asdict(state)))
         return
@@ -56,7 +56,7 @@ def command(directory: Path, action: str, as_json: bool) -> None:
         click.echo(f"{title:<10} {shown(text)}")
 
 
-def _lines(state: index.State) -> Iterator[tuple[str, str]]:
+def _lines(state: index.IndexStatus) -> Iterator[tuple[str, str]]:
     yield "Index", f"{state.file}: {size(state.size)}"
     yield "Version", f"{state.version}, {_compared(state)}"
     yield "Stands at", _stands(state)
@@ -65,7 +65,7 @@ def _lines(state: index.State) -> Iterator[tuple[str, str]]:
         yield "Rows", f"{table:<24} {rows:>11,}"
 
 
-def _compared(state: index.State) -> str:
+def _compared(state: index.IndexStatus) -> str:
     if state.version == state.program:
         return "as this program makes it"
     if state.version > state.program:
@@ -73,14 +73,14 @@ def _compared(state: index.State) -> str:
     return f"of an earlier program: this one makes {state.program}, `offtracfs index upgrade` does it now"
 
 
-def _stands(state: index.State) -> str:
+def _stands(state: index.IndexStatus) -> str:
     if not state.revision:
         return "no revision yet"
     moment = datetime.fromtimestamp(state.committed, UTC)
     return f"revision {state.revision:,}, commit {state.commit[:10]} of {moment:%Y-%m-%dT%H:%M:%SZ}"
 
 
-def _behind(state: index.State) -> str:
+def _behind(state: index.IndexStatus) -> str:
     if state.behind is None:
         return "git's branch does not have that commit: `offtracfs index upgrade` builds the index anew"
     return f"git by {count(state.behind, 'commit')}, until the next sync" if state.behind else "nothing"

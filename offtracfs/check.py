@@ -25,7 +25,7 @@ from offtracfs.index.verify import first_difference
 from offtracfs.progress import Progress, silent
 from offtracfs.store import BRANCH
 
-MOST_LISTED = 100  # findings of a kind
+MAX_LISTED = 100  # findings of a kind
 REBUILD = "the next sync builds it anew after `rm {}`"
 _ID = re.compile(r"(?<!pack-)\b[0-9a-f]{40}\b")
 
@@ -48,7 +48,7 @@ def check(database: Database, progress: Progress = silent) -> Generator[str, Non
 
 
 def _some(findings: Iterator[str]) -> Iterator[str]:
-    yield from islice(findings, MOST_LISTED)
+    yield from islice(findings, MAX_LISTED)
     if more := sum(1 for _ in findings):
         yield f"And {more:,} more like these."
 
@@ -124,9 +124,9 @@ def _wrong(snapshot: Snapshot, file: str, data: bytes) -> str | None:
     """What is wrong with a record in its place, None if nothing is. Raises DatabaseDamaged, TrackerError."""
     value = records.load(data)
     kinds.check(file, value)
-    if (here := kinds.place(file)) and here.kind.companion:
-        pattern, missing = here.kind.companion
-        if not snapshot.has(pattern.format(number=here.key)):
+    if (record := kinds.record_id(file)) and record.kind.companion:
+        pattern, missing = record.kind.companion
+        if not snapshot.has(pattern.format(number=record.key)):
             return missing
     if records.dump(value) != data:
         return "its bytes are not those that this program writes for it"

@@ -11,13 +11,13 @@ from hashlib import sha256
 from urllib.parse import quote_plus
 
 SUFFIX = ".json"
-LONGEST_NAME = 255  # bytes: NAME_MAX of Linux' file systems, and of FUSE
+NAME_MAX = 255  # bytes in a file name, of Linux' file systems and of FUSE
 
 _ID = re.compile(r"(0|[1-9][0-9]{0,17})\.json", re.ASCII)
 _RESULT = re.compile(r"(0|[1-9][0-9]{0,17})\.(csv|txt)", re.ASCII)
 
 
-def file_name(name: str, room: int = LONGEST_NAME) -> str:
+def file_name(name: str, room: int = NAME_MAX) -> str:
     """`name` as a file name: ``quote_plus`` and ``.json``, as offtrac had it.
 
     A name that would be over `room` bytes ends in ``=`` and its SHA-256 instead; no other can end so, since
@@ -35,7 +35,7 @@ def version_name(moment: datetime, author: str, turn: int = 1) -> str:
     """File name of a version of a file: ``2011-04-09T21-16-07.bob.json``; ``….bob-2.json`` for one more."""
     when = f"{moment:%Y-%m-%dT%H-%M-%S}."
     again = f"-{turn}" if turn > 1 else ""
-    kept = file_name(author, LONGEST_NAME - len(when) - len(again))
+    kept = file_name(author, NAME_MAX - len(when) - len(again))
     return when + kept.removesuffix(SUFFIX) + again + SUFFIX
 
 

@@ -19,7 +19,7 @@ from offtracfs.errors import DatabaseDamaged, TrackerError
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 SECOND = 1_000_000  # microseconds
-ISO_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{6})?", re.ASCII)
+ISO = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{6})?", re.ASCII)
 _CANONICAL = simplejson.JSONEncoder(
     ensure_ascii=False, sort_keys=True, indent=1, separators=(",", ":"), allow_nan=False
 )
@@ -62,7 +62,7 @@ def iso(moment: datetime) -> str:
 
 def microseconds(text: str) -> int:
     """Microseconds since 1970 of an ISO text as records hold them. Raises ValueError."""
-    if not ISO_TIME.fullmatch(text):
+    if not ISO.fullmatch(text):
         raise ValueError(f"{text!r} is no time")
     return (datetime.fromisoformat(text).replace(tzinfo=UTC) - EPOCH) // timedelta(microseconds=1)
 
@@ -89,7 +89,7 @@ def merge(old: Any, new: Any, *, exact_text: bool = True) -> Any:
 
 
 def _says_less(new: str, old: str, exact_text: bool) -> bool:
-    if ISO_TIME.fullmatch(old) and ISO_TIME.fullmatch(new):
+    if ISO.fullmatch(old) and ISO.fullmatch(new):
         return len(new) < len(old) and old.startswith(new)
     kept = LOST_IN_XML.sub("\ufffd", old)
     return not exact_text and new in (kept, _LINE_END.sub("\n", kept))  # our own parser keeps the line ends

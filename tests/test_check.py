@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from offtracfs import demo, index, records
-from offtracfs.check import MOST_LISTED, check
+from offtracfs.check import MAX_LISTED, check
 from offtracfs.database import Database, State
 from offtracfs.status import look
 from tests.helpers import read_only, small_disk
@@ -295,7 +295,7 @@ def test_history_that_is_gone(database: Database) -> None:
     assert any(line.startswith("git fsck: ") for line in found)
     assert any(line.startswith("git rev-list failed") for line in found)
     assert re.fullmatch(r"And \d+ more like these\.", found[-1])
-    assert len(found) < 3 * MOST_LISTED
+    assert len(found) < 3 * MAX_LISTED
 
 
 @pytest.mark.parametrize(
@@ -345,7 +345,7 @@ def test_on_a_read_only_disk(tmp_path: Path) -> None:
         read_only(disk)
         database = Database(disk / "db")
         assert list(check(database)) == []
-        assert index.look(database.path, database.store).behind == 0
+        assert index.inspect(database.path, database.store).behind == 0
         done = offtracfs(tmp_path, "--db", disk / "db", "index", "rebuild")
         assert (done.returncode, done.stderr) == (
             74,

@@ -218,7 +218,7 @@ def test_a_damaged_object_costs_its_file(store: Store) -> None:
 
 def test_a_locked_index(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """While another program holds the file locked the error says so; readers go on, and later all is well."""
-    monkeypatch.setattr(build, "BUSY", 10)
+    monkeypatch.setattr(build, "BUSY_TIMEOUT", 10)
     append(store, *MORE)
     before = look(store)
     with closing(sqlite3.connect((store.path.parent / LINK).resolve(), isolation_level=None)) as other:
@@ -346,14 +346,14 @@ def test_an_index_that_is_swapped_while_it_is_opened(store: Store, monkeypatch: 
     """Who finds the file gone that the link named a moment ago reads the one that took its place."""
     found: list[Path] = []
 
-    def state_of(file: Path) -> tuple[int, int, int]:
+    def file_state(file: Path) -> opening.FileState:
         if not found:
             index.rebuild(store.path.parent, store)
             assert not file.exists()
         found.append(file)
-        return 0, 0, 0
+        return opening.FileState(0, 0, 0)
 
-    monkeypatch.setattr(opening, "state_of", state_of)
+    monkeypatch.setattr(opening, "file_state", file_state)
     with closing(Reader(store.path.parent)) as reader:
         assert reader.head()
     assert len(set(found)) == 2

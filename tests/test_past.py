@@ -63,7 +63,7 @@ def test_every_version(ticket: Database) -> None:
     versions = shown(tree, past)
     long = list(versions)[-1]
     assert versions == VERSIONS | {long: b"long\n"}
-    assert len(long.encode()) <= names.LONGEST_NAME
+    assert len(long.encode()) <= names.NAME_MAX
     assert long.startswith("2011-03-14T07-06-40.%F0%9F%98%80")
     assert list(shown(tree, Directory("", "changelog/42.json@"))) == ["2011-03-13T07-06-40.bob.json"]
 

@@ -215,7 +215,7 @@ def test_damage_further_in(file: Path) -> None:
 
 def test_a_locked_spool_is_kept(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """While another program holds the file locked nothing is thrown away."""
-    monkeypatch.setattr(build, "BUSY", 10)
+    monkeypatch.setattr(build, "BUSY_TIMEOUT", 10)
     with closing(Spool(file)) as spool:
         spool.begin(BEGUN)
         with closing(sqlite3.connect(file, isolation_level=None)) as other:

@@ -20,7 +20,7 @@ from offtracfs.index import build, validity
 from offtracfs.index.opening import LINK
 from offtracfs.index.schema import TRAC, metadata
 from offtracfs.index.tables import VIEWS, views
-from offtracfs.kinds import Row, place
+from offtracfs.kinds import Row, record_id
 from offtracfs.store import Store
 from offtracfs.trackers import tracdb
 from tests.helpers import Files, append, few, listed, loosen, rebuilt, tables
@@ -35,10 +35,10 @@ STAMP = 1_302_383_767_000_000  # the same in microseconds
 
 def rows(path: str, record: Any) -> dict[str, list[Row]]:
     """The rows of a record, by table."""
-    if (here := place(path)) is None:
+    if (known := record_id(path)) is None:
         return {}
-    found = here.kind.read(here.key, records.dump(record)) or ()
-    return {table.name: [row for name, row in found if name == table.name] for table in here.kind.tables}
+    found = known.kind.read(known.key, records.dump(record)) or ()
+    return {table.name: [row for name, row in found if name == table.name] for table in known.kind.tables}
 
 
 def standing(directory: Path, revision: int) -> dict[str, list[Row]]:
@@ -185,8 +185,8 @@ def test_odd_records(path: str, record: Any) -> None:
 @given(path=st.sampled_from(PLACES), data=st.binary())
 def test_no_records(path: str, data: bytes) -> None:
     """What is no JSON is no row."""
-    here = place(path)
-    assert not here or here.kind.read(here.key, b"[" + data) in (None, [])
+    record = record_id(path)
+    assert not record or record.kind.read(record.key, b"[" + data) in (None, [])
 
 
 MOMENTS = [f"2011-04-09T21:16:0{second}" for second in range(3)]
@@ -240,8 +240,8 @@ def expected(files: Files) -> dict[str, list[Row]]:
     """The rows of every view where these files stand."""
     found: dict[str, set[Row]] = {name: set() for name in TRAC}
     for path, data in files.items():
-        here = place(path)
-        for table, row in (here and data and here.kind.read(here.key, data)) or ():
+        record = record_id(path)
+        for table, row in (record and data and record.kind.read(record.key, data)) or ():
             found[table].add(row[1:] if isinstance(row[0], str) else row)
     texts: dict[int, str] = dict(found.pop("description"))
     found["ticket"] = {(*row[:-1], texts.get(row[0]), row[-1]) for row in found["ticket"]}
@@ -289,13 +289,13 @@ ONE, TWO = (b"[\n " + b",\n ".join(ROW % name for name in some) + b"\n]\n" for s
 )
 def test_logs_that_grow(before: bytes, after: bytes | None, expected: str) -> None:
     """What is read of a change log is only what is new; it comes to the same as reading all of it."""
-    here = place(LOG)
-    assert here
-    known = validity.no_rows(here)
-    list(validity.new_rows(here, [(1, before), (2, after)], known))
+    record = record_id(LOG)
+    assert record
+    known = validity.no_rows(record)
+    list(validity.new_rows(record, [(1, before), (2, after)], known))
     assert "".join(row[-1] for row in known["ticket_change"]) == expected
-    anew = validity.no_rows(here)
-    brought = list(validity.new_rows(here, [(2, after)], anew))
+    anew = validity.no_rows(record)
+    brought = list(validity.new_rows(record, [(2, after)], anew))
     assert known["ticket_change"].keys() == anew["ticket_change"].keys()
     assert len(brought) == len(expected)
 

@@ -5,25 +5,25 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from offtracfs.index.queries import Entry, Past, Reader, Revision, Version
+from offtracfs.index.queries import Entry, FileVersion, Past, Reader, Revision
 
 if TYPE_CHECKING:
     from offtracfs.index.build import catch_up, rebuild
-    from offtracfs.index.state import State, look
+    from offtracfs.index.status import IndexStatus, inspect
 
 __all__ = [
     "Entry",
+    "FileVersion",
+    "IndexStatus",
     "Past",
     "Reader",
     "Revision",
-    "State",
-    "Version",
     "catch_up",
-    "look",
+    "inspect",
     "rebuild",
 ]
 
-_LATER = {"catch_up": "build", "rebuild": "build", "State": "state", "look": "state"}
+_LATER = {"catch_up": "build", "rebuild": "build", "IndexStatus": "status", "inspect": "status"}
 
 
 def __getattr__(name: str) -> Any:

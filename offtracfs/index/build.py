@@ -33,7 +33,7 @@ from sqlalchemy.pool import NullPool, Pool
 
 from offtracfs import names
 from offtracfs.errors import DatabaseBusy, DatabaseDamaged, DatabaseTooNew, DiskFull
-from offtracfs.index.opening import BUSY, LINK, TOO_NEW, VERSION, translate
+from offtracfs.index.opening import BUSY_TIMEOUT, LINK, TOO_NEW, VERSION, translate
 from offtracfs.index.schema import FIRST_INODE, metadata, path, published, revision, version
 from offtracfs.index.validity import derive
 from offtracfs.progress import Progress, silent
@@ -69,7 +69,7 @@ def engine(file: Path, pool: type[Pool] = NullPool, pragmas: Mapping[str, str] =
 
     @event.listens_for(made, "connect")
     def prepare(connection: sqlite3.Connection, _record: Any) -> None:
-        connection.execute(f"PRAGMA busy_timeout={BUSY}")
+        connection.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT}")
         for name, value in pragmas.items():
             connection.execute(f"PRAGMA {name}={value}")
 

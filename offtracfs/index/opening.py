@@ -22,7 +22,7 @@ VERSION = 5  # of `offtracfs.index.schema`: SQLite's user_version; an index of a
 CONTENT = "d7713d45cf5b5367e18a7ee6487d7ab8504c0f890a1b1739e4a787f64f73056c"
 """Digest of what an index of this version holds of some records: a test compares it, and says what to do."""
 
-BUSY = 10_000  # milliseconds to wait for another process that writes
+BUSY_TIMEOUT = 10_000  # milliseconds to wait for another process that writes
 TOO_NEW = (
     "The index was made by a later version of offtracfs: use that one, or `offtracfs index rebuild` for this."
 )
@@ -56,11 +56,19 @@ def translate(error: Exception) -> DatabaseError:
     return DatabaseError(f"SQLite cannot go on ({error}): is the disk full, or not yours to write?")
 
 
+class FileState(NamedTuple):
+    """What shows that somebody has written: bytes in the journal; bytes and time of change of the file."""
+
+    journal: int
+    size: int
+    modified: int  # nanoseconds since 1970 UTC
+
+
 class Opened(NamedTuple):
-    """A connection to an index; `frozen` is the `state_of` a file that is read as one that nobody writes."""
+    """A connection to an index; `frozen` is the state of a file that is read as one that nobody writes."""
 
     connection: sqlite3.Connection
-    frozen: tuple[int, int, int] | None
+    frozen: FileState | None
 
 
 def opened(directory: Path, how: str = "mode=rw", *, of_any_version: bool = False) -> Opened:
@@ -85,20 +93,19 @@ def opened(directory: Path, how: str = "mode=rw", *, of_any_version: bool = Fals
 
 
 def _opened(file: Path, how: str, of_any_version: bool) -> Opened:
-    state = state_of(file)
+    state = file_state(file)
     try:
         return Opened(_connected(file, how, of_any_version), None)
     except sqlite3.OperationalError as error:
         # SQLite's own notes for other processes need room: it can do without while nobody writes.
-        if code_of(error) not in UNWRITABLE or state[0]:
+        if code_of(error) not in UNWRITABLE or state.journal:
             raise
         return Opened(_connected(file, "mode=ro&immutable=1", of_any_version), state)
 
 
 def _connected(file: Path, how: str, of_any_version: bool) -> sqlite3.Connection:
-    made = sqlite3.connect(
-        f"file:{quote(os.fsencode(file))}?{how}", timeout=BUSY / 1000, uri=True, check_same_thread=False
-    )
+    address = f"file:{quote(os.fsencode(file))}?{how}"
+    made = sqlite3.connect(address, timeout=BUSY_TIMEOUT / 1000, uri=True, check_same_thread=False)
     try:
         made.execute("PRAGMA query_only=ON")
         found = version_of(made)
@@ -112,10 +119,10 @@ def _connected(file: Path, how: str, of_any_version: bool) -> sqlite3.Connection
     return made
 
 
-def state_of(file: Path) -> tuple[int, int, int]:
-    """What shows that somebody has written: bytes in the journal; bytes and nanoseconds of the file."""
+def file_state(file: Path) -> FileState:
+    """The state of an index file as it is now; zeros where it is gone."""
     journal, _ = _size_and_time(file.with_name(file.name + "-wal"))
-    return journal, *_size_and_time(file)
+    return FileState(journal, *_size_and_time(file))
 
 
 def _size_and_time(file: Path) -> tuple[int, int]:
@@ -128,5 +135,6 @@ def _size_and_time(file: Path) -> tuple[int, int]:
 
 def version_of(connection: sqlite3.Connection) -> int:
     """The version of an index's schema, 0 where it has none yet."""
-    found: int = connection.execute("PRAGMA user_version").fetchone()[0]
-    return found
+    version: int
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    return version

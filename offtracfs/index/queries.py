@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from offtracfs.errors import DatabaseError
-from offtracfs.index.opening import LINK, code_of, opened, state_of, translate
+from offtracfs.index.opening import LINK, FileState, code_of, file_state, opened, translate
 
 PAGE = 1_000  # rows read at once when a directory is listed
 LAST_TEXT = "\U0010ffff"  # behind every path
@@ -49,7 +49,7 @@ class Past(NamedTuple):
     author: str
 
 
-class Version(NamedTuple):
+class FileVersion(NamedTuple):
     """One immutable file version: 20 bytes of blob id, bytes, seconds since 1970 UTC."""
 
     blob: bytes | None
@@ -107,7 +107,7 @@ class Reader:
         self._link = directory / LINK
         self._heals = heals
         self._file: tuple[int, int] | None = None  # device and inode: a new index may have an old name
-        self._frozen: tuple[int, int, int] | None = None
+        self._frozen: FileState | None = None
         self._sqlite: sqlite3.Connection
         self._open()
 
@@ -154,11 +154,11 @@ class Reader:
             self._link.unlink(missing_ok=True)
 
     def _execute(self, statement: str, values: dict[str, Any]) -> sqlite3.Cursor:
-        if self._frozen and self._frozen != (state := state_of(self._link.resolve())):
+        if self._frozen and self._frozen != (state := file_state(self._link.resolve())):
             try:
                 self._reopen()
             except DatabaseError:
-                if self._linked() == self._file and state[1:] != self._frozen[1:]:
+                if self._linked() == self._file and state != self._frozen._replace(journal=state.journal):
                     raise  # SQLite would not notice that pages which it knows are others now
         return self._sqlite.execute(statement, values)
 
@@ -190,8 +190,8 @@ class Reader:
 
     def next_time(self, start: int, newest: int) -> int | None:
         """When the first revision at or after `start` was committed (seconds since 1970 UTC)."""
-        found: int | None = self._rows(NEXT_TIME, 1, start=start, newest=newest)[0][0]
-        return found
+        ((committed,),) = self._rows(NEXT_TIME, 1, start=start, newest=newest)
+        return None if committed is None else int(committed)
 
     def find(self, directory: str, name: str, horizon: int) -> Entry | None:
         """A file by its name, as it stood at a horizon."""
@@ -231,10 +231,10 @@ class Reader:
     def _has_files(self, directory: str, horizon: int) -> bool:
         return bool(self._rows(LIST, 1, directory=directory, horizon=horizon, after=0))
 
-    def version(self, inode: int) -> Version | None:
+    def version(self, inode: int) -> FileVersion | None:
         """What an inode holds, for ever."""
         rows = self._rows(VERSION_OF, 1, inode=inode)
-        return Version(*rows[0]) if rows else None
+        return FileVersion(*rows[0]) if rows else None
 
     def changed_names(self, after: int, horizon: int) -> Iterator[tuple[str, str]]:
         """Directory and name of each file that came, changed or went between two horizons."""

@@ -22,7 +22,7 @@ from sqlalchemy.dialects import sqlite
 
 from offtracfs.errors import DatabaseDamaged
 from offtracfs.index.schema import FIRST_INODE, FOREVER, TRAC, path, version
-from offtracfs.kinds import Place, Row, place
+from offtracfs.kinds import RecordId, Row, record_id
 from offtracfs.progress import Progress, silent
 from offtracfs.store import Store
 
@@ -70,14 +70,14 @@ DataVersion = tuple[int, bytes | None]
 """The same with the contents of the blob in its place."""
 
 
-def new_rows(here: Place, versions: Iterable[DataVersion], valid: ValidRows) -> Iterator[NewRow]:
+def new_rows(record: RecordId, versions: Iterable[DataVersion], valid: ValidRows) -> Iterator[NewRow]:
     """The rows that a record's versions bring, in order of time.
 
     `valid` is changed in place: at first it has the rows of the version before these, in the end those of
     the last one. Intervals end while later versions are read: whoever needs `until` takes all rows first.
     What does not have the shape of its kind has no rows: a sync goes on whatever a tracker says.
     """
-    kind, key = here
+    kind, key = record
     before: bytes | None = None  # the version before this one, if it had some row
     for revision, data in versions:
         appended = kind.appended(before, data) if kind.appended and before and data else None
@@ -123,19 +123,19 @@ def derive(connection: Connection, store: Store, after: int, progress: Progress 
     """Bring the tables up to every file version with an inode greater than `after`."""
     batch = _Batch(connection)
     empty = after < FIRST_INODE  # the tables are: nothing needs to be looked up
-    for _, here, versions in records_after(connection, after, progress):
-        valid = no_rows(here) if empty else _valid_rows(connection, here)
+    for _, record, versions in changed_records(connection, after, progress):
+        valid = no_rows(record) if empty else _valid_rows(connection, record)
         written = [(table, interval) for table, found in valid.items() for interval in found.values()]
-        batch.add(list(new_rows(here, readable(store, versions), valid)), written)
+        batch.add(list(new_rows(record, readable(store, versions), valid)), written)
     batch.flush()
 
 
-def records_after(
+def changed_records(
     connection: Connection, after: int, progress: Progress = silent
-) -> Iterator[tuple[str, Place, Iterator[BlobVersion]]]:
+) -> Iterator[tuple[str, RecordId, Iterator[BlobVersion]]]:
     """Each record that can have rows, with its file versions that have an inode greater than `after`.
 
-    These are the path, the place, and the versions from the oldest on. They are read as they are taken,
+    These are the path, the record's id, and the versions from the oldest on. They are read as they are taken,
     which must be before the next record is.
     """
     total = connection.execute(select(func.max(path.c.id))).scalar_one()
@@ -145,9 +145,9 @@ def records_after(
         if done % 100 == 0:
             progress("index: Trac's tables", done, total)
         file = f"{directory}/{name}" if directory else name
-        here = place(file)
-        if here and here.kind.tables:
-            yield file, here, ((revision, blob) for _, _, revision, blob in versions)
+        record = record_id(file)
+        if record and record.kind.tables:
+            yield file, record, ((revision, blob) for _, _, revision, blob in versions)
 
 
 def readable(
@@ -167,16 +167,16 @@ def readable(
         yield revision, data
 
 
-def no_rows(here: Place) -> ValidRows:
+def no_rows(record: RecordId) -> ValidRows:
     """The rows of a record that has none yet."""
-    return {table.name: {} for table in here.kind.tables}
+    return {table.name: {} for table in record.kind.tables}
 
 
-def _valid_rows(connection: Connection, here: Place) -> ValidRows:
+def _valid_rows(connection: Connection, record: RecordId) -> ValidRows:
     """The rows of a record that are valid now."""
-    valid = no_rows(here)
+    valid = no_rows(record)
     for table, intervals in valid.items():
-        found = connection.exec_driver_sql(STATEMENTS[table].valid, (here.key, FOREVER))
+        found = connection.exec_driver_sql(STATEMENTS[table].valid, (record.key, FOREVER))
         intervals.update((tuple(row), Interval(number, since)) for number, since, *row in found)
     return valid
 

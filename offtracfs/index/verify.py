@@ -17,13 +17,13 @@ from sqlalchemy import Connection, func, select
 from offtracfs.errors import DatabaseDamaged
 from offtracfs.index.queries import Revision
 from offtracfs.index.schema import FIRST_INODE, TRAC, path, revision, version
-from offtracfs.index.validity import STATEMENTS, new_rows, no_rows, readable, records_after
+from offtracfs.index.validity import STATEMENTS, changed_records, new_rows, no_rows, readable
 from offtracfs.kinds import Row
 from offtracfs.progress import Progress, silent
 from offtracfs.store import Commit, Store
 
 
-class _FileVersion(NamedTuple):
+class _VersionRow(NamedTuple):
     """A row of the index's table `version`, with its path."""
 
     inode: int
@@ -60,7 +60,7 @@ def _in_history(
     return None
 
 
-def _expected(store: Store) -> Generator[_FileVersion | Revision, None, None]:
+def _expected(store: Store) -> Generator[_VersionRow | Revision, None, None]:
     """What a rebuild would write, in its order."""
     number, inode, commit = 0, FIRST_INODE - 1, None
     for item in chain(store.log(None), [None]):
@@ -71,7 +71,7 @@ def _expected(store: Store) -> Generator[_FileVersion | Revision, None, None]:
             commit = item
         elif commit:
             inode += 1
-            yield _FileVersion(inode, item.path, item.blob, _size(store, item.blob), commit.authored)
+            yield _VersionRow(inode, item.path, item.blob, _size(store, item.blob), commit.authored)
 
 
 def _size(store: Store, blob: bytes | None) -> int:
@@ -83,16 +83,16 @@ def _size(store: Store, blob: bytes | None) -> int:
 
 
 def _same_but_unreadable(
-    store: Store, wanted: _FileVersion | Revision | None, found: _FileVersion | Revision
+    store: Store, wanted: _VersionRow | Revision | None, found: _VersionRow | Revision
 ) -> bool:
     """A damaged blob has no size, or a wrong one: that is said elsewhere, and no fault of the index."""
     match wanted, found:
-        case _FileVersion(blob=bytes(blob)), _FileVersion() if wanted._replace(size=found.size) == found:
+        case _VersionRow(blob=bytes(blob)), _VersionRow() if wanted._replace(size=found.size) == found:
             return not store.readable(blob)
     return False
 
 
-def _found(connection: Connection, newest: int) -> Iterator[_FileVersion | Revision]:
+def _found(connection: Connection, newest: int) -> Iterator[_VersionRow | Revision]:
     """The rows of the index in the order in which they were written, up to a revision."""
     columns = version.c.inode, path.c.directory, path.c.name, version.c.blob, version.c.size, version.c.mtime
     versions = iter(connection.execute(select(*columns).join_from(version, path).order_by(version.c.inode)))
@@ -101,12 +101,12 @@ def _found(connection: Connection, newest: int) -> Iterator[_FileVersion | Revis
     for stands in connection.execute(statement):
         while row and row.inode <= stands.horizon:
             file = f"{row.directory}/{row.name}" if row.directory else row.name
-            yield _FileVersion(row.inode, file, row.blob, row.size, row.mtime)
+            yield _VersionRow(row.inode, file, row.blob, row.size, row.mtime)
             row = next(versions, None)
         yield Revision(*stands)
 
 
-def _described(found: _FileVersion | Revision) -> str:
+def _described(found: _VersionRow | Revision) -> str:
     if isinstance(found, Revision):
         return f"revision {found.number} ({found.commit.hex()[:10]})"
     return f"{found.path} (version {found.inode})"
@@ -116,14 +116,14 @@ def _in_tables(connection: Connection, store: Store, progress: Progress) -> str 
     """Where Trac's tables first differ from what `derive` would write into empty ones."""
     seen: Counter[str] = Counter()  # rows, by table
     sqlite = connection.connection.cursor()  # SQLAlchemy's care for each query would be most of the time
-    for file, here, versions in records_after(connection, 0, progress):
+    for file, record, versions in changed_records(connection, 0, progress):
         damaged: list[bytes] = []
-        expected: dict[str, set[Row]] = {name: set() for name in no_rows(here)}
+        expected: dict[str, set[Row]] = {name: set() for name in no_rows(record)}
         # Intervals end while later versions are read: all versions come before any comparison.
-        for new in list(new_rows(here, readable(store, versions, damaged), no_rows(here))):
+        for new in list(new_rows(record, readable(store, versions, damaged), no_rows(record))):
             expected[new.table].add((*new.row, new.interval.since, new.interval.until))
         for name, wanted in expected.items():
-            found = sqlite.execute(STATEMENTS[name].ever, (here.key,)).fetchall()
+            found = sqlite.execute(STATEMENTS[name].ever, (record.key,)).fetchall()
             seen[name] += len(found)
             # What a damaged object held is unknown, and it is named elsewhere: the index may well be right.
             if not damaged and (len(found) != len(wanted) or set(found) != wanted):

@@ -1,6 +1,6 @@
 """Kinds of record: for each one, where its files are, the check of its shape, its rows in Trac's tables.
 
-A kind is a module here and its line in `KINDS`. Everything else (the mount's directories, git's paths, the
+A kind is a module record and its line in `KINDS`. Everything else (the mount's directories, git's paths, the
 index's tables and the views that reports see, `offtracfs check`) reads this table.
 
 A record is plain JSON data (`offtracfs.records`); one record is one file. A *path* is always the path in the
@@ -29,7 +29,7 @@ __all__ = [
     "TOPS",
     "Key",
     "Kind",
-    "Place",
+    "RecordId",
     "Row",
     "Rows",
     "Table",
@@ -41,7 +41,7 @@ __all__ = [
     "git_path",
     "is_definition",
     "path_in_git",
-    "place",
+    "record_id",
     "report_header",
     "report_path",
     "ticket_path",
@@ -69,21 +69,21 @@ HISTORIES = frozenset(kind.directory for kind in KINDS if kind.history)
 """The directories whose files have a directory of their versions each."""
 
 
-class Place(NamedTuple):
-    """Whose record a path is: a kind, and the key that tells it from others of that kind."""
+class RecordId(NamedTuple):
+    """What a path says about its record: of which kind it is, and the key that tells it from others of it."""
 
     kind: Kind
     key: Key
 
 
-_ANY = "/*"  # in the place of a directory whose name is a part of the key, such as field/{field}
+_ANY = "/*"  # stands for a directory whose name is a part of the key, such as field/{field}
 _SINGLE = {kind.path: kind for kind in KINDS if "{" not in kind.path}
 _BY_DIRECTORY = {
     re.sub(r"/\{\w+\}$", _ANY, kind.directory): kind for kind in KINDS if kind.path not in _SINGLE
 }
 
 
-def place(path: str) -> Place | None:
+def record_id(path: str) -> RecordId | None:
     """The kind and the key of the record at `path`; None where no record can be."""
     directory, name = split(path)
     kind = (
@@ -94,14 +94,14 @@ def place(path: str) -> Place | None:
     if kind is None:
         return None
     key = kind.key(path, name)
-    return None if key is None else Place(kind, key)
+    return None if key is None else RecordId(kind, key)
 
 
 def check(path: str, value: Any) -> None:
     """Raises TrackerError, with what is to be said behind the path, where `value` is no record for there."""
-    if (here := place(path)) is None:
+    if (record := record_id(path)) is None:
         raise misshapen()
-    here.kind.check(here.key, value)
+    record.kind.check(record.key, value)
 
 
 class _InTrees(NamedTuple):

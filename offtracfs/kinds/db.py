@@ -1,17 +1,22 @@
-"""``db.json``: ``{"recent": isotime}``, what the last sync has seen for certain."""
+"""``db.json``: ``{"recent": isotime}``, up to when the last sync has seen the tracker for certain.
+
+`recent` is empty where nothing in the tracker had a time.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
 from offtracfs.kinds.kind import Key, Kind, misshapen
+from offtracfs.records import check_times
 
 
 def _check(_key: Key, value: Any) -> None:
     match value:
         case {"recent": str()}:
-            return
-    raise misshapen()
+            check_times("it", [time for name in ("recent", "settled") if (time := value.get(name))])
+        case _:
+            raise misshapen()
 
 
 KIND = Kind("db.json", _check)

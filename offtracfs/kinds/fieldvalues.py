@@ -10,8 +10,8 @@ from typing import Any
 from urllib.parse import unquote_plus
 
 from offtracfs.errors import TrackerError
-from offtracfs.kinds.kind import Kind, Rows, Table, misshapen, whole
-from offtracfs.kinds.values import date, is_scalar, said, text
+from offtracfs.kinds.kind import Kind, Rows, Table, is_scalar, misshapen, whole
+from offtracfs.kinds.values import date, said, text
 from offtracfs.names import SUFFIX, file_name, split
 
 

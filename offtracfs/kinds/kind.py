@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any
 
 import simplejson
@@ -104,6 +105,11 @@ class Kind:
             return self.rows(key, _load(data))
         except ODD:
             return None
+
+
+def is_scalar(value: Any) -> bool:
+    """Whether `value` is a text, a number that JSON can say, true, false or null."""
+    return isinstance(value, str | int | None) or (isinstance(value, float) and isfinite(value))
 
 
 def misshapen() -> TrackerError:

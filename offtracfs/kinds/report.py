@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from offtracfs.kinds.kind import Key, Kind, Rows, Table, misshapen
-from offtracfs.kinds.values import is_scalar, text
+from offtracfs.kinds.kind import Key, Kind, Rows, Table, is_scalar, misshapen
+from offtracfs.kinds.values import text
 
 
 def report_header(number: int, title: str, description: str) -> str:

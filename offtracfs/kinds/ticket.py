@@ -6,8 +6,8 @@ import re
 from typing import Any
 
 from offtracfs.errors import TrackerError
-from offtracfs.kinds.kind import Kind, Rows, Table
-from offtracfs.kinds.values import custom, is_scalar, microseconds, text
+from offtracfs.kinds.kind import Kind, Rows, Table, is_scalar
+from offtracfs.kinds.values import custom, microseconds, text
 from offtracfs.records import SECOND, check_times
 
 _TEXTS = (

@@ -8,7 +8,6 @@ date that is not set. Each function raises TypeError or ValueError where a value
 from __future__ import annotations
 
 from functools import lru_cache
-from math import isfinite
 from typing import Any
 
 from offtracfs import records
@@ -33,7 +32,7 @@ def text(value: Any) -> str | None:
 def custom(value: Any) -> str | None:
     """A custom field's value; the type `time` has 18 characters, for reports to sort (Trac, seen)."""
     found = text(value)
-    if found is None or not records.ISO_TIME.fullmatch(found):
+    if found is None or not records.ISO.fullmatch(found):
         return found
     time = microseconds(found)
     return f"{time:018d}" if time >= 0 else f"{time:+017d}"
@@ -42,8 +41,3 @@ def custom(value: Any) -> str | None:
 def date(value: Any) -> int:
     """A date of a milestone or a version."""
     return microseconds(value) if value else 0
-
-
-def is_scalar(value: Any) -> bool:
-    """Whether a part of a record is one text or number, or unset."""
-    return isinstance(value, str | int | None) or (isinstance(value, float) and isfinite(value))

@@ -32,7 +32,7 @@ import pyfuse3
 from offtracfs.errors import OfftracfsError
 from offtracfs.mount.inodes import FIRST_NUMBER, InodeTable, Numbered
 from offtracfs.mount.pages import Page, Pages
-from offtracfs.names import LONGEST_NAME
+from offtracfs.names import NAME_MAX
 from offtracfs.reports.outputs import Made, Results
 from offtracfs.tree import Directory, File, Link, Listing, ReportFile, Tree
 
@@ -134,7 +134,7 @@ class Operations(pyfuse3.Operations):
     @answered
     async def lookup(self, parent_inode: int, name: bytes, ctx: Any) -> pyfuse3.EntryAttributes:
         """A name in a directory; that there is none is kept by the kernel too, where we would tell it."""
-        if len(name) > LONGEST_NAME:
+        if len(name) > NAME_MAX:
             raise pyfuse3.FUSEError(errno.ENAMETOOLONG)
         directory = self._directory(parent_inode)
         try:
@@ -267,5 +267,5 @@ class Operations(pyfuse3.Operations):
         made.f_bsize = made.f_frsize = 4096
         made.f_files = FIRST_NUMBER
         made.f_ffree = made.f_favail = FIRST_NUMBER - (self.tree.head.horizon if self.tree.head else 0)
-        made.f_namemax = LONGEST_NAME
+        made.f_namemax = NAME_MAX
         return made

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from offtracfs.records import ISO_TIME, microseconds
+from offtracfs.records import ISO, microseconds
 from offtracfs.sync.changelog import Change, Log, Row, changes, in_order, match, read, unknown
 
 _SUBJECT = 72  # characters that git's own listings show whole
@@ -171,7 +171,7 @@ def _value(value: Any, now: Any) -> Any:
     """A log's value as props have it: '' where unset, None if the type is time (Trac's RPC, seen)."""
     if value not in ("", None):
         return value
-    return None if now is None or (isinstance(now, str) and ISO_TIME.fullmatch(now)) else ""
+    return None if now is None or (isinstance(now, str) and ISO.fullmatch(now)) else ""
 
 
 def _what(change: Change, log: Log) -> str:

@@ -15,8 +15,8 @@ from offtracfs.store.git import git
 
 
 @dataclass(frozen=True, slots=True)
-class State:
-    """An index file, looked at."""
+class IndexStatus:
+    """What `inspect` found."""
 
     file: str
     size: int  # bytes, those of its journal too
@@ -29,8 +29,11 @@ class State:
     rows: dict[str, int]  # by table
 
 
-def look(directory: Path, store: Store) -> State:
-    """The index in a directory. Raises DatabaseDamaged where there is none, DatabaseError."""
+def inspect(directory: Path, store: Store) -> IndexStatus:
+    """The status of the index in a directory, of whatever version it is.
+
+    Raises DatabaseDamaged where there is none, DatabaseError.
+    """
     found = opened(directory, of_any_version=True)
     file = (directory / LINK).resolve()
     size = sum(part.stat().st_size for part in directory.glob(f"{file.name}*"))
@@ -44,7 +47,7 @@ def look(directory: Path, store: Store) -> State:
     except sqlite3.Error as error:
         raise translate(error) from error
     revision = Revision(*head) if head else None
-    return State(
+    return IndexStatus(
         str(file),
         size,
         version,
@@ -58,8 +61,9 @@ def look(directory: Path, store: Store) -> State:
 
 
 def _count(connection: sqlite3.Connection, table: str) -> int:
-    found: int = connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]  # noqa: S608
-    return found
+    count: int
+    (count,) = connection.execute(f"SELECT count(*) FROM {table}").fetchone()  # noqa: S608
+    return count
 
 
 def _behind(store: Store, revision: Revision | None) -> int | None:
