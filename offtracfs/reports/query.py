@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import UTC, datetime, tzinfo
+from functools import partial
 from typing import Any
 
 from offtracfs import records
 from offtracfs.database import Database
+from offtracfs.database.snapshot import stored
 from offtracfs.errors import QueryRefused
 from offtracfs.index import Revision
 from offtracfs.names import Period, parse_at
@@ -22,6 +25,7 @@ from offtracfs.reports.formats import Column, Kind, Row, Sheet
 from offtracfs.reports.querysql import Asker, Known, Sql, select
 from offtracfs.reports.querytext import Fields, Query, columns, is_true
 from offtracfs.reports.sandbox import Sandbox, run
+from offtracfs.store import git
 
 Cell = Callable[[Any], Any]
 
@@ -31,10 +35,10 @@ def fields_at(database: Database, revision: Revision) -> Fields:
 
     Raises as `Database.reader` does.
     """
-    with database.snapshot(revision) as snapshot:
-        fields = snapshot.load("fields.json")
-    if fields is not None:
-        return list(fields)
+    with closing(database.reader()) as reader:
+        found = stored("fields.json", reader, revision.horizon, partial(git.blob, database.path / "git"))
+    if found is not None:
+        return list(records.load(found))
     from offtracfs.trackers.tracdb.fields import FIRST, LAST, LISTED  # a tenth of a second, and seldom needed
 
     listed = [{"name": name, "type": "select", "label": name.capitalize()} for name in LISTED]

@@ -5,6 +5,20 @@ fastimport  `Writer`: many objects at once, by ``git fast-import``
 git         the git command, in a fixed environment
 """
 
-from offtracfs.store.repository import BRANCH, Change, Commit, Store
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from offtracfs.store.repository import BRANCH, Change, Commit, Store
 
 __all__ = ["BRANCH", "Change", "Commit", "Store"]
+
+
+def __getattr__(name: str) -> Any:
+    """What needs libgit2, which takes 50 ms to load: whoever needs one object does without."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from offtracfs.store import repository
+
+    return getattr(repository, name)
