@@ -35,8 +35,8 @@ MOST_WRITTEN = 1 << 30  # bytes, into a file
 at = click.option(
     "--at",
     metavar="MOMENT",
-    help="As the tracker stood then, by what follows @ in the mount: 2011-04-09, 2011-04-09T21:16:07, HEAD~3 "
-    "or a commit. Default: now.",
+    help="As the tracker stood then: 2011-04-09, '2011-04-09 21:16', yesterday, '3 days ago' or another date "
+    "of Trac's queries, HEAD~3 or a commit. A date is the end of its day, month or year. Default: now.",
 )
 form = click.option(
     "--format",

@@ -42,7 +42,7 @@ class Settings:
                 raise UsageError(f"config.toml: {item.name} is not {'a number' if number else 'text'}.")
         if PASSWORD.match(self.url):
             raise UsageError(
-                "config.toml: url holds a password: take it out; `offtracfs init --help` says where to keep it."
+                "config.toml: url holds a password: take it out; `offtracfs init --help` says where it goes."
             )
         if not INTERVALS[0] <= self.interval <= INTERVALS[1]:
             raise UsageError("config.toml: interval is not between 1 second and a month.")

@@ -19,7 +19,8 @@ from offtracfs.database import Database
 from offtracfs.database.snapshot import stored
 from offtracfs.errors import QueryRefused
 from offtracfs.index import Revision
-from offtracfs.names import Period, parse_at
+from offtracfs.index.moments import meaning
+from offtracfs.names import Period
 from offtracfs.reports.columns import PEOPLE, people
 from offtracfs.reports.formats import Column, Kind, Row, Sheet
 from offtracfs.reports.querysql import Asker, Known, Sql, select
@@ -48,7 +49,7 @@ def fields_at(database: Database, revision: Revision) -> Fields:
 def now_at(at: str, revision: Revision, zone: tzinfo, clock: Callable[[], float] = time.time) -> datetime:
     """What "now" is for a query with ``--at``: a period's last second, a commit's moment, or else now."""
     seconds = float(revision.committed) if at else clock()
-    match parse_at(f"@{at.removeprefix('@')}", zone):
+    match at and meaning(at.removeprefix("@"), zone, clock):
         case Period(_, end):
             seconds = min(end - 1, clock())
     return datetime.fromtimestamp(seconds, zone)
