@@ -172,9 +172,10 @@ def _default_database() -> Path:
     help="The database: a directory that holds one tracker. Default: $OFFTRACFS_DB, else a directory "
     "below $XDG_DATA_HOME.",
 )
+@click.option("--no-pager", is_flag=True, help="Show tables at once, and not through $PAGER.")
 @click.version_option(package_name="offtracfs", message="%(package)s %(version)s")
 @click.pass_context
-def main(context: click.Context, db: Path) -> None:
+def main(context: click.Context, db: Path, no_pager: bool) -> None:  # no_pager is for `paged`
     r"""An issue tracker as files, offline, with its whole past.
 
     \b

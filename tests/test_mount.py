@@ -213,7 +213,7 @@ async def test_first_sync_shows_empty_folders(tmp_path: Path, place: Path) -> No
         said = await offtracfs(database, "mount", "--no-sync", place)
     assert said == (
         f"{place}: nothing has been synced yet. "
-        "The folders are empty until the first sync is done: `offtracfs sync` does it.\n"
+        f"The folders are empty until the first sync is done: `offtracfs --db {database.path} sync` does it.\n"
     )
     assert await run("find", place, "-printf", "%P ") == " changelog field report ticket "
     append(database, (AUTUMN, {"ticket/1.json": b"{}\n"}))

@@ -1,0 +1,75 @@
+"""The program at a terminal, as large as terminals have always been, with a user at the keys."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import select
+import struct
+import subprocess
+import termios
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from pty import openpty
+
+from tests.program import PROGRAM, surroundings
+
+ROWS, COLUMNS = 24, 80
+TIMEOUT = 60.0  # seconds
+
+
+def at_a_terminal(
+    home: Path,
+    *arguments: str | Path,
+    keys: Sequence[tuple[str, str]] = (),
+    code: int = 0,
+    **environment: str,
+) -> str:
+    """What somebody sees who starts the program, which ends with that exit code.
+
+    `keys` are what is waited for, and what is pressed then: each looks behind what the one before has seen.
+    """
+    ours, theirs = openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
+    command = [*PROGRAM, *(str(argument) for argument in arguments)]
+    env = surroundings(home, **{"TERM": "xterm", **environment})
+    with subprocess.Popen(
+        command,
+        env=env,
+        cwd=home,
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+    ) as process:
+        os.close(theirs)
+        try:
+            text = _watched(ours, keys)
+        except BaseException:
+            process.kill()
+            raise
+        finally:
+            os.close(ours)
+    assert process.returncode == code, text
+    return text
+
+
+def _watched(terminal: int, keys: Sequence[tuple[str, str]]) -> str:
+    waiting, seen, since = list(keys), b"", 0
+    end = time.monotonic() + TIMEOUT
+    while True:
+        ready, _, _ = select.select([terminal], [], [], max(0, end - time.monotonic()))
+        assert ready, f"nothing more was said after {seen[-2000:]!r}"
+        try:
+            chunk = os.read(terminal, 65536)
+        except OSError:  # Linux' way to say that nobody has it open any more
+            chunk = b""
+        if not chunk:
+            assert not waiting, f"{waiting[0][0]!r} was never seen in {seen[-2000:]!r}"
+            return seen.decode(errors="replace")
+        seen += chunk
+        if waiting and waiting[0][0].encode() in seen[since:]:
+            os.write(terminal, waiting.pop(0)[1].encode())
+            since = len(seen)
