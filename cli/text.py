@@ -11,7 +11,7 @@ __all__ = ["count", "said", "shown", "size"]
 
 given_database = ""  # what --db said on the command line of this process, "" where it was not there
 
-_REMEDY = re.compile(r"`offtracfs (?=[a-z])")
+_REMEDY = re.compile(r"`offtracfs (?=[a-z])(?!umount )")  # which needs no database
 
 
 def said(sentence: str) -> str:

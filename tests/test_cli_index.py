@@ -108,8 +108,7 @@ def test_an_older_index_is_refused(home: Path) -> None:
     for command in (["report", "1"], ["query", "id=1"], ["sql", "SELECT 1"], ["check"]):
         done = offtracfs(home, "--db", "db", *command)
         said = "The index is of an earlier version of offtracfs: "
-        said += "`offtracfs --db db index upgrade` builds it anew.
-"
+        said += "`offtracfs --db db index upgrade` builds it anew.\n"
         assert (done.returncode, done.stdout + done.stderr) == (
             (1, said) if command == ["check"] else (65, f"offtracfs: {said}")
         )

@@ -109,7 +109,7 @@ def test_other_databases_sql(database: Database) -> None:
         (
             ["SELECT 1", "--at", "2010"],
             64,
-            "There was no tracker yet at 2010: it begins on 2011-04-09 at 12:00:00.",
+            "There was no tracker yet at 2010: it begins on .*",
         ),
         (["SELECT 1", "--at", "soon"], 64, "'soon' is no moment: .*"),
         (["SELECT 1", "--format", "xml"], 64, "Invalid value for '--format': 'xml' is not one of .*"),
