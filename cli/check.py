@@ -12,7 +12,7 @@ from offtracfs.database import Database
 from offtracfs.status import look
 
 from .progress import progress
-from .text import count, shown
+from .text import count, said
 
 
 @click.command()
@@ -34,7 +34,7 @@ def command(directory: Path) -> int:
     database, wrong = Database(directory), 0
     with progress() as show, closing(check(database, show)) as findings:
         for finding in findings:
-            click.echo(shown(finding))
+            click.echo(said(finding))
             wrong += 1
     if wrong:
         return 1

@@ -15,7 +15,7 @@ from offtracfs.database import Database
 from offtracfs.errors import UsageError
 
 from .progress import progress
-from .text import count, shown, size
+from .text import count, said, size
 
 WRITES = {"upgrade": index.catch_up, "rebuild": index.rebuild}
 
@@ -53,7 +53,7 @@ def command(directory: Path, action: str, as_json: bool) -> None:
         click.echo(json.dumps(asdict(state)))
         return
     for title, text in _lines(state):
-        click.echo(f"{title:<10} {shown(text)}")
+        click.echo(f"{title:<10} {said(text)}")
 
 
 def _lines(state: index.IndexStatus) -> Iterator[tuple[str, str]]:

@@ -9,20 +9,34 @@ from __future__ import annotations
 import errno
 import os
 import sys
-import traceback
 from collections.abc import Iterator, Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import click
-import platformdirs
+from click.core import ParameterSource
+from click.shell_completion import CompletionItem
 
 from offtracfs.errors import DatabaseError, DiskFull, OfftracfsError, UsageError
 
-from .text import shown
+from . import text
+from .text import said
 
-COMMANDS = ("check", "demo", "index", "init", "mount", "query", "report", "sql", "status", "sync", "umount")
+# What the first sentence of each command's help says: to list them, none of them is loaded.
+COMMANDS = {
+    "check": "Say whether all is well, or what is not.",
+    "demo": "Mount a made-up tracker with ten years of history at MOUNTPOINT.",
+    "index": "Look at the index, or build it anew.",
+    "init": "Make a database for the Trac at URL, once it has answered.",
+    "mount": "Show the database at MOUNTPOINT, an empty directory, and keep it in step with the tracker.",
+    "query": "List the tickets that a query in Trac's query language asks for.",
+    "report": "Run one of the tracker's own reports, or list them.",
+    "sql": "Run one SELECT on Trac's own tables, as they stand or stood.",
+    "status": "Say what is where.",
+    "sync": "Bring the database up to date with the tracker.",
+    "umount": "Take the mount at MOUNTPOINT away, and come back when its processes have ended.",
+}
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 NOBODY_LISTENS = 1  # as click has it
 _FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -67,6 +81,17 @@ class Program(click.Group):
         super().__init__(**attributes)
         _laid_out(self)
 
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The commands in ``--help``; click itself would load each of them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """The commands that a shell offers; click itself would load each, and cut what it says of it."""
+        found = [CompletionItem(name, help=words) for name, words in COMMANDS.items()]
+        options = click.Command.shell_complete(self, ctx, incomplete)
+        return [item for item in found if item.value.startswith(incomplete)] + options
+
     def main(self, *args: Any, **extra: Any) -> Any:
         """Run, and end the process. Never returns."""
         try:
@@ -86,6 +111,8 @@ def explain(error: BaseException) -> int:
         return NOBODY_LISTENS
     answers = [_answer(cause) for cause in causes]
     if None in answers:
+        import traceback  # seldom needed
+
         traceback.print_exception(error)
         _say("This is a bug in offtracfs: please report it, with the lines above.")
         return OfftracfsError.exit_code
@@ -122,7 +149,13 @@ def _answer(error: BaseException) -> tuple[str, int] | None:
 
 
 def _say(sentence: str) -> None:
-    click.echo(f"offtracfs: {shown(sentence)}", err=True)
+    click.echo(f"offtracfs: {said(sentence)}", err=True)
+
+
+def _default_database() -> Path:
+    import platformdirs  # where --db is given, it is not needed
+
+    return platformdirs.user_data_path("offtracfs")
 
 
 @click.group(
@@ -135,13 +168,14 @@ def _say(sentence: str) -> None:
     "--db",
     type=click.Path(path_type=Path),
     envvar="OFFTRACFS_DB",
-    default=lambda: platformdirs.user_data_path("offtracfs"),
+    default=_default_database,
     help="The database: a directory that holds one tracker. Default: $OFFTRACFS_DB, else a directory "
     "below $XDG_DATA_HOME.",
 )
+@click.option("--no-pager", is_flag=True, help="Show tables at once, and not through $PAGER.")
 @click.version_option(package_name="offtracfs", message="%(package)s %(version)s")
 @click.pass_context
-def main(context: click.Context, db: Path) -> None:
+def main(context: click.Context, db: Path, no_pager: bool) -> None:  # no_pager is for `paged`
     r"""An issue tracker as files, offline, with its whole past.
 
     \b
@@ -158,6 +192,8 @@ def main(context: click.Context, db: Path) -> None:
     is full, 74 other trouble with the database, 75 another process is writing it, 76 the tracker's answer
     is of no use, 77 login refused or permission missing, 78 the database is of a later version.
     """
+    if context.get_parameter_source("db") is ParameterSource.COMMANDLINE:
+        text.given_database = str(db)
     context.obj = db.absolute()
     if context.invoked_subcommand is None:
         click.echo(context.get_help())

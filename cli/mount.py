@@ -21,7 +21,7 @@ from offtracfs.reports.outputs import Results
 from offtracfs.tree import ReportFile, Tree
 
 from . import shared
-from .text import shown
+from .text import said
 
 NO_SYNC_YET = "{}: nothing has been synced yet. The folders are empty until the first sync is done{}."
 
@@ -153,4 +153,4 @@ def _drive(
 
 def _say_empty(mountpoint: Path, sync: list[str] | None) -> None:
     how = ", which has begun" if sync else ": `offtracfs sync` does it"
-    click.echo(shown(NO_SYNC_YET.format(mountpoint, how)))
+    click.echo(said(NO_SYNC_YET.format(mountpoint, how)))

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from math import ceil
 from pathlib import Path
+from typing import TextIO
 
 import click
 
@@ -24,6 +25,7 @@ from offtracfs.index.moments import revision_chosen
 from offtracfs.reports.formats import FORMATS, Sheet, write_table
 from offtracfs.reports.sandbox import Sandbox, connect
 
+from .pager import paged
 from .text import shown
 
 NOBODY = "anonymous"  # as Trac calls whoever has not logged in
@@ -35,8 +37,8 @@ MOST_WRITTEN = 1 << 30  # bytes, into a file
 at = click.option(
     "--at",
     metavar="MOMENT",
-    help="As the tracker stood then, by what follows @ in the mount: 2011-04-09, 2011-04-09T21:16:07, HEAD~3 "
-    "or a commit. Default: now.",
+    help="As the tracker stood then: 2011-04-09, '2011-04-09 21:16', yesterday, '3 days ago' or another date "
+    "of Trac's queries, HEAD~3 or a commit. A date is the end of its day, month or year. Default: now.",
 )
 form = click.option(
     "--format",
@@ -104,26 +106,28 @@ def _watched(sandbox: Sandbox) -> Iterator[None]:
 
 
 def write(sheet: Sheet, form: str) -> None:
-    """Write to stdout what ``--format`` asked for; where UTF-8 has no character for it, as an escape."""
+    """Write to stdout what ``--format`` asked for; at a terminal through the user's pager."""
     if sys.stdout is None:  # closed by whoever started this
         return
-    # A stream of its own: under PYTHONUNBUFFERED, what stdout's takes in part only is lost without a word.
-    with open(
-        sys.stdout.fileno(), "w", encoding="utf-8", errors="backslashreplace", newline="", closefd=False
-    ) as out:
-        if not out.isatty():
+    seen = sys.stdout.isatty()
+    with paged() as out:
+        if not seen:
             FORMATS[form](sheet, out)
         elif form == "table":
             colored = "NO_COLOR" not in os.environ
             write_table(sheet, out, width=shutil.get_terminal_size().columns, colored=colored)
         else:
-            FORMATS[form](sheet, _Shown())
+            FORMATS[form](sheet, _Shown(out))
 
 
 class _Shown(io.StringIO):
     """A terminal, which no text shall command: what a program would get is shown line by line."""
 
+    def __init__(self, out: TextIO) -> None:
+        super().__init__()
+        self._out = out
+
     def write(self, text: str) -> int:
         """Print it."""
-        sys.stdout.write("\n".join(shown(line.removesuffix("\r")) for line in text.split("\n")))
+        self._out.write("\n".join(shown(line.removesuffix("\r")) for line in text.split("\n")))
         return len(text)

@@ -14,7 +14,7 @@ from offtracfs.database import Database
 from offtracfs.mount import mountpoints
 from offtracfs.status import Status, look
 
-from .text import count, shown, size
+from .text import count, said, size
 
 
 @click.command()
@@ -34,7 +34,7 @@ def command(directory: Path, as_json: bool) -> None:
         click.echo(json.dumps(asdict(status)))
         return
     for title, text in _lines(status):
-        click.echo(f"{title:<10} {shown(text)}")
+        click.echo(f"{title:<10} {said(text)}")
 
 
 def _lines(status: Status) -> Iterator[tuple[str, str]]:

@@ -22,7 +22,7 @@ from offtracfs.errors import OfftracfsError, UsageError
 from . import shared
 from .connect import Connector
 from .progress import progress
-from .text import count, shown
+from .text import count, said
 
 TERMINATED = 143  # 128 + SIGTERM, as shells have it
 Report = Callable[[sync.Outcome | OfftracfsError], None]
@@ -138,9 +138,9 @@ def _plain(*, quiet: bool, dated: bool) -> Report:
         last[:] = [line, *left_out]
         when = f"{_now()} " if dated else ""
         if failed or not quiet:
-            click.echo(when + shown(line), err=failed)
+            click.echo(when + said(line), err=failed)
         for problem in left_out:
-            click.echo(f"{when}Left out: {shown(problem)}", err=True)
+            click.echo(f"{when}Left out: {said(problem)}", err=True)
 
     return report
 

@@ -2,9 +2,27 @@
 
 from __future__ import annotations
 
+import re
+import shlex
+
 from offtracfs.text import shown
 
-__all__ = ["count", "shown", "size"]
+__all__ = ["count", "said", "shown", "size"]
+
+given_database = ""  # what --db said on the command line of this process, "" where it was not there
+
+_REMEDY = re.compile(r"`offtracfs (?=[a-z])(?!umount )")  # which needs no database
+
+
+def said(sentence: str) -> str:
+    """A sentence of ours, fit to be printed; the commands that it names are for the database of `--db`.
+
+    ``Try `offtracfs sync`.`` becomes ``Try `offtracfs --db DIR sync`.`` where --db was given.
+    """
+    if given_database:
+        program = f"`offtracfs --db {shlex.quote(given_database)} "
+        sentence = _REMEDY.sub(lambda _: program, sentence)
+    return shown(sentence)
 
 
 def count(number: int, thing: str) -> str:

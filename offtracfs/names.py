@@ -111,10 +111,18 @@ def _period(parts: dict[str, str], zone: tzinfo) -> Period | None:
         if offset:
             zone = datetime.strptime(offset, "%z").tzinfo or UTC
         first = datetime(**{"month": 1, "day": 1} | numbers)  # type: ignore[arg-type]  # noqa: DTZ001
-        last = first + _length(first, next(reversed(numbers))) - timedelta(seconds=1)
-        return Period(min(_readings(first, zone)), _last_reading(last, zone) + 1)
+        return period(first, next(reversed(numbers)), zone)
     except (ValueError, OverflowError):
         return None
+
+
+def period(first: datetime, unit: str, zone: tzinfo) -> Period:
+    """The year, month, week, day, hour, minute or second that begins at `first` by a clock on the wall there.
+
+    Raises ValueError, OverflowError where no calendar has it.
+    """
+    last = first + _length(first, unit) - timedelta(seconds=1)
+    return Period(min(_readings(first, zone)), _last_reading(last, zone) + 1)
 
 
 def _length(first: datetime, unit: str) -> timedelta:

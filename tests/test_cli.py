@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import os
 import re
+import shlex
 import signal
 import sqlite3
 import subprocess
@@ -20,7 +21,7 @@ from offtracfs_cli.main import COMMANDS, main
 
 from offtracfs.database import Database, Settings
 from tests.mounting import append
-from tests.program import ServedTrac, offtracfs, serving, started
+from tests.program import PROGRAM, ServedTrac, offtracfs, serving, started, surroundings
 
 README = Path(__file__).resolve().parent.parent / "README.md"
 SPRING = datetime(2011, 4, 9, tzinfo=UTC)
@@ -270,6 +271,79 @@ def test_readme_names_every_command_and_option() -> None:
         assert lines, name
         assert options(main.commands[name]) == set(re.findall(r"--[a-z-]+", " ".join(lines)))
     assert options(main) <= set(re.findall(r"--[a-z-]+", text))
+
+
+def test_listed_helps_are_those_of_the_commands() -> None:
+    """What the list says of a command is the first sentence of that command's own help."""
+    for name, words in COMMANDS.items():
+        text = " ".join((main.commands[name].help or "").split())
+        assert (text + " ").startswith(f"{words} ")
+
+
+def loaded_by(home: Path, *arguments: str) -> set[str]:
+    """The modules that the program has loaded when it ends well."""
+    code = (
+        "import atexit, sys, offtracfs_cli.main as m; atexit.register(lambda: print(*sys.modules)); m.main()"
+    )
+    command = [sys.executable, "-c", code, *arguments]
+    done = subprocess.run(
+        command, env=surroundings(home), cwd=home, capture_output=True, text=True, check=True, timeout=60
+    )
+    return set(done.stdout.splitlines()[-1].split())
+
+
+def test_help_loads_no_command(tmp_path: Path) -> None:
+    """The list of commands needs none of them, nor the library below them."""
+    loaded = loaded_by(tmp_path, "--help")
+    assert not loaded & {f"offtracfs_cli.{name}" for name in COMMANDS}
+    assert {name for name in loaded if name.startswith("offtracfs.")} == {
+        "offtracfs.errors",
+        "offtracfs.text",
+    }
+
+
+@pytest.mark.parametrize(
+    "arguments", ["report", "report 1", "query id=1", "query id=1 --at 2011-04", "sql SELECT(1)"]
+)
+def test_questions_load_no_git(tmp_path: Path, database: Database, arguments: str) -> None:
+    """What reads the index alone starts without libgit2, and without what only a sync needs."""
+    saved = b'{"sql":"SELECT 1 AS one","title":"One"}\n'
+    append(database, (1_302_350_000, {"report/1.json": saved, "fields.json": b"[]\n"}))
+    loaded = loaded_by(tmp_path, "--db", str(database.path), *arguments.split())
+    assert not loaded & {"pygit2", "sqlalchemy", "trio", "pyfuse3", "httpx"}
+
+
+@pytest.mark.parametrize("given", ["db", "a b", "it's", "$HOME", "-db"])
+def test_remedies_work_as_printed(tmp_path: Path, database: Database, given: str) -> None:
+    """The commands that an error names are for the database that was given, and do what it says."""
+    database.path.rename(tmp_path / given)
+    said = offtracfs(tmp_path, "--db", given, "query", "id=1").stderr
+    (command,) = re.findall(r"`offtracfs (.*)`", said)
+    line = f"{shlex.join(PROGRAM)} {command}"
+    done = subprocess.run(
+        line,
+        shell=True,
+        env=surroundings(tmp_path),
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 69, done  # the sync of that very database, whose tracker does not answer
+    assert "127.0.0.1:9" in offtracfs(tmp_path, "--db", given, "status").stdout
+
+
+def test_remedies_name_no_database_that_was_not_given(tmp_path: Path, database: Database) -> None:
+    """Where the database is the environment's, so it is for the command that an error names."""
+    done = offtracfs(tmp_path, "query", "id=1", OFFTRACFS_DB=str(database.path))
+    assert "`offtracfs sync`" in done.stderr
+
+
+def test_no_sentence_needs_a_man_page() -> None:
+    """An installation by pip has no man page: what the program says points to its own help."""
+    root = README.parent
+    for file in [*(root / "offtracfs").rglob("*.py"), *(root / "cli").rglob("*.py")]:
+        assert "`man " not in file.read_text()
 
 
 @pytest.mark.parametrize("module", ["main", "mount"])

@@ -107,7 +107,8 @@ def test_an_older_index_is_refused(home: Path) -> None:
     file = (home / "db" / LINK).resolve()
     for command in (["report", "1"], ["query", "id=1"], ["sql", "SELECT 1"], ["check"]):
         done = offtracfs(home, "--db", "db", *command)
-        said = "The index is of an earlier version of offtracfs: `offtracfs index upgrade` builds it anew.\n"
+        said = "The index is of an earlier version of offtracfs: "
+        said += "`offtracfs --db db index upgrade` builds it anew.\n"
         assert (done.returncode, done.stdout + done.stderr) == (
             (1, said) if command == ["check"] else (65, f"offtracfs: {said}")
         )
@@ -134,7 +135,7 @@ def test_no_index(tmp_path: Path, trac: ServedTrac) -> None:
     done = offtracfs(tmp_path, "--db", "db", "index", "status")
     assert (done.returncode, done.stderr) == (
         65,
-        "offtracfs: There is no index: `offtracfs sync` builds it.\n",
+        "offtracfs: There is no index: `offtracfs --db db sync` builds it.\n",
     )
     run(tmp_path, "index", "upgrade")
     assert "Stands at  no revision yet\nBehind     nothing\n" in run(tmp_path, "index")

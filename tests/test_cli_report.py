@@ -134,7 +134,7 @@ def test_terminal(database: Database) -> None:
     """On a terminal a row has the colour of its urgency."""
     ours, theirs = pty.openpty()
     command = [*PROGRAM, "--db", str(database.path), "report", "1", "--at", "2011-04"]
-    env = surroundings(database.path.parent, TERM="xterm-256color", COLUMNS="100")
+    env = surroundings(database.path.parent, TERM="xterm-256color", COLUMNS="100", PAGER="cat")
     with subprocess.Popen(command, env=env, stdout=theirs, stdin=subprocess.DEVNULL) as process:
         os.close(theirs)
         text = b""

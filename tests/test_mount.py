@@ -212,8 +212,8 @@ async def test_first_sync_shows_empty_folders(tmp_path: Path, place: Path) -> No
         index.catch_up(database.path, database.store)  # what a sync does first
         said = await offtracfs(database, "mount", "--no-sync", place)
     assert said == (
-        f"{place}: nothing has been synced yet. "
-        "The folders are empty until the first sync is done: `offtracfs sync` does it.\n"
+        f"{place}: nothing has been synced yet. The folders are empty until the first sync is done: "
+        f"`offtracfs --db {database.path} sync` does it.\n"
     )
     assert await run("find", place, "-printf", "%P ") == " changelog field report ticket "
     append(database, (AUTUMN, {"ticket/1.json": b"{}\n"}))

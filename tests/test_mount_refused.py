@@ -59,7 +59,8 @@ async def test_umount_of_something_else(database: Database, place: Path) -> None
     """`umount` takes away nothing but mounts of offtracfs."""
     for path in (place, Path("/proc")):
         said = await offtracfs(database, "umount", path, code=MountError.exit_code)
-        assert said == f"offtracfs: No offtracfs is mounted at {path}: `offtracfs status` lists what is.\n"
+        status = f"`offtracfs --db {database.path} status`"
+        assert said == f"offtracfs: No offtracfs is mounted at {path}: {status} lists what is.\n"
 
 
 async def test_umount_of_a_busy_mount(database: Database, place: Path) -> None:

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from offtracfs.dates import moment
 from offtracfs.errors import QueryRefused
-from offtracfs.reports.dates import moment
 
 NO_DATES = """
 never

@@ -174,7 +174,9 @@ async def test_no_login_needed(trac: RealTrac) -> None:
 
 async def test_no_password(trac: RealTrac) -> None:
     """A user without a password is told that none was found, and where one may be kept."""
-    with pytest.raises(LoginRefused, match=r"none was found: put it into ~/\.netrc, or see `man offtracfs`"):
+    with pytest.raises(
+        LoginRefused, match=r"none was found: put it into ~/\.netrc, or see `offtracfs init --help`"
+    ):
         await connect(trac.url, Credentials("admin", None))
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
+from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 from offtracfs import index
 from offtracfs.database import lock
@@ -13,17 +15,30 @@ from offtracfs.database.files import write
 from offtracfs.database.settings import Settings, read_settings, settings_text
 from offtracfs.database.snapshot import Snapshot
 from offtracfs.database.state import State, load, save
-from offtracfs.errors import DatabaseDamaged, DatabaseTooOld, UsageError, cannot_write
-from offtracfs.store import Store
+from offtracfs.errors import DatabaseDamaged, DatabaseTooOld, NotADatabase, UsageError, cannot_write
+
+if TYPE_CHECKING:
+    from offtracfs.store import Store
 
 
 class Database:
-    """A database directory, opened for reading; `writing` is the way to write."""
+    """A database directory, opened for reading; `writing` is the way to write.
+
+    Raises NotADatabase where it is none, or lacks a part; UsageError, DatabaseDamaged for its settings.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.settings = read_settings(path / "config.toml")
-        self.store = Store(path / "git")
+        if not (path / "git").is_dir():
+            raise NotADatabase(f"There is no git repository in {path}: it is no whole database.")
+
+    @cached_property
+    def store(self) -> Store:
+        """The git repository, opened when it is first used. Raises NotADatabase where there is none."""
+        from offtracfs.store import Store  # libgit2 takes 50 ms to load, which SQL can do without
+
+        return Store(self.path / "git")
 
     @classmethod
     def create(cls, path: Path, settings: Settings) -> Database:
@@ -31,6 +46,8 @@ class Database:
 
         Raises UsageError where something is in that place already, DiskFull, DatabaseError.
         """
+        from offtracfs.store import Store
+
         path = path.resolve()
         try:
             if path.exists() and (not path.is_dir() or any(path.iterdir())):

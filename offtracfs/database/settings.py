@@ -15,6 +15,13 @@ from offtracfs.errors import DatabaseDamaged, NotADatabase, UsageError
 PASSWORD = re.compile(r"([\w+.-]+://)?[^/?#@]*:[^/?#]+@|.*[?&](ssl)?password=")  # in a URL
 INTERVAL = 60.0  # seconds between two syncs
 INTERVALS = (1, 31 * 86400)  # the shortest and the longest, in seconds
+MEANINGS = {
+    "url": "The tracker's address, without a password.",
+    "user": "The name to log in with. Without it, the one that netrc has for the host, else nobody.",
+    "password_command": 'A program that prints the password as its first line, such as "pass show trac".',
+    "timezone": "The time zone of the dates and times after @.",
+    "interval": "The pause between two syncs, in seconds.",
+}  # as the file's comments say it
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +42,7 @@ class Settings:
                 raise UsageError(f"config.toml: {item.name} is not {'a number' if number else 'text'}.")
         if PASSWORD.match(self.url):
             raise UsageError(
-                "config.toml: url holds a password: take it out; `man offtracfs` says where one may be kept."
+                "config.toml: url holds a password: take it out; `offtracfs init --help` says where it goes."
             )
         if not INTERVALS[0] <= self.interval <= INTERVALS[1]:
             raise UsageError("config.toml: interval is not between 1 second and a month.")
@@ -70,8 +77,9 @@ def read_settings(file: Path) -> Settings:
 
 def settings_text(settings: Settings) -> str:
     """Settings as the text of a file, those that are as by default in comments."""
-    lines = ["# This directory is an offtracfs database. `man offtracfs` explains the settings."]
+    lines = ["# This directory is an offtracfs database, and these are its settings, for its owner to edit."]
     for item in fields(settings):
+        lines.append(f"\n# {MEANINGS[item.name]}")
         value = getattr(settings, item.name)
         quoted = json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")  # as TOML has it too
         text = f"{item.name} = {quoted}"

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
 
 from offtracfs import records
 from offtracfs.index import Reader, Revision
 from offtracfs.names import number_of, split
-from offtracfs.store import Store
+
+if TYPE_CHECKING:
+    from offtracfs.store import Store
+
+
+def stored(path: str, reader: Reader, horizon: int, blob: Callable[[bytes], bytes]) -> bytes | None:
+    """A record's bytes as of a horizon, None where there is none; `blob` reads the object of that id."""
+    entry = reader.find(*split(path), horizon)
+    version = reader.version(entry.inode) if entry else None
+    return blob(version.blob) if version and version.blob else None
 
 
 class Snapshot:
@@ -45,9 +54,7 @@ class Snapshot:
 
     def get(self, path: str) -> bytes | None:
         """A record's bytes, None where there is none."""
-        entry = self._reader.find(*split(path), self._horizon)
-        version = self._reader.version(entry.inode) if entry else None
-        return self.store.blob(version.blob) if version and version.blob else None
+        return stored(path, self._reader, self._horizon, self.store.blob)
 
     def load(self, path: str) -> Any:
         """A record, None where there is none."""

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from datetime import UTC, tzinfo
+from datetime import UTC, datetime, tzinfo
 
+from offtracfs import dates
 from offtracfs.errors import NotADatabase, UsageError
 from offtracfs.index.queries import Reader, Revision
-from offtracfs.names import Back, Commit, Period, parse_at
+from offtracfs.names import Back, Commit, Period, parse_at, period
 
 Clock = Callable[[], float]  # seconds since 1970 UTC
+Meaning = Period | Back | Commit
 
 
 def revision_at(
@@ -22,7 +24,51 @@ def revision_at(
     """
     if head is None or not at:
         return head
-    match parse_at(at, zone):
+    return _found(reader, head, parse_at(at, zone), clock)
+
+
+def revision_chosen(reader: Reader, at: str, zone: tzinfo = UTC, clock: Clock = time.time) -> Revision:
+    """The revision that somebody chose by a text that `meaning` takes; "" is the newest.
+
+    Raises NotADatabase before the first sync, UsageError where the tracker has no such moment, and as
+    `revision_at` does.
+    """
+    head = reader.head()
+    if head is None:
+        raise NotADatabase("The database is still empty: `offtracfs sync` fetches the tracker.")
+    if not at:
+        return head
+    meant = meaning(at, zone, clock)
+    found = _found(reader, head, meant, clock)
+    if found is None:
+        raise UsageError(_why_not(at, meant, reader, head, zone, clock))
+    return found
+
+
+def meaning(at: str, zone: tzinfo = UTC, clock: Clock = time.time) -> Meaning:
+    """What a text after ``--at`` stands for: what may follow "@" in the mount, or any date of Trac's queries.
+
+    A date such as "yesterday" is the whole period, "3 days ago" the second then. Raises UsageError.
+    """
+    if found := parse_at(f"@{at}", zone):
+        return found
+    date = dates.parse(at, datetime.fromtimestamp(clock(), zone))
+    if date is None:
+        raise UsageError(
+            f"{at[:60]!r} is no moment: try 2011-04-09, '2011-04-09 21:16', yesterday, '3 days ago', HEAD~3 "
+            "or a commit."
+        )
+    try:
+        if date.unit:
+            return period(date.begins.replace(tzinfo=None), date.unit, date.begins.tzinfo or zone)
+        second = int(date.begins.timestamp())
+    except (ValueError, OverflowError):
+        raise UsageError(f"The date {at[:60]!r} is too far away.") from None
+    return Period(second, second + 1)
+
+
+def _found(reader: Reader, head: Revision, meant: Meaning | None, clock: Clock) -> Revision | None:
+    match meant:
         case Period(start, end) if start <= clock():
             return reader.before(end, head.number)
         case Back(revisions):
@@ -33,29 +79,14 @@ def revision_at(
             return None
 
 
-def revision_chosen(reader: Reader, at: str, zone: tzinfo = UTC, clock: Clock = time.time) -> Revision:
-    """The revision that somebody chose by what follows "@" in the mount; "" is the newest.
-
-    Raises NotADatabase before the first sync, UsageError where the tracker has no such moment, and as
-    `revision_at` does.
-    """
-    head = reader.head()
-    if head is None:
-        raise NotADatabase("The database is still empty: `offtracfs sync` fetches the tracker.")
-    found = revision_at(reader, head, at and f"@{at}", zone, clock)
-    if found is None:
-        raise UsageError(_why_not(at, zone, clock, head))
-    return found
-
-
-def _why_not(at: str, zone: tzinfo, clock: Clock, head: Revision) -> str:
-    match parse_at(f"@{at}", zone):
+def _why_not(at: str, meant: Meaning, reader: Reader, head: Revision, zone: tzinfo, clock: Clock) -> str:
+    match meant:
         case Period(start) if start > clock():
             return f"{at} is in the future."
         case Period():
-            return f"There was no tracker yet at {at}: it begins later."
+            first = reader.revision(1) or head
+            begins = datetime.fromtimestamp(first.committed, zone)
+            return f"There was no tracker yet at {at}: it begins on {begins:%Y-%m-%d at %H:%M:%S}."
         case Back():
             return f"{at} is before the first of {head.number:,} revisions."
-        case Commit():
-            return f"None of the tracker's commits, or more than one, begins with {at}."
-    return f"{at!r} is no moment: try 2011-04-09, 2011-04-09T21:16:07, HEAD~3 or a commit."
+    return f"None of the tracker's commits, or more than one, begins with {at}."

@@ -12,6 +12,7 @@ import json
 import os
 import re
 import select
+import shlex
 import shutil
 import subprocess
 import time
@@ -96,7 +97,9 @@ def prepare(mountpoint: Path, *, allow_other: bool) -> Path:
     try:
         empty = next(os.scandir(mountpoint), None) is None
     except FileNotFoundError:
-        raise MountError(f"There is no directory {mountpoint}: `mkdir {mountpoint}` makes it.") from None
+        raise MountError(
+            f"There is no directory {mountpoint}: `mkdir {shlex.quote(str(mountpoint))}` makes it."
+        ) from None
     except NotADirectoryError:
         raise MountError(f"{mountpoint} is not a directory: mount at an empty directory.") from None
     except OSError as error:
@@ -131,7 +134,8 @@ def _occupied(mountpoint: Path, found: Mounted) -> str:
     directory = database_of(found)
     if directory is None:
         return f"Something else is mounted at {mountpoint} ({found.type}): mount at an empty directory."
-    return f"{directory} is mounted at {mountpoint} already: `offtracfs umount {mountpoint}` ends that."
+    place = shlex.quote(str(mountpoint))
+    return f"{directory} is mounted at {mountpoint} already: `offtracfs umount {place}` ends that."
 
 
 def _is_dead(mountpoint: Path, directory: Path | None) -> bool:

@@ -26,6 +26,7 @@ PATTERNS: dict[Kind, str] = {"datetime": "%Y-%m-%d %H:%M", "date": "%Y-%m-%d", "
 MEASURED = 1_000  # rows that decide how wide a table's columns are
 WIDEST = 60  # cells on the screen: a text that is longer moves what follows, and not the whole column
 NARROWEST = 4
+_EXACT = re.compile(r"[0-9TZ .,:/+-]{1,32}", re.ASCII)  # 1.5, 2011-04-09T21:16:07Z, 12:30
 GAP = "  "
 INDENT = "    "  # of a row's further lines
 NO_GROUP = "(none)"
@@ -184,15 +185,13 @@ def _line(sheet: Sheet, places: Sequence[int], first: Sequence[Row], width: int 
         for number, convert in converters.items()
     ]
     widths = [max(cell_len(label), cells) for label, cells in zip(labels, filled, strict=True)]
-    exact = [
-        all(isinstance(cell, int | float) or not cell for cell in (row.cells[number] for row in first))
-        for number in columns
-    ]
+    numbers = [all(_is_number(row.cells[number]) for row in first) for number in columns]
     right = [
-        numbers and column.kind == "text" for numbers, column in zip(exact, columns.values(), strict=True)
+        counted and column.kind == "text" for counted, column in zip(numbers, columns.values(), strict=True)
     ]
-    cut = [width is not None and not numbers for numbers in exact]
-    least = [cells * numbers for cells, numbers in zip(filled, exact, strict=True)]
+    exact = [all(_is_exact(row.cells[number]) for row in first) for number in columns]
+    cut = [width is not None and not whole for whole in exact]
+    least = [cells * whole for cells, whole in zip(filled, exact, strict=True)]
     fitting = _fitting(widths, least, None if width is None else width - len(indent))
     if width is not None:
         labels = [_cut(label, most) for label, most in zip(labels, fitting, strict=True)]
@@ -200,7 +199,10 @@ def _line(sheet: Sheet, places: Sequence[int], first: Sequence[Row], width: int 
 
 
 def _fitting(widths: list[int], least: list[int], width: int | None) -> list[int]:
-    """Widths of the columns: where they do not fit on a line, the widest give way, as far as they may."""
+    """Widths of the columns: where they do not fit on a line, the widest give way, as far as they may.
+
+    What is left over goes to the one that has lost most.
+    """
 
     def at_most(most: int) -> list[int]:
         return [max(min(wanted, most), needed) for wanted, needed in zip(widths, least, strict=True)]
@@ -208,8 +210,23 @@ def _fitting(widths: list[int], least: list[int], width: int | None) -> list[int
     if width is None:
         return at_most(WIDEST)
     room = width - len(GAP) * (len(widths) - 1)
-    fitting = (at_most(most) for most in range(width, NARROWEST, -1))
-    return next((widths for widths in fitting if sum(widths) <= room), at_most(NARROWEST))
+    some = (at_most(most) for most in range(width, NARROWEST - 1, -1))
+    fitting = next((found for found in some if sum(found) <= room), None)
+    if fitting is None:
+        return at_most(NARROWEST)
+    lost = [wanted - given for wanted, given in zip(widths, fitting, strict=True)]
+    widest = max(range(len(widths)), key=lost.__getitem__)
+    fitting[widest] += min(lost[widest], room - sum(fitting))
+    return fitting
+
+
+def _is_number(cell: Any) -> bool:
+    return isinstance(cell, int | float) or not cell
+
+
+def _is_exact(cell: Any) -> bool:
+    """Whether a cell says something else where it is cut: a number or a moment, be it as text."""
+    return _is_number(cell) or (isinstance(cell, str) and _EXACT.fullmatch(cell) is not None)
 
 
 def _keys(columns: Iterable[Column]) -> list[str]:

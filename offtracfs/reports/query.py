@@ -9,20 +9,25 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import UTC, datetime, tzinfo
+from functools import partial
 from typing import Any
 
 from offtracfs import records
 from offtracfs.database import Database
+from offtracfs.database.snapshot import stored
 from offtracfs.errors import QueryRefused
 from offtracfs.index import Revision
+from offtracfs.index.moments import meaning
 from offtracfs.kinds import is_definition
-from offtracfs.names import Period, parse_at
+from offtracfs.names import Period
 from offtracfs.reports.columns import PEOPLE, people
 from offtracfs.reports.formats import Column, Kind, Row, Sheet
 from offtracfs.reports.querysql import Asker, Known, Sql, select
 from offtracfs.reports.querytext import Fields, Query, columns, is_true
 from offtracfs.reports.sandbox import Sandbox, run
+from offtracfs.store import git
 
 Cell = Callable[[Any], Any]
 
@@ -34,8 +39,9 @@ def fields_at(database: Database, revision: Revision) -> Fields:
 
     Raises as `Database.reader` does.
     """
-    with database.snapshot(revision) as snapshot:
-        fields = snapshot.load("fields.json")
+    with closing(database.reader()) as reader:
+        found = stored("fields.json", reader, revision.horizon, partial(git.blob, database.path / "git"))
+    fields = records.load(found) if found else None
     if isinstance(fields, list) and (known := [field for field in fields if is_definition(field)]):
         return known
     from offtracfs.trackers.tracdb.fields import FIRST, LAST, LISTED  # a tenth of a second, and seldom needed
@@ -47,7 +53,7 @@ def fields_at(database: Database, revision: Revision) -> Fields:
 def now_at(at: str, revision: Revision, zone: tzinfo, clock: Callable[[], float] = time.time) -> datetime:
     """What "now" is for a query with ``--at``: a period's last second, a commit's moment, or else now."""
     seconds = float(revision.committed) if at else clock()
-    match parse_at(f"@{at.removeprefix('@')}", zone):
+    match at and meaning(at.removeprefix("@"), zone, clock):
         case Period(_, end):
             seconds = min(end - 1, clock())
     return datetime.fromtimestamp(seconds, zone)

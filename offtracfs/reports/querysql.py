@@ -11,10 +11,10 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from offtracfs.dates import moment
 from offtracfs.errors import QueryRefused
 from offtracfs.index.tables import VIEWS
 from offtracfs.records import EPOCH
-from offtracfs.reports.dates import moment
 from offtracfs.reports.querytext import MODES, Clause, Query
 
 ENUMS = {"resolution": "resolution", "priority": "priority", "severity": "severity", "type": "ticket_type"}

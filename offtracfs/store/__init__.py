@@ -6,7 +6,22 @@ quarantine  where git makes packs, which move into the store when they are whole
 git         the git command, in a fixed environment
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 from offtracfs.store.git import BRANCH
-from offtracfs.store.repository import Change, Commit, Store
+
+if TYPE_CHECKING:
+    from offtracfs.store.repository import Change, Commit, Store
 
 __all__ = ["BRANCH", "Change", "Commit", "Store"]
+
+
+def __getattr__(name: str) -> Any:
+    """What needs libgit2, which takes 50 ms to load: whoever needs one object does without."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from offtracfs.store import repository
+
+    return getattr(repository, name)

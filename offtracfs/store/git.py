@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
-from offtracfs.errors import DatabaseError, DiskFull
+from offtracfs.errors import DatabaseDamaged, DatabaseError, DiskFull
 
 BRANCH = "refs/heads/main"
 LITTLE = 1 << 16  # bytes; git has made some room again before it tells
@@ -45,6 +45,17 @@ def git(path: Path, *arguments: str, stdin: bytes = b"") -> bytes:
         error = failed("git " + arguments[0], done.stderr)
         raise DiskFull(f"The disk is full: {cwd} could not be written.") if _is_full(cwd) else error
     return done.stdout
+
+
+def blob(path: Path, oid: bytes) -> bytes:
+    """Contents of one blob of the repository in `path`; its id is 20 bytes. Raises DatabaseDamaged.
+
+    A process takes 3 ms, and loading libgit2 50 ms: this is for whoever needs one object.
+    """
+    try:
+        return git(path, "cat-file", "blob", oid.hex())
+    except DatabaseError as error:
+        raise DatabaseDamaged(f"The git object {oid.hex()} cannot be read: {error}") from error
 
 
 def _is_full(directory: Path) -> bool:

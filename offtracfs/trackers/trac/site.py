@@ -57,7 +57,7 @@ def refused(url: str, credentials: Credentials) -> LoginRefused:
     if credentials.password is None:
         return LoginRefused(
             f"{url} asks for the password of {credentials.user!r}, and none was found: put it into ~/.netrc,"
-            " or see `man offtracfs` for other places."
+            " or see `offtracfs init --help` for other places."
         )
     return LoginRefused(f"{url} refused the user name {credentials.user!r} or the password.")
 

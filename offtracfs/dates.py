@@ -1,4 +1,4 @@
-"""Dates as people write them for Trac: ISO 8601, words such as "7 days ago", or month, day and year.
+"""Dates as people write them, in queries and for ``--at``: ISO 8601, "7 days ago", or month, day and year.
 
 These are the texts that trac.util.datefmt.parse_date takes. What it takes by its reader's language, is taken
 as in English here.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta, timezone
+from typing import NamedTuple
 
 from offtracfs.errors import QueryRefused
 
@@ -29,23 +30,34 @@ _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct",
 _PIECES = re.compile("|".join(("[0-9]+", *_MONTHS, "am", "pm")), re.ASCII)
 
 
+class Date(NamedTuple):
+    """When a date begins (aware), and how long it is: a year, month, week, day, hour, minute or second.
+
+    `unit` is "" for a point in time, such as "now" or "3 days ago".
+    """
+
+    begins: datetime
+    unit: str
+
+
 def moment(text: str, now: datetime) -> datetime:
-    """The moment that a text stands for; `now` is aware, and its time zone is that of the text.
+    """The moment at which a date begins; `now` is aware, and its time zone is that of the text.
 
     Raises QueryRefused.
     """
+    found = parse(text, now)
+    if found is None:
+        raise QueryRefused(f"{text.strip()[:60]!r} is no date: write one like 2011-04-09, or '7 days ago'.")
+    return found.begins
+
+
+def parse(text: str, now: datetime) -> Date | None:
+    """As `moment`, with the length of the date; None where the text is none. Raises QueryRefused."""
     text = text.strip()
     try:
-        found = _iso(text, now)
-        if found is None:
-            found = _written(text.lower(), now)
-        if found is None:
-            found = _relative(text, now)
+        return _iso(text, now) or _written(text.lower(), now) or _relative(text, now)
     except OverflowError:
         raise QueryRefused(f"The date {text[:60]!r} is too far away.") from None
-    if found is None:
-        raise QueryRefused(f"{text[:60]!r} is no date: write one like 2011-04-09, or '7 days ago'.")
-    return found
 
 
 def _local(wall: datetime, now: datetime) -> datetime:
@@ -53,26 +65,28 @@ def _local(wall: datetime, now: datetime) -> datetime:
     return wall.replace(tzinfo=now.tzinfo, fold=1)
 
 
-def _iso(text: str, now: datetime) -> datetime | None:
+def _iso(text: str, now: datetime) -> Date | None:
     match = _ISO.fullmatch(text)
     if not match:
         return None
-    year, month, day, hour, minute, second = (int(part or 0) for part in match.groups()[:6])
+    parts = [int(part) for part in match.groups()[:6] if part]
+    year, month, day, hour, minute, second = parts + [0] * (6 - len(parts))
+    unit = _PARTS[len(parts) - 1]
     fraction, utc, sign, hours, minutes = match.groups()[6:]
     try:
         wall = datetime(year, month or 1, day or 1, hour, minute, second)  # noqa: DTZ001
         wall = wall.replace(microsecond=int((fraction or "").ljust(6, "0")))
         if utc:
-            return wall.replace(tzinfo=UTC)
+            return Date(wall.replace(tzinfo=UTC), unit)
         if not sign:
-            return _local(wall, now)
+            return Date(_local(wall, now), unit)
         offset = timedelta(hours=int(hours), minutes=int(minutes or 0))
-        return wall.replace(tzinfo=timezone(-offset if sign == "-" else offset))
+        return Date(wall.replace(tzinfo=timezone(-offset if sign == "-" else offset)), unit)
     except ValueError:
         return None
 
 
-def _written(text: str, now: datetime) -> datetime | None:
+def _written(text: str, now: datetime) -> Date | None:
     """``Apr 9, 2011``, ``9 April 2011``, ``04/09/11 9:16 pm``; what stands between is passed over."""
     pieces = _PIECES.findall(text)
     halves = [piece for piece in pieces if piece in ("am", "pm")]
@@ -87,7 +101,8 @@ def _written(text: str, now: datetime) -> datetime | None:
         month, day, year, hour, minute, second = (int(piece) for piece in pieces + ["0"] * (6 - len(pieces)))
         if halves and hour <= 12:
             hour = hour % 12 + (12 if halves[0] == "pm" else 0)
-        return _local(datetime(_full(year), month, day, hour, minute, second), now)  # noqa: DTZ001
+        wall = datetime(_full(year), month, day, hour, minute, second)  # noqa: DTZ001
+        return Date(_local(wall, now), _PARTS[len(pieces) - 1])
     except ValueError:
         return None
 
@@ -97,19 +112,19 @@ def _full(year: int) -> int:
     return year if year > 99 else year + (1900 if year > 68 else 2000)
 
 
-def _relative(text: str, now: datetime) -> datetime | None:
+def _relative(text: str, now: datetime) -> Date | None:
     if text == "now":
-        return now
+        return Date(now, "")
     wall = now.replace(tzinfo=None)
     if text in _NAMED_DAYS:
-        return _local(_beginning(wall, "day", _NAMED_DAYS[text]), now)
+        return Date(_local(_beginning(wall, "day", _NAMED_DAYS[text]), now), "day")
     if match := _BEGINNING.fullmatch(text):
         shift = {"last": -1, "this": 0, "next": 1}[match[1]]
-        return _local(_beginning(wall, match[2], shift), now)
+        return Date(_local(_beginning(wall, match[2], shift), now), match[2])
     for pattern, direction in ((_AHEAD, 1), (_AGO, -1)):
         if match := pattern.fullmatch(text):
             length = timedelta(days=direction * float(match[1]) * _DAYS[match[2]])
-            return (now.astimezone(UTC) + length).astimezone(now.tzinfo)
+            return Date((now.astimezone(UTC) + length).astimezone(now.tzinfo), "")
     return None
 
 

@@ -1,0 +1,69 @@
+"""The user's pager, for what may be longer than the screen; by git's rules (git(1), core.pager)."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from io import TextIOWrapper
+from typing import TextIO
+
+import click
+
+DEFAULT = "less"
+# Unless its user says otherwise, less ends where all fits on the screen, shows colours, and clears nothing.
+SETTINGS = {"LESS": "FRX", "LV": "-c"}
+
+
+@contextmanager
+def paged() -> Iterator[TextIO]:
+    """Stdout, as UTF-8; on a terminal through $PAGER, unless that is empty or "cat", or for ``--no-pager``.
+
+    A character that UTF-8 does not have is written as an escape. That the reader of a pager has seen enough
+    is no error: what is written then goes nowhere.
+    """
+    # A stream of its own: under PYTHONUNBUFFERED, what stdout's takes in part only is lost without a word.
+    with open(
+        sys.stdout.fileno(), "w", encoding="utf-8", errors="backslashreplace", newline="", closefd=False
+    ) as out:
+        pager = _started() if out.isatty() else None
+        if pager is None:
+            yield out
+            return
+    with _left_to(pager) as into:
+        yield into
+
+
+def _started() -> subprocess.Popen[str] | None:
+    """The pager, where there is to be one. $PAGER is a line for the shell, as for git and man."""
+    command = os.environ.get("PAGER", DEFAULT if shutil.which(DEFAULT) else "").strip()
+    if command in ("", "cat") or click.get_current_context().find_root().params.get("no_pager"):
+        return None
+    return subprocess.Popen(  # noqa: S602  # its owner's own words
+        command,
+        shell=True,
+        stdin=subprocess.PIPE,
+        encoding="utf-8",
+        errors="backslashreplace",
+        env=SETTINGS | os.environ,
+    )
+
+
+@contextmanager
+def _left_to(pager: subprocess.Popen[str]) -> Iterator[TextIO]:
+    """What is written to goes to the pager, which has the terminal until its user ends it."""
+    assert isinstance(pager.stdin, TextIOWrapper)
+    try:
+        with suppress(BrokenPipeError):
+            yield pager.stdin
+    finally:
+        # Ctrl-C is meant for the pager: in less it ends a search.
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        with suppress(BrokenPipeError):
+            pager.stdin.close()
+        pager.wait()
+        signal.signal(signal.SIGINT, before)
