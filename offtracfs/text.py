@@ -23,7 +23,7 @@ def shown(text: str) -> str:
 
 def quoted(text: str) -> str:
     """A server's text as it may stand in a message: one line, no control or direction marks, not long."""
-    line = " ".join(text.split())
+    line = " ".join(text[: 10 * MAX_QUOTE].split())  # the text may be megabytes
     clean = "".join(char for char in line if not unicodedata.category(char).startswith("C"))
     return clean if len(clean) <= MAX_QUOTE else clean[: MAX_QUOTE - 1] + "…"
 
