@@ -61,7 +61,12 @@ def at_a_terminal(home: Path, *arguments: str, **environment: str) -> Iterator[T
     # The terminal must be the one that /dev/tty names, too: whoever runs the tests has another.
     command = ["setsid", "--ctty", "--wait", *PROGRAM, *arguments]
     process = subprocess.Popen(
-        command, stdin=theirs, stdout=theirs, stderr=theirs, cwd=home, env=surroundings(home, **environment)
+        command,
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        cwd=home,
+        env=surroundings(home, TERM="xterm", **environment),
     )
     os.close(theirs)
     try:
