@@ -29,6 +29,7 @@ def command(context: click.Context, url: str, user: str) -> None:
     \b
       offtracfs init https://trac.example.org
       offtracfs --db ~/trackers/work init --user me https://trac.example.org/project
+      offtracfs init /srv/trac                     an environment's folder, with its own database
       offtracfs init trac+sqlite:///srv/trac/db/trac.db
       offtracfs init trac+postgresql://me@db.example.org/trac?trac_ini=/srv/trac/conf/trac.ini
       offtracfs init offtrac:///home/me/db         a folder that offtrac kept; its commits are kept, too
@@ -36,11 +37,13 @@ def command(context: click.Context, url: str, user: str) -> None:
     The Trac needs the XML-RPC plugin, and for whoever logs in the permissions XML_RPC and TICKET_VIEW: if
     one is missing, it is named, and nothing is left behind. Reports need REPORT_VIEW and REPORT_SQL_VIEW
     (with Trac 1.6, REPORT_MODIFY): a sync that may not read them says so. A Trac's own database needs no
-    plugin; what only its trac.ini says is read from ../conf, or from where trac_ini says.
+    plugin; what only its trac.ini says is read from ../conf, or from where trac_ini says. One in MySQL
+    cannot be read: there it takes the Trac's web address, and the plugin.
 
     A password is never an argument. The first of these that has one is taken: $OFFTRACFS_PASSWORD; what
     the `password_command` of config.toml prints; ~/.netrc (or $NETRC), which must have mode 600; the
-    desktop's keyring, under the URL, where the Python package keyring is installed. A line of netrc:
+    desktop's keyring, under the URL, where the Python package keyring is installed. Where none has it, it is
+    asked for at a terminal. A line of netrc:
 
     \b
       machine trac.example.org login NAME password PASSWORD
@@ -55,7 +58,10 @@ def command(context: click.Context, url: str, user: str) -> None:
     except BaseException:
         shutil.rmtree(database.path)
         raise
-    seen_by = {None: "", "": " without a login (--user NAME may show more)"}.get(known_as, f" to {known_as}")
+    if known_as is None:
+        seen_by = ""
+    else:
+        seen_by = f" to {known_as}" if known_as else " without a login (--user NAME may show more)"
     program = "offtracfs"
     if context.parent and context.parent.get_parameter_source("db") is ParameterSource.COMMANDLINE:
         program += f" --db {shlex.quote(str(database.path))}"

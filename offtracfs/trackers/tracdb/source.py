@@ -40,6 +40,7 @@ SETTLES = 2  # seconds after which a file's time of change tells two changes apa
 MOST_PAGES = 256_000  # 1 GB in some 2 seconds; a Trac gives up after 10
 POLL = 0.001  # seconds between two tries of a step: SQLite's own would miss the pauses of a busy writer
 PATIENCE = 30.0  # seconds that SQLite may be locked, or a server may take to answer
+WHERE_FROM = "Its password may stand in ~/.pgpass or $OFFTRACFS_PASSWORD."
 NO_DRIVER = "PostgreSQL needs the Python package psycopg: pip install 'offtracfs[postgresql]'."
 
 
@@ -219,11 +220,7 @@ class PostgresSource:
         place = f"The database {self._server.database!r} at {self._server.host or 'this machine'}"
         state = getattr(error.orig, "sqlstate", None)
         if "password" in said or "authentication" in said or "pg_hba" in said or "role" in said:
-            remedy = (
-                ""
-                if self._server.password
-                else " Its password may stand in ~/.pgpass or $OFFTRACFS_PASSWORD."
-            )
+            remedy = "" if self._server.password else f" {WHERE_FROM}"
             return LoginRefused(f"{place} refuses the login: {said.rstrip('.')}.{remedy}")
         if state == "42501":
             return PermissionMissing(f"{place} does not let us read it: {said}")
