@@ -24,8 +24,8 @@ def command(directory: Path, as_json: bool) -> None:
     """Say what is where.
 
     That is: the tracker, the number of tickets, how the last sync ended and what it left out, who is
-    writing, the mounts with their processes, and disk use. It waits for nobody, and can be asked while a
-    sync is at work and before the first.
+    fetching from the tracker and who is writing, the mounts with their processes, and disk use. It waits for
+    nobody, and can be asked while a sync is at work and before the first.
 
     Exit codes: 0 whatever there is to say, 66 no database there.
     """
@@ -45,6 +45,8 @@ def _lines(status: Status) -> Iterator[tuple[str, str]]:
     yield "Last sync", _last_sync(status)
     for problem in status.sync.problems:
         yield "Left out", problem
+    if status.fetcher:
+        yield "Fetching", status.fetcher
     if status.writer:
         yield "Writing", status.writer
     for record in status.mounts:

@@ -33,6 +33,7 @@ class Status:
     contents: Contents | None  # None before the first sync has ended, or where the index cannot be read
     trouble: str  # why the index cannot be read, "" where it can
     sync: State
+    fetcher: str  # the process that asks the tracker, which holds the fetch lock, "" for none
     writer: str  # the process that holds the writer's lock, "" for none
     mounts: list[mountpoints.Record]
     disk: dict[str, int]
@@ -53,6 +54,7 @@ def look(database: Database) -> Status:
         contents,
         trouble,
         database.state(),
+        database.fetcher(),
         database.writer(),
         mountpoints.records(database.path),
         {

@@ -8,7 +8,7 @@ import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -18,7 +18,7 @@ from offtracfs.database import Database
 from offtracfs.index import Reader
 from offtracfs.index.opening import LINK, VERSION
 from tests.helpers import git, tables
-from tests.program import ServedTrac, offtracfs, run, serving, user
+from tests.program import ServedTrac, offtracfs, run, serving, started, user
 
 SPRING = datetime(2011, 4, 9, tzinfo=UTC)
 
@@ -161,3 +161,24 @@ def test_one_writer(home: Path) -> None:
         done = offtracfs(home, "--db", "db", "index", "rebuild")
     assert done.returncode == 75
     assert "a test" in done.stderr
+
+
+def test_a_slow_tracker(home: Path, trac: ServedTrac) -> None:
+    """While a sync waits for its tracker the index can be built anew; a second sync is refused."""
+    trac.change(1, SPRING + timedelta(days=1), "bob", "news")
+    trac.hold(b"ticket.changeLog")
+    try:
+        with started(home, "--db", "db", "sync", "--full") as process:
+            assert trac.asked.wait(30)
+            assert "4 commits indexed." in run(home, "index", "rebuild")
+            done = offtracfs(home, "--db", "db", "sync")
+            said = f"db is being synced by process {process.pid} (sync, since "
+            assert done.returncode == 75
+            assert said in done.stderr
+            assert Database(home / "db").state().error == ""
+            trac.gate.set()
+            assert process.wait(30) == 0
+    finally:
+        trac.gate.set()
+    assert "revision 5," in run(home, "index", "status")
+    run(home, "check")

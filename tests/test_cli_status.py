@@ -75,14 +75,20 @@ def test_status_after_a_failure(home: Path, trac: ServedTrac) -> None:
 
 
 def test_status_while_a_sync_is_at_work(home: Path, trac: ServedTrac) -> None:
-    """While another process writes, the status says which one, and does not wait for it."""
+    """While other processes fetch or write, the status says which ones, and waits for none."""
     trac.hold(b"ticket.query")
     with started(home, "--db", "db", "sync") as process:
         assert trac.asked.wait(30)
-        assert f"Writing    process {process.pid} (sync, since" in run(home, "status")
+        said = run(home, "status")
+        assert f"Fetching   process {process.pid} (sync, since" in said
+        assert "Writing" not in said
+        with database(home).writing("a test"):
+            assert f"Writing    process {os.getpid()} (a test, since" in run(home, "status")
         trac.gate.set()
         assert process.wait(30) == 0
-    assert "Writing" not in run(home, "status")
+    said = run(home, "status")
+    assert "Fetching" not in said
+    assert "Writing" not in said
 
 
 def test_status_of_a_mount(home: Path) -> None:

@@ -60,7 +60,7 @@ def put(spool: Spool, *tickets: Ticket) -> None:
 
 
 def plan(found: Mapping[str, Any] | None = None, *, now: int = NOW, floor: int = 0, recent: str = "") -> Plan:
-    return Plan(now, floor, found or {}, recent or text(now))
+    return Plan(now, floor, found or {}, recent or text(now), settled=now - 60)
 
 
 @pytest.fixture
@@ -94,6 +94,11 @@ def expected(*tickets: Ticket, **others: Any) -> dict[str, Any]:
     return found | {changelog_path(record[0]): rows for record, rows in tickets} | others
 
 
+def known(recent: str, now: int = NOW) -> dict[str, Any]:
+    """What db.json says after a sync with the plan of that moment."""
+    return {"db.json": {"recent": recent, "settled": text(now - 60)}}
+
+
 OLD = ticket(1, NOW - 9 * DAY, (NOW - 8 * DAY, "bob", "open"))
 OTHER = ticket(2, NOW - 7 * DAY)
 
@@ -105,14 +110,14 @@ def test_the_first_sync(database: Database) -> None:
     names = git(database.store, "rev-list", "--reverse", "main").split()
     assert set(listed(database.store, names[0])) == set(fields)
     assert log(database.store, "%an %at %ct")[0] == f"offtracfs {NOW - 9 * DAY} {NOW - 9 * DAY}"
-    assert state(database) == expected(OLD, OTHER, **fields, **{"db.json": {"recent": "2014-05-13T00:00:00"}})
+    assert state(database) == expected(OLD, OTHER, **fields, **known("2014-05-13T00:00:00"))
     assert database.store.check() == []
 
 
 def test_an_empty_tracker(database: Database) -> None:
     """A tracker without anything is known as such: it has been looked at."""
     assert sync(database, plan()) == 2
-    assert state(database) == {"db.json": {"recent": text(NOW)}}
+    assert state(database) == known(text(NOW))
     assert sync(database, plan(now=NOW + DAY)) == 0
 
 
@@ -161,7 +166,7 @@ def test_one_commit_a_change(news: News) -> None:
         f"unknown|{NOW + 50}|{NOW + 50}|#2 status: open → lost",
     ]
     assert news.says("%b")[0] == "Now open.\nSee #1.\n"
-    assert state(news.database) == expected(one, two, new, **{"db.json": {"recent": text(NOW + 99)}})
+    assert state(news.database) == expected(one, two, new, **known(text(NOW + 99), NOW + 99))
     assert news.database.store.check() == []
 
 
@@ -208,7 +213,7 @@ def test_what_the_tracker_does_not_log(news: News) -> None:
     assert "\nticket/1.json is gone\n" in message
     assert "\nreport/1.json\n" in message
     assert state(news.database) == expected(
-        renamed, **{"db.json": {"recent": text(NOW + 60)}, "report/1.json": {}}
+        renamed, **known(text(NOW + 60), NOW + 60), **{"report/1.json": {}}
     )
 
 
@@ -241,7 +246,7 @@ def test_deleted_and_changed_at_once(news: News, changed: Ticket) -> None:
     """A ticket whose last change arrives in the sync that finds it deleted is gone after it."""
     gone = dict.fromkeys(("ticket/1.json", "changelog/1.json"))
     sync(news.database, plan(gone, now=NOW + 60), changed)
-    assert state(news.database) == expected(OTHER, **{"db.json": {"recent": text(NOW + 60)}})
+    assert state(news.database) == expected(OTHER, **known(text(NOW + 60), NOW + 60))
 
 
 def test_any_text(news: News) -> None:

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 
+from offtracfs.errors import DatabaseError
 from offtracfs.store import Store, fastimport
-from tests.helpers import Files, append, commits, few, git, listed, log_of
+from tests.helpers import Files, append, commits, few, git, listed, log_of, replace
 
 ONE, TWO = {"ticket/1.json": b"one"}, {"ticket/1.json": b"two", "db.json": b"{}"}
 
@@ -204,6 +205,37 @@ def test_few_packs_stay(store: Store) -> None:
     assert len(listed(store)) == 30
     assert all(store.blob(blob) for blob in listed(store).values())
     assert store.check() == []
+
+
+def test_a_pack_that_cannot_be_read_stays(store: Store) -> None:
+    """Maintenance deletes nothing that it could not read: a damaged pack, and all others, stay."""
+    for number in range(4):
+        append(store, {"ticket/1.json": b"%d" % number * 1000})
+    packs = sorted(store.path.glob("objects/pack/*.pack"))
+    for suffix in (".pack", ".idx"):
+        whole = packs[2].with_suffix(suffix).read_bytes()
+        replace(packs[2].with_suffix(suffix), whole[:20] + b"damage" * 10 + whole[80:])
+        with pytest.raises(DatabaseError):
+            store.maintain(packs=1)
+        assert sorted(store.path.glob("objects/pack/*.pack")) == packs
+        assert not list(store.path.glob("quarantine-*"))
+        replace(packs[2].with_suffix(suffix), whole)
+    assert store.maintain(packs=1)
+    assert store.check() == []
+
+
+def test_a_users_pack_stays(store: Store) -> None:
+    """A pack that a user keeps stays, and so does all that a user's multi-pack-index named."""
+    for number in range(4):
+        append(store, {"ticket/1.json": b"%d" % number})
+    kept = next(store.path.glob("objects/pack/*.pack"))
+    kept.with_suffix(".keep").touch()
+    git(store, "multi-pack-index", "write")
+    assert store.maintain(packs=1)
+    assert kept.exists()
+    assert len(list(store.path.glob("objects/pack/*.pack"))) == 2
+    assert store.check() == []
+    assert git(store, "rev-list", "--count", "--objects", "main").strip() != "0"
 
 
 def test_a_large_pack_stays(store: Store) -> None:

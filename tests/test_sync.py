@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from contextlib import aclosing, closing
+import shutil
+from contextlib import ExitStack, aclosing, closing
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 import trio
 import trio.testing
 
-from offtracfs import check, sync
+from offtracfs import check, index, records, sync
 from offtracfs.database import Database
 from offtracfs.errors import (
     DatabaseBusy,
@@ -28,7 +29,7 @@ from offtracfs.sync.spool import Spool
 from offtracfs.trackers import Missing, Tracker
 from offtracfs.trackers.trac import connect
 from tests import faults
-from tests.mounting import damage
+from tests.mounting import append, damage
 from tests.standin import StandInTrac
 from tests.syncing import expected, git, log, mirrored, new_database, swept, synced
 
@@ -97,7 +98,8 @@ async def test_first_sync(trac: StandInTrac, database: Database) -> None:
     with database.snapshot() as snapshot:
         assert snapshot.load("report/1.json")["title"] == "Active"
         assert snapshot.load("field/type/defect.json") == "1"
-        assert snapshot.load("db.json") == {"recent": "2020-01-05T01:00:00"}
+        known = {"recent": "2020-01-05T01:00:00", "settled": "2020-01-30T23:59:00"}
+        assert snapshot.load("db.json") == known
     assert list(check.check(database)) == []
 
 
@@ -156,6 +158,54 @@ async def test_late_change(trac: StandInTrac, database: Database) -> None:
     await synced(database, trac)
     assert log(database, "%aI %cI")[-1] == "2020-01-30T23:56:00Z 2020-01-30T23:59:00Z"
     assert database.state().settled == int(trac.clock.timestamp()) - 60
+
+
+async def test_a_copy_of_git_keeps_what_is_settled(
+    trac: StandInTrac, database: Database, tmp_path: Path
+) -> None:
+    """Where git alone was copied, a late change still gets no date that readers were told is settled."""
+    await synced(database, trac)
+    copy = new_database(tmp_path / "copy", trac)
+    shutil.rmtree(copy.path / "git")
+    shutil.copytree(database.path / "git", copy.path / "git")
+    copy = Database(copy.path)
+    assert copy.state().settled == 0
+    trac.change(1, trac.clock - timedelta(minutes=4), "alice", "late")
+    trac.clock += HOUR
+    await synced(copy, trac)
+    assert log(copy, "%aI %cI")[-1] == "2020-01-30T23:56:00Z 2020-01-30T23:59:00Z"
+    assert copy.state().settled == int(trac.clock.timestamp()) - 60
+    with copy.snapshot() as snapshot:
+        assert snapshot.settled == copy.state().settled
+
+
+async def test_the_later_of_both_is_settled(trac: StandInTrac, database: Database) -> None:
+    """What syncs without news have settled since the last commit stands, too."""
+    await synced(database, trac)
+    trac.clock += HOUR
+    assert (await synced(database, trac)).commits == 0
+    with database.snapshot() as snapshot:
+        assert snapshot.settled == database.state().settled - 3600
+    trac.change(1, trac.clock - timedelta(minutes=4), "alice", "late")
+    trac.clock += HOUR
+    await synced(database, trac)
+    assert log(database, "%aI %cI")[-1] == "2020-01-31T00:56:00Z 2020-01-31T00:59:00Z"
+
+
+@pytest.mark.parametrize("known", [{}, {"settled": 5}, {"settled": "yesterday"}])
+async def test_a_db_json_that_does_not_say(trac: StandInTrac, database: Database, known: object) -> None:
+    """A db.json of an earlier version says nothing of what is settled, and is read as before."""
+    await synced(database, trac)
+    with database.snapshot() as snapshot:
+        recent = snapshot.recent
+    append(database, (int(trac.clock.timestamp()), {"db.json": records.dump({"recent": recent} | known)}))  # type: ignore[operator]
+    with database.snapshot() as snapshot:
+        assert (snapshot.recent, snapshot.settled) == (recent, 0)
+    trac.change(1, trac.clock + HOUR, "bob", "news")
+    trac.clock += 2 * HOUR
+    assert (await synced(database, trac)).changed == 1
+    with database.snapshot() as snapshot:
+        assert snapshot.settled == database.state().settled
 
 
 async def test_impossible_dates(trac: StandInTrac, database: Database) -> None:
@@ -465,6 +515,51 @@ async def test_one_writer(trac: StandInTrac, database: Database) -> None:
     with database.writing("a test"), pytest.raises(DatabaseBusy, match="a test"):
         await synced(database, trac)
     assert database.state().error == ""
+
+
+async def test_one_fetcher(trac: StandInTrac, database: Database) -> None:
+    """While another fetches, a sync says who, does nothing, and leaves that one's state alone."""
+    with database.fetching("a test"), pytest.raises(DatabaseBusy, match=r"is being synced by .*a test"):
+        await synced(database, trac)
+    assert database.state().error == ""
+
+
+async def test_a_fetch_waits_for_who_writes(
+    trac: StandInTrac, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who writes when a fetch has ended is waited for, and then the sync goes through."""
+    await synced(database, trac)
+    trac.clock += HOUR
+    trac.change(1, trac.clock, "bob", "news", status="closed")
+    trac.clock += HOUR
+    recent, held = trac._recent, trio.Event()
+    with ExitStack() as stack:
+
+        def taken(since: Any) -> Any:
+            stack.enter_context(database.writing("a save"))
+            held.set()
+            return recent(since)
+
+        monkeypatch.setattr(trac, "_recent", taken)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(partial(synced, database, trac))
+            with trio.fail_after(30):
+                await held.wait()
+                await trio.testing.wait_all_tasks_blocked(0.05)
+            monkeypatch.setattr(trac, "_recent", recent)
+            assert "sync" in database.fetcher()
+            assert mirrored(database) != expected(trac)
+            index.rebuild(database.path, database.store)
+            stack.close()
+    assert mirrored(database) == expected(trac)
+    assert list(check.check(database)) == []
+
+
+async def test_a_failure_is_kept_while_another_fetches(trac: StandInTrac, database: Database) -> None:
+    """To keep why a sync failed needs no lock that a slow tracker holds."""
+    with database.fetching("a test"):
+        sync.loop.record(database, TrackerError("no"))
+    assert database.state().error == "no"
 
 
 async def test_one_connection_for_days(trac: StandInTrac, database: Database) -> None:

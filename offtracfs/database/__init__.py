@@ -5,7 +5,8 @@ git/            every state that the tracker had (offtracfs.store)
 index.db        derived from it (offtracfs.index)
 spool.db        what a sync has fetched and not yet brought into git (offtracfs.sync.spool)
 state.json      how the last sync ended (state)
-lock            held, and signed, by the one process that writes (lock)
+fetch.lock      held, and signed, by the one process that asks the tracker (lock)
+lock            held, and signed, by the one process that writes git and the index (lock)
 mounts/         a file a mount: where, and which processes (offtracfs.mount.mountpoints)
 log/            what the processes of a mount had to say
 

@@ -20,9 +20,12 @@ from offtracfs.errors import DatabaseDamaged, DatabaseTooOld, NotADatabase, Usag
 if TYPE_CHECKING:
     from offtracfs.store import Store
 
+LOCK = "lock"
+FETCH_LOCK = "fetch.lock"
+
 
 class Database:
-    """A database directory, opened for reading; `writing` is the way to write.
+    """A database directory, opened for reading; `fetching` and `writing` are the ways to more.
 
     Raises NotADatabase where it is none, or lacks a part; UsageError, DatabaseDamaged for its settings.
     """
@@ -84,13 +87,28 @@ class Database:
         with closing(self.reader()) as reader:
             yield Snapshot(self.store, reader, revision or reader.head())
 
+    def fetching(self, purpose: str) -> AbstractContextManager[None]:
+        """Be the one who asks the tracker: for as long as that takes, which may be hours.
+
+        It goes with the spool. Who takes both locks takes this one first, and the other only for the time in
+        which it writes. Raises DatabaseBusy, naming who holds it, where another process does; DatabaseError.
+        """
+        return lock.held(self.path / FETCH_LOCK, purpose, "synced")
+
+    def fetcher(self) -> str:
+        """What the one who asks the tracker says of itself; "" where there is none."""
+        return lock.holder(self.path / FETCH_LOCK)
+
     def writing(self, purpose: str) -> AbstractContextManager[None]:
-        """Be the one writer. Raises DatabaseBusy, naming who is, where another process is; DatabaseError."""
-        return lock.held(self.path / "lock", purpose)
+        """Be the one writer of git, the index and the state: for seconds, never while waiting for a network.
+
+        Raises DatabaseBusy, naming who is, where another process is; DatabaseError.
+        """
+        return lock.held(self.path / LOCK, purpose, "written")
 
     def writer(self) -> str:
         """What the one writer says of itself; "" where there is none."""
-        return lock.holder(self.path / "lock")
+        return lock.holder(self.path / LOCK)
 
     def state(self) -> State:
         """How the last sync ended; a new State where none has, or where the file cannot be read."""

@@ -23,8 +23,8 @@ _FLOCK = "hhqqi4x"  # struct flock: type, whence, start, length (0: to the end),
 
 
 @contextmanager
-def held(file: Path, purpose: str) -> Iterator[None]:
-    """Hold the lock while the block runs, for what `purpose` says.
+def held(file: Path, purpose: str, doing: str) -> Iterator[None]:
+    """Hold the lock while the block runs, for what `purpose` says; others are told what is being done.
 
     Raises DatabaseBusy, naming who holds it, where another process does; DatabaseError.
     """
@@ -37,7 +37,7 @@ def held(file: Path, purpose: str) -> Iterator[None]:
             fcntl.fcntl(lock, fcntl.F_OFD_SETLK, _request(fcntl.F_WRLCK))
         except (BlockingIOError, PermissionError):  # EAGAIN or EACCES, as fcntl(2) has it
             who = _signature(file)
-            raise DatabaseBusy(f"{file.parent} is being written by {who}: try again later.") from None
+            raise DatabaseBusy(f"{file.parent} is being {doing} by {who}: try again later.") from None
         except OSError as error:  # ENOLCK, EINVAL, ENOSYS, …: some network file systems
             raise DatabaseError(
                 f"{file} cannot be locked ({error.strerror}): put the database on a file system with locks."

@@ -20,6 +20,9 @@ def stored(path: str, reader: Reader, horizon: int, blob: Callable[[bytes], byte
     return blob(version.blob) if version and version.blob else None
 
 
+SECOND = 1_000_000  # microseconds
+
+
 class Snapshot:
     """The records at `revision`; there are none where that is None, before the first sync has ended.
 
@@ -41,6 +44,17 @@ class Snapshot:
     def committed(self) -> int:
         """When the revision was committed, in seconds since 1970 UTC; 0 where there is none."""
         return self.revision.committed if self.revision else 0
+
+    @property
+    def settled(self) -> int:
+        """The moment up to which readers were told that all is known, in seconds since 1970 UTC.
+
+        0 where ``db.json`` does not say so, as before this was kept there.
+        """
+        try:
+            return int(records.microseconds(self.load("db.json")["settled"]) // SECOND)
+        except (KeyError, TypeError, ValueError):
+            return 0
 
     @property
     def recent(self) -> str:

@@ -1,6 +1,7 @@
-"""``db.json``: ``{"recent": isotime}``, up to when the last sync has seen the tracker for certain.
+"""``db.json``: ``{"recent": isotime, "settled": isotime}``, how far the tracker is known.
 
-`recent` is empty where nothing in the tracker had a time.
+`recent` is up to when the last sync has seen the tracker for certain, "" where nothing in it had a time.
+Readers were told that nothing is added any more before `settled`; databases of before do not have it.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ import os
 import subprocess
 from contextlib import suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from offtracfs.errors import DatabaseDamaged, DatabaseError, DiskFull
 
@@ -32,14 +32,15 @@ def environment(path: Path) -> dict[str, str]:
     return kept | _ENVIRONMENT | {"GIT_DIR": str(path)}
 
 
-def git(path: Path, *arguments: str, stdin: bytes = b"") -> bytes:
+def git(path: Path, *arguments: str, stdin: bytes | IO[bytes] = b"") -> bytes:
     """What ``git ARGUMENTS`` prints, for the repository in `path`. Raises DatabaseError, DiskFull."""
     fixed = environment(path)
     if arguments[0] == "init":
         del fixed["GIT_DIR"]
     cwd = path if path.is_dir() else path.parent
-    done = subprocess.run(
-        ["git", *arguments], cwd=cwd, env=fixed, input=stdin, capture_output=True, check=False
+    given: dict[str, Any] = {"input" if isinstance(stdin, bytes) else "stdin": stdin}
+    done: subprocess.CompletedProcess[bytes] = subprocess.run(
+        ["git", *arguments], cwd=cwd, env=fixed, capture_output=True, check=False, **given
     )
     if done.returncode:
         error = failed("git " + arguments[0], done.stderr)

@@ -15,11 +15,12 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryFile
+from typing import IO
 
 import pygit2
 from pygit2.enums import ConfigLevel, Option
 
-from offtracfs.errors import DatabaseDamaged, DatabaseError, NotADatabase
+from offtracfs.errors import DatabaseDamaged, DatabaseError, NotADatabase, cannot_write
 from offtracfs.kinds import path_in_git
 from offtracfs.store.fastimport import Writer
 from offtracfs.store.git import BRANCH, environment, failed, git, widened
@@ -186,13 +187,17 @@ class Store:
             yield f"{after}..{last}" if after else last
             after = last
 
-    def _said(self, *arguments: str) -> Iterator[bytes]:
+    def _said(self, *arguments: str, stdin: IO[bytes] | None = None) -> Iterator[bytes]:
         """What a git command prints, as it comes. Raises DatabaseDamaged where the command fails."""
         command = ["git", *arguments]
         with (
             TemporaryFile() as complaint,
             subprocess.Popen(
-                command, env=environment(self.path), stdout=subprocess.PIPE, stderr=complaint
+                command,
+                env=environment(self.path),
+                stdin=stdin,
+                stdout=subprocess.PIPE,
+                stderr=complaint,
             ) as process,
         ):
             output = widened(process.stdout)
@@ -265,23 +270,31 @@ class Store:
         mine = [file for file in files if file.with_suffix(".idx").exists()]
         if head is None or len(mine) <= packs:
             return False
-        with quarantined(self.path, "writing") as aside:
-            if small := _small([file for file in mine if not file.with_suffix(".keep").exists()]):
-                self._combine(aside, small)
-            git(aside, "commit-graph", "write", "--stdin-commits", stdin=head.hex().encode() + b"\n")
-            (aside / "objects/info/commit-graph").replace(self.path / "objects/info/commit-graph")
+        try:
+            with quarantined(self.path, "writing") as aside:
+                if small := _small([file for file in mine if not file.with_suffix(".keep").exists()]):
+                    self._combine(aside, small)
+                git(aside, "commit-graph", "write", "--stdin-commits", stdin=head.hex().encode() + b"\n")
+                (aside / "objects/info/commit-graph").replace(self.path / "objects/info/commit-graph")
+        except OSError as error:
+            raise cannot_write(self.path, error) from error
         self.reopen()  # libgit2 keeps packs open that are gone, with their room on disk
         return True
 
     def _combine(self, aside: Path, small: list[Path]) -> None:
-        """Put some packs into one, made in a quarantine in which links stand for them."""
-        for file in (file for pack in small for file in pack.parent.glob(f"{pack.stem}.*")):
-            (aside / "objects/pack" / file.name).symlink_to(file)
-        git(aside, "multi-pack-index", "write")
-        git(aside, "multi-pack-index", "repack", "--batch-size=0")
-        for file in (aside / "objects/pack").iterdir():
-            if file.is_symlink():
-                file.unlink()
+        """Put some packs into one, made in a quarantine, and delete them.
+
+        Git packs by name what their indexes list, and fails where it cannot read one of these objects: so
+        whatever is deleted is in the new pack.
+        """
+        with TemporaryFile(dir=aside) as listed:
+            for pack in small:
+                with pack.with_suffix(".idx").open("rb") as index:
+                    lines = _split(self._said("show-index", stdin=index), b"\n")
+                    listed.writelines(line.split()[1].encode() + b"\n" for line in lines)
+            listed.seek(0)
+            made = str(aside / "objects/pack/pack")
+            git(aside, "pack-objects", "--quiet", "--delta-base-offset", made, stdin=listed)
         combined = take_in(aside)
         (self.path / "objects/pack/multi-pack-index").unlink(missing_ok=True)  # a user's, which names them
         for pack in small:

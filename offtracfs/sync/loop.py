@@ -1,6 +1,6 @@
 """Bring a tracker's news into its database; and the watch loop of the side process.
 
-fetch      look at the tracker, decide, fetch into the spool (`offtracfs.sync.fetch`)
+fetch      look at the tracker, decide, fetch into the spool (`offtracfs.sync.fetch`): the fetch lock alone
 append     the spool into git, one commit a change (`offtracfs.sync.revisions`)
 index      git into the index, which is what readers see (`offtracfs.index`)
 save       how it ended; only then is the spool let go
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import aclosing, closing, suppress
+from contextlib import ExitStack, aclosing, closing, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -18,7 +18,7 @@ from typing import Any
 import trio
 
 from offtracfs import index, records
-from offtracfs.database import Database, State
+from offtracfs.database import Database, Snapshot, State
 from offtracfs.errors import DatabaseBusy, DatabaseDamaged, LoginRefused, OfftracfsError, Suspicious
 from offtracfs.progress import Progress, silent
 from offtracfs.store import BRANCH
@@ -29,6 +29,7 @@ from offtracfs.trackers import Tracker
 
 SETTLES = 60  # seconds after which nothing is expected to come in any more, from a tracker that was asked
 SWEEP = timedelta(days=1)  # how often everything is looked at
+TIMEOUT, POLL = 600.0, 0.1  # seconds to wait for the writer's lock, and between two tries
 LONGEST_PAUSE = 3600.0  # seconds between two tries to log in that are refused
 
 LOST = (
@@ -67,8 +68,9 @@ async def sync(
     the tracker is not believed, all else is done first, and then Suspicious is raised.
     """
     began, requests, outcome = time.monotonic(), tracker.requests, Outcome()
-    with database.writing("sync"), closing(Spool(database.path / "spool.db")) as spool:
-        index.catch_up(database.path, database.store, progress)  # an older one, or left behind by a kill
+    with database.fetching("sync"), closing(Spool(database.path / "spool.db")) as spool:
+        with database.writing("sync"):  # which refuses at once who could not write in the end, either
+            index.catch_up(database.path, database.store, progress)  # an older one, or left behind by a kill
         state = database.state()
         with database.snapshot() as snapshot:
             if snapshot.empty and state.succeeded:
@@ -78,20 +80,53 @@ async def sync(
             outcome.swept = extent is not Extent.NEWS
             fetch = Fetch(tracker, snapshot, spool, progress, state.missing)
             await fetch.run(extent, accept_deletions=accept_deletions)
-            progress("git", 0, None)
-            outcome.commits = append(snapshot, spool, _plan(fetch, snapshot.recent, spool, state.settled))
-        progress("index", 0, None)
-        index.catch_up(database.path, database.store, progress)
-        outcome.new, outcome.changed, outcome.deleted = fetch.new, fetch.changed, len(fetch.gone)
-        outcome.metadata = len(fetch.records) - 2 * len(fetch.gone)
-        outcome.problems, outcome.requests = fetch.problems + fetch.left_out, tracker.requests - requests
-        _save(database, state, fetch, swept=outcome.swept)
-        spool.clear()
-        database.store.maintain()
+        with await _writing(database):
+            outcome.commits = _append(database, fetch, spool, progress, swept=outcome.swept)
+            spool.clear()
+            database.store.maintain()
+    outcome.new, outcome.changed, outcome.deleted = fetch.new, fetch.changed, len(fetch.gone)
+    outcome.metadata = len(fetch.records) - 2 * len(fetch.gone)
+    outcome.problems, outcome.requests = fetch.problems + fetch.left_out, tracker.requests - requests
     outcome.seconds = time.monotonic() - began
     if fetch.doubts:
         raise Suspicious(" ".join(fetch.doubts))
     return outcome
+
+
+async def _writing(database: Database) -> ExitStack:
+    """The writer's lock, entered, when whoever holds it has let go: what was fetched is worth waiting for.
+
+    Raises DatabaseBusy where that takes too long; the next sync goes on from the spool.
+    """
+    deadline = trio.current_time() + TIMEOUT
+    with ExitStack() as stack:
+        while True:
+            try:
+                stack.enter_context(database.writing("sync"))
+                return stack.pop_all()
+            except DatabaseBusy:
+                if trio.current_time() >= deadline:
+                    raise
+            await trio.sleep(POLL)
+
+
+def _append(database: Database, fetch: Fetch, spool: Spool, progress: Progress, *, swept: bool) -> int:
+    """Bring what was fetched into git and the index, and keep how it ended; the number of commits."""
+    index.catch_up(database.path, database.store, progress)  # what others have done since the fetch began
+    progress("git", 0, None)
+    state = database.state()
+    # Another snapshot than the one on which the fetch decided: since then others may have held the writer's
+    # lock, have built the index anew, or have put commits on the branch. The spool holds whole tickets, not
+    # differences, so their versions are found from what git has now. A ticket that somebody else has brought
+    # meanwhile, and newer, would go back to what was fetched, until the next sync asks for it again: it
+    # changed after the moment that this sync writes down as known.
+    with database.snapshot() as snapshot:
+        plan = _plan(fetch, snapshot, spool, state)
+        commits = append(snapshot, spool, plan)
+    progress("index", 0, None)
+    index.catch_up(database.path, database.store, progress)
+    _save(database, state, fetch, settled=plan.settled, swept=swept)
+    return commits
 
 
 def _sweep_is_due(state: State) -> bool:
@@ -99,25 +134,27 @@ def _sweep_is_due(state: State) -> bool:
     return not timedelta(0) <= age < SWEEP  # the clock may have been wrong
 
 
-def _plan(fetch: Fetch, recent: str, spool: Spool, settled: int) -> Plan:
+def _plan(fetch: Fetch, snapshot: Snapshot, spool: Spool, state: State) -> Plan:
     last = spool.last_changed(records.microseconds(records.iso(fetch.begun)))
     seen = records.iso(records.from_microseconds(last // SECOND * SECOND)) if last else ""
+    floor = max(state.settled, snapshot.settled)  # the state moves with every sync; git alone may be a copy
     return Plan(
         now=int(fetch.tracker.now().timestamp()),
-        floor=settled,
+        floor=floor,
         records=fetch.records,
-        recent=max(recent, seen) or records.iso(fetch.begun.replace(microsecond=0)),
+        recent=max(snapshot.recent, seen) or records.iso(fetch.begun.replace(microsecond=0)),
+        settled=max(floor, int(fetch.begun.timestamp()) - SETTLES),
     )
 
 
-def _save(database: Database, state: State, fetch: Fetch, *, swept: bool) -> None:
+def _save(database: Database, state: State, fetch: Fetch, *, settled: int, swept: bool) -> None:
     state.ended = records.iso(datetime.now(UTC).replace(microsecond=0))
     state.error, state.missing = " ".join(fetch.doubts), fetch.missing
     state.user = fetch.tracker.user or ""
     if swept:  # what a sweep had to leave out stands until the next
         state.swept, state.left_out = state.ended, fetch.left_out + fetch.doubts
     state.problems = fetch.problems + state.left_out
-    state.settled = max(state.settled, int(fetch.begun.timestamp()) - SETTLES)
+    state.settled = settled
     if not fetch.doubts:
         state.succeeded = state.ended
     database.save(state)
@@ -167,7 +204,13 @@ async def watch(
 
 
 def record(database: Database, error: OfftracfsError) -> None:
-    """Keep in the database's state that a sync has failed; not where another process is at it."""
+    """Keep in the database's state that a sync has failed.
+
+    Not where another process is at it: the state will be what that one makes of it. This needs only the
+    writer's lock; a sync that is fetching writes the state after it has taken that, too.
+    """
+    if isinstance(error, DatabaseBusy) and database.fetcher():
+        return
     with suppress(DatabaseBusy), database.writing("sync"):
         state = database.state()
         state.ended, state.error = records.iso(datetime.now(UTC).replace(microsecond=0)), str(error)

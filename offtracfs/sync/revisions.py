@@ -30,6 +30,7 @@ class Plan:
     floor: int  # no commit gets an earlier date: readers were told that this is settled
     records: Mapping[str, Any]  # path → record; None: gone
     recent: str  # for db.json: up to when the tracker is known, ISO
+    settled: int  # for db.json: the floor of the next sync
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +68,10 @@ def append(snapshot: Snapshot, spool: Spool, plan: Plan) -> int:
                 commit(pending)
             pending = revision
         if pending or first:
-            recent = writer.blob(records.dump({"recent": plan.recent}))
+            settled = records.iso(records.from_microseconds(plan.settled * SECOND))
+            known = writer.blob(records.dump({"recent": plan.recent, "settled": settled}))
             done = pending or _Revision(NOBODY, plan.now, "An empty tracker", ())
-            commit(done, [("db.json", recent)])
+            commit(done, [("db.json", known)])
     return commits
 
 

@@ -1,7 +1,7 @@
 """What a sync has fetched and not yet brought into git: kept on disk, so that an interrupted sync goes on.
 
 It also puts the tickets' versions into time order, on disk rather than in memory. Only the holder of the
-writer's lock opens it; it can be deleted at any time at the cost of fetching again.
+fetch lock opens it; it can be deleted at any time at the cost of fetching again.
 """
 
 from __future__ import annotations
