@@ -1,4 +1,4 @@
-"""Text that is fit to be printed, or to be kept."""
+"""Text that is fit to be printed, or to be kept; lists of people in a text."""
 
 from __future__ import annotations
 
@@ -10,6 +10,13 @@ MAX_QUOTE = 200  # characters of a server's text in a message
 # C0, DEL and C1; the marks, embeddings, overrides and isolates that reorder text (Unicode's
 # Bidi_Control, UAX #9); line and paragraph separators; surrogates, which no terminal's encoding holds.
 _COMMANDS = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+_APART = re.compile("[;,]")
+
+
+def people(text: str) -> list[str]:
+    """The people in a list of Trac's, such as a ticket's cc: commas or semicolons stand between them."""
+    return [person for person in map(str.strip, _APART.split(text)) if person]
 
 
 def shown(text: str) -> str:

@@ -18,7 +18,7 @@ from offtracfs.errors import NotATracker, UsageError
 from offtracfs.trackers import Missing
 from offtracfs.trackers.folder import Folder, checked_url
 from tests.program import offtracfs, surroundings
-from tests.tracclient import SPRING, fetch, table, ticket
+from tests.tracclient import SPRING, fetch, outdated, stored, ticket
 
 CHANGED = "2011-04-09T21:16:07"
 TICKET = [1, "2010-01-02T03:04:05", CHANGED, {"summary": "é", "status": "closed", "component": "a/b"}]
@@ -57,7 +57,9 @@ async def test_records(old: Path) -> None:
     metadata = await tracker.metadata()
     assert metadata.records == {path: FILES[path] for path in FILES if path.startswith(("report", "field"))}
     assert set(metadata.complete) == {"report", "field/component", "field/priority"}
-    assert (await table(tracker))[1] == TICKET[3]
+    known = await stored(tracker)
+    assert await outdated(tracker, known) == []
+    assert await outdated(tracker, {1: known[1]}, summary="another") == [1]
 
 
 async def test_since(old: Path) -> None:

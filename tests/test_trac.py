@@ -10,7 +10,7 @@ from offtracfs.errors import LoginRefused, PermissionMissing
 from offtracfs.trackers import Missing, Ticket
 from offtracfs.trackers.trac import connect
 from tests.standin import StandInTrac
-from tests.tracclient import DAY, SPRING, OnlyXml, Trac, connected, fetch, in_both_protocols, table, ticket
+from tests.tracclient import DAY, SPRING, OnlyXml, Trac, connected, fetch, in_both_protocols, outdated, ticket
 
 
 @in_both_protocols
@@ -116,7 +116,7 @@ async def test_no_tickets(trac: Trac) -> None:
         assert await fetch(tracker, []) == {}
         assert tracker.requests == before
         assert await tracker.ids() == []
-        assert await table(tracker) == {}
+        assert await outdated(tracker, {}) == []
 
 
 @in_both_protocols

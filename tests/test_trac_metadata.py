@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from offtracfs.trackers import Ticket
-from tests.tracclient import DAY, SPRING, Trac, connected, fetch, in_both_protocols, table
+from tests.tracclient import DAY, SPRING, Trac, connected, in_both_protocols, outdated, stored
 
 
 @in_both_protocols
@@ -71,26 +68,45 @@ async def test_saved_query(trac: Trac) -> None:
     }
 
 
-async def test_columns(trac: Trac) -> None:
-    """Columns say of every ticket, closed ones too, just what its record says."""
+@in_both_protocols
+async def test_outdated(trac: Trac) -> None:
+    """Of every ticket, closed ones too, a record is up to date that says what Trac says, and no other."""
     trac.create('a "quoted", summary\nin two lines é', SPRING, component="component1", cc="a,b", keywords="k")
     closed = trac.create("closed", SPRING, component="component2", reporter="")
     trac.change(closed, SPRING + DAY, status="closed", resolution="fixed")
     async with connected(trac) as tracker:
-        rows = await table(tracker)
-        tickets = await fetch(tracker, await tracker.ids())
-    assert rows.keys() == tickets.keys()
-    for number, item in tickets.items():
-        assert isinstance(item, Ticket)
-        props: dict[str, Any] = item.record[3]
-        assert rows[number].keys() >= {"summary", "component", "status", "resolution", "keywords"}
-        assert {name: props[name] for name in rows[number]} == rows[number]
+        known = await stored(tracker)
+        assert known.keys() == {1, 2}
+        before = tracker.requests
+        assert await outdated(tracker, known) == []
+        assert tracker.requests <= before + 3  # the first signs in
+        names = (
+            "summary",
+            "component",
+            "status",
+            "resolution",
+            "keywords",
+            "priority",
+            "cc",
+            "owner",
+            "reporter",
+        )
+        for name in names:
+            assert await outdated(tracker, known, **{name: "another"}) == [1, 2]
+        assert await outdated(tracker, {2: known[2], 9: known[1]}, summary="another") == [2]
+        late = {
+            number: [n, created, "2011-04-09T21:16:08", props]
+            for number, (n, created, _, props) in known.items()
+        }
+        assert await outdated(tracker, late) == [1, 2]
 
 
 async def test_silent_change(trac: Trac) -> None:
     """A renamed component, of which no change log tells, shows in the columns."""
     number = trac.create("x", SPRING, component="component1")
-    trac.rename_component("component1", "engine")
+    trac.create("y", SPRING, component="component2")
     async with connected(trac) as tracker:
+        known = await stored(tracker)
+        trac.rename_component("component1", "engine")
         assert await tracker.changed_since(SPRING + DAY) == []
-        assert (await table(tracker))[number]["component"] == "engine"
+        assert await outdated(tracker, known) == [number]

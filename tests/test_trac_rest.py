@@ -15,7 +15,7 @@ from offtracfs.errors import (
 )
 from tests import faults
 from tests.standin import StandInTrac
-from tests.tracclient import SPRING, client, table
+from tests.tracclient import SPRING, client, outdated, stored
 
 
 @pytest.fixture
@@ -124,11 +124,11 @@ async def test_columns_in_pieces(trac: StandInTrac) -> None:
     trac.create('a "b",\r\nc é', SPRING, keywords='"')
     trac.create("plain", SPRING)
     tracker = await client(trac)
-    whole = await table(tracker)
+    known = await stored(tracker)
+    assert known[1][3]["summary"] == 'a "b",\r\nc é'
     trac.always = lambda request: faults.in_bytes(trac.honest)(request)
-    assert await table(tracker) == whole
-    assert whole[1]["summary"] == 'a "b",\r\nc é'
-    assert whole[1]["keywords"] == '"'
+    assert await outdated(tracker, known) == []
+    assert await outdated(tracker, known, keywords='"') == [2]
 
 
 @pytest.mark.parametrize(
@@ -145,7 +145,7 @@ async def test_table_of_no_shape(trac: StandInTrac, content: bytes) -> None:
     tracker = await client(trac)
     trac.faults += [trac.honest, trac.honest, faults.body(content, "text/csv")]
     with pytest.raises(TrackerError, match="The columns of all tickets"):
-        await table(tracker)
+        await outdated(tracker, {})
 
 
 async def test_table_without_lines(trac: StandInTrac) -> None:
@@ -153,7 +153,7 @@ async def test_table_without_lines(trac: StandInTrac) -> None:
     tracker = await client(trac)
     trac.faults += [trac.honest, trac.honest, faults.huge(500 * 2**20)]
     with pytest.raises(TrackerError, match="break off"):
-        await table(tracker)
+        await outdated(tracker, {})
 
 
 @pytest.mark.parametrize(
@@ -191,7 +191,7 @@ async def test_table_breaks_off(trac: StandInTrac) -> None:
     tracker = await client(trac)
     trac.faults += [trac.honest, trac.honest, faults.cut(trac.honest)]
     with pytest.raises(TrackerError, match="break off"):
-        await table(tracker)
+        await outdated(tracker, {})
 
 
 async def test_reader_of_columns_leaves(trac: StandInTrac) -> None:
@@ -199,14 +199,12 @@ async def test_reader_of_columns_leaves(trac: StandInTrac) -> None:
     trac.fill(50, SPRING)
     tracker = await client(trac)
 
-    async def read() -> None:
-        async with tracker.columns() as rows:
-            await anext(aiter(rows))
-            raise ZeroDivisionError
+    def leave(_: int) -> None:
+        raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        await read()
-    assert len(await table(tracker)) == 50
+        await tracker.outdated(leave)
+    assert await outdated(tracker, await stored(tracker), summary="another") == list(range(1, 51))
 
 
 async def test_columns_die(trac: StandInTrac) -> None:
@@ -214,7 +212,7 @@ async def test_columns_die(trac: StandInTrac) -> None:
     tracker = await client(trac)
     trac.faults += [trac.honest, trac.honest, faults.dies]
     with pytest.raises(Unreachable):
-        await table(tracker)
+        await outdated(tracker, {})
 
 
 async def test_no_table(trac: StandInTrac) -> None:
@@ -222,7 +220,7 @@ async def test_no_table(trac: StandInTrac) -> None:
     tracker = await client(trac)
     trac.faults += [trac.honest, trac.honest, faults.status(403)]
     with pytest.raises(TrackerError, match="403"):
-        await table(tracker)
+        await outdated(tracker, {})
 
 
 async def test_closing(trac: StandInTrac) -> None:

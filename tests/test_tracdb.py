@@ -16,7 +16,7 @@ from offtracfs.sync.replay import replay
 from offtracfs.trackers import Missing, Ticket
 from offtracfs.trackers.tracdb import TracDatabase
 from tests.program import offtracfs
-from tests.tracclient import DAY, SPRING, connected, fetch, ticket
+from tests.tracclient import DAY, SPRING, connected, fetch, outdated, stored, ticket
 from tests.tracdbs import IN_SECONDS, UNDECLARED, address, as_rpc, configure, copied, everything, fill, opened
 from tests.tracservers import RealTrac, TracServer
 
@@ -159,19 +159,18 @@ async def test_attached_since(modern: RealTrac) -> None:
         assert await database.attached_since(at + timedelta(microseconds=1)) == []
 
 
-async def test_columns(trac: RealTrac) -> None:
-    """Each ticket's columns say what its record says, and when it was changed."""
-    async with opened(address(trac)) as database:
-        tickets = await fetch(database, await database.ids())
-        async with database.columns() as rows:
-            columns = {row.number: row async for row in rows}
-    assert columns.keys() == tickets.keys()
-    for number, found in tickets.items():
-        assert isinstance(found, Ticket)
-        _, _, changed, props = found.record
-        assert columns[number].values.items() <= props.items()
-        assert {"owner", "cc", "summary", "keywords", "component"} <= columns[number].values.keys()
-        assert columns[number].changed == records.microseconds(changed) // 1_000_000 % 900
+async def test_outdated(trac: RealTrac, tmp_path: Path) -> None:
+    """Whatever differs in a ticket's record is noticed, and nothing else."""
+    late = "changetime = changetime + 1"
+    for place, column in enumerate(("owner = 'x'", "cc = 'x'", "description = 'x'", "time = 0", late)):
+        url = copied(trac, tmp_path / str(place), f"UPDATE ticket SET {column} WHERE id = 2")
+        async with opened(address(trac)) as database, opened(url) as other:
+            known = await stored(database)
+            assert await outdated(database, known) == []
+            assert await outdated(other, known) == [2]
+    custom = "INSERT OR REPLACE INTO ticket_custom VALUES (3, 'risk', 'high')"
+    async with opened(copied(trac, tmp_path / "custom", custom)) as other:
+        assert await outdated(other, known) == [3]
 
 
 async def test_seconds(modern: RealTrac, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from tests.conftest import needs
 from tests.postgres import PASSWORD, CannotStart, Postgres, postgres
 from tests.program import offtracfs
 from tests.terminal import at_a_terminal
-from tests.tracclient import DAY, SPRING
+from tests.tracclient import DAY, SPRING, outdated, stored
 from tests.tracdbs import UNDECLARED, address, configure, everything, fill, opened
 from tests.tracservers import RealTrac, TracServer
 
@@ -68,8 +68,7 @@ async def test_same_as_sqlite(both: Both) -> None:
         for moment in (SPRING, SPRING + timedelta(microseconds=1), SPRING + DAY, SPRING + DAY * 9):
             assert await postgresql.changed_since(moment) == await sqlite.changed_since(moment)
             assert await postgresql.attached_since(moment) == await sqlite.attached_since(moment)
-        async with sqlite.columns() as these, postgresql.columns() as those:
-            assert [row async for row in those] == [row async for row in these]
+        assert await outdated(postgresql, await stored(sqlite)) == []
         expected, found = await everything(sqlite), await everything(postgresql)
         assert postgresql.problems == []
     assert found.keys() == expected.keys()

@@ -70,9 +70,9 @@ async def test_live_trac_writes(trac: RealTrac) -> None:
     trac.fill(300, SPRING)
     async with opened(address(trac)) as database:
         numbers = await database.ids()
-        async with database.tickets(numbers) as stream, database.columns() as rows:
+        async with database.tickets(numbers) as stream, database.tickets(numbers) as others:
             await anext(stream)
-            await anext(rows)
+            await anext(others)
             trac.change(numbers[-1], SPRING + DAY, comment="now")
             rest = [item async for item in stream]
         assert rest[-1].record[2] == "2011-04-09T21:16:07"  # type: ignore[union-attr]

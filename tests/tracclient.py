@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Collection
 from contextlib import aclosing, asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import httpx
 import pytest
@@ -64,14 +65,6 @@ async def ticket(tracker: Tracker, number: int) -> Ticket:
     return found
 
 
-async def table(tracker: Tracker) -> dict[int, dict[str, str]]:
-    """All columns of all tickets; each must tell when it was changed."""
-    async with tracker.columns() as rows:
-        found = [row async for row in rows]
-    assert all(row.changed is not None for row in found)
-    return {row.number: dict(row.values) for row in found}
-
-
 async def said(trac: Trac) -> dict[str, bytes]:
     """What the server says now of all its tickets."""
     files: dict[str, bytes] = {}
@@ -81,3 +74,17 @@ async def said(trac: Trac) -> dict[str, bytes]:
             files[ticket_path(number)] = records.dump(found.record)
             files[changelog_path(number)] = records.dump(found.changelog)
     return files
+
+
+async def stored(tracker: Tracker) -> dict[int, list[Any]]:
+    """The record of every ticket, as a sync that has just ended would have stored it."""
+    found = (await fetch(tracker, await tracker.ids())).values()
+    return {
+        item.number: records.load(records.dump(item.record)) for item in found if isinstance(item, Ticket)
+    }
+
+
+async def outdated(tracker: Tracker, known: dict[int, list[Any]], **changes: str) -> list[int]:
+    """What is out of date of these records, if each of them had these values in its fields."""
+    changed = {number: [*record[:3], record[3] | changes] for number, record in known.items()}
+    return await tracker.outdated(changed.get)

@@ -91,16 +91,22 @@ class RealTrac:
                 (number, title, sql, description),
             )
 
+    def run_sql(self, *statements: str) -> None:
+        """Changes the environment's database behind Trac's back: see `reload`."""
+        with closing(sqlite3.connect(self.environment / "db/trac.db", timeout=30)) as database, database:
+            for statement in statements:
+                database.execute(statement)
+
     def permit(self, user: str, *permissions: str) -> None:
         """Makes these all the permissions that a user has; the running server knows them at once."""
         with closing(sqlite3.connect(self.environment / "db/trac.db", timeout=30)) as database, database:
             database.execute("DELETE FROM permission WHERE username = ?", (user,))
             rows = [(user, permission) for permission in permissions]
             database.executemany("INSERT INTO permission VALUES (?, ?)", rows)
-        self._reload()
+        self.reload()
 
-    def _reload(self) -> None:
-        """Makes the server forget what it knows of the environment: it does where trac.ini is newer."""
+    def reload(self) -> None:
+        """Makes the server forget what it knows of users and permissions: it does where trac.ini is newer."""
         path = self.environment / "conf/trac.ini"
         later = path.stat().st_mtime + 10
         os.utime(path, (later, later))

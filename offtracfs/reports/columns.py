@@ -5,11 +5,11 @@ The rules are Trac's (its page TracReports; ``trac/ticket/report.py`` of 1.2 to 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
+from offtracfs import text
 from offtracfs.reports.formats import Column, Kind, Row
 
 GROUP, COLOR = "__group__", "__color__"
@@ -26,8 +26,6 @@ KINDS: Mapping[str, Kind] = {
 }
 PEOPLE = ("cc", "owner", "reporter")
 """Columns that hold lists of people."""
-
-_APART = re.compile("[;,]")
 
 
 def columns(names: Sequence[str], labels: Mapping[str, str]) -> list[Column]:
@@ -70,7 +68,7 @@ def people(value: Any) -> Any:
     """A list of people as Trac shows it."""
     if not isinstance(value, str):
         return value
-    return ", ".join(filter(None, map(str.strip, _APART.split(value))))
+    return ", ".join(text.people(value))
 
 
 def _group(value: Any) -> str:

@@ -14,15 +14,13 @@ from offtracfs.kinds import changelog_path, field_path, ticket_path
 from offtracfs.progress import Progress
 from offtracfs.sync.changelog import paired
 from offtracfs.sync.spool import Fetched, Spool
-from offtracfs.trackers import Columns, Metadata, Missing, Ticket, Tracker
+from offtracfs.trackers import Metadata, Missing, Ticket, Tracker
 
 OVERLAP = timedelta(minutes=5)  # a slow transaction may land behind what was already seen
 SPOOLED_AT_ONCE = 50  # tickets
 MOST_MISSING = 1_000  # tickets that are asked for again by each sync; a sweep asks for all
 TRUSTED_GONE = 20  # so many records may go at once, or
 TRUSTED_SHARE = 0.1  # this share of them, before the tracker is doubted
-SECOND = 1_000_000  # microseconds
-QUARTER = 15 * 60  # seconds
 LONG_AGO = "1970-01-01T00:00:00"
 VALUED_FIELDS = ("component", "milestone", "version")  # a ticket may be the first to show a value of these
 
@@ -151,25 +149,12 @@ class Fetch:
         """The tickets that may have changed though the tracker does not say so. Notes which are gone."""
         seen, known = set(await self._listed()), set(self._snapshot.tickets())
         suspects = seen - known | seen.intersection(await self.tracker.attached_since(moment(LONG_AGO)))
-        async with self.tracker.columns() as rows:
-            async for columns in rows:
-                if columns.number in known and not self._agrees(columns):
-                    suspects.add(columns.number)
+        suspects |= set(await self.tracker.outdated(lambda number: self._known(ticket_path(number))))
         for number in known & seen - suspects:
             log = self._known(changelog_path(number)) or []
             if any(row[5] == 0 for row in log):
                 suspects.add(number)  # an attachment that is deleted leaves no other trace
         return sorted(suspects - self._spool.numbers())
-
-    def _agrees(self, columns: Columns) -> bool:
-        known = self._known(ticket_path(columns.number))
-        if known is None:
-            return True
-        _, _, changed, props = known
-        second = records.microseconds(changed) // SECOND
-        return columns.changed in (None, second % QUARTER) and all(
-            (props.get(name) or "") == value for name, value in columns.values.items()
-        )
 
     def _known(self, path: str) -> Any:
         """What is stored at a path; None, and a problem, where git has it damaged: the rest goes on."""

@@ -6,7 +6,7 @@ A kind of tracker is a module below this package with a class that has the shape
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -50,18 +50,8 @@ class Metadata:
     problems: list[str] = field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True)
-class Columns:
-    """What the tracker tells of a ticket in passing.
-
-    `values` are as in the props of the ticket's record; a column that cannot be compared is left out.
-    `changed` is when the ticket was last changed, in seconds since the last quarter of an hour, which is
-    the same in every time zone; None where it cannot be told.
-    """
-
-    number: int
-    values: Mapping[str, str]
-    changed: int | None
+Stored = Callable[[int], list[Any] | None]
+"""The stored record of a ticket, by its number; None where there is none."""
 
 
 class Tracker(Protocol):
@@ -109,10 +99,25 @@ class Tracker(Protocol):
         """Field definitions, the values of every field, and the reports."""
         ...
 
-    def columns(self) -> AbstractAsyncContextManager[AsyncIterator[Columns]]:
-        """What can be had cheaply of every ticket, in a few requests for all of them."""
+    async def outdated(self, stored: Stored) -> list[int]:
+        """The numbers of the tickets whose stored record is out of date, as far as that is cheap to tell.
+
+        A few requests for all tickets. So changes are noticed of which no ticket's time of change tells.
+        Ascending; what is not stored is not looked at.
+        """
         ...
 
     async def aclose(self) -> None:
         """Give back the connections."""
         ...
+
+
+async def compared(tracker: Tracker, stored: Stored) -> list[int]:
+    """`Tracker.outdated` where it is cheap to read every ticket: those of which another record is stored."""
+    async with tracker.tickets(await tracker.ids()) as stream:
+        found = [
+            item.number
+            async for item in stream
+            if isinstance(item, Ticket) and stored(item.number) not in (None, item.record)
+        ]
+    return sorted(found)

@@ -21,14 +21,12 @@ from offtracfs.records import from_microseconds, load, microseconds
 from offtracfs.store.fastimport import checked
 from offtracfs.store.git import git
 from offtracfs.text import shown
-from offtracfs.trackers import Columns, Metadata, Missing, Ticket
+from offtracfs.trackers import Metadata, Missing, Stored, Ticket, compared
 from offtracfs.trackers.credentials import Credentials
 from offtracfs.trackers.registry import Kind
 
 KEPT = "refs/offtrac"  # where the folder's own commits go
 OTHERS = ("fields.json", "report/*.json", "field/*/*.json")
-SECOND = 1_000_000  # microseconds
-QUARTER = 15 * 60  # seconds
 
 
 def checked_url(url: str) -> str:
@@ -124,21 +122,9 @@ class Folder:
         listed = {path.rpartition("/")[0] for path in records if "/" in path}
         return Metadata(records, set() if problems else listed, problems)
 
-    @asynccontextmanager
-    async def columns(self) -> AsyncIterator[AsyncIterator[Columns]]:
-        """Every ticket's texts, and its time of change."""
-        numbers = await self.ids()
-
-        async def read() -> AsyncGenerator[Columns, None]:
-            async with self.tickets(numbers) as stream:
-                async for item in stream:
-                    if isinstance(item, Ticket):
-                        _, _, changed, props = item.record
-                        texts = {name: value for name, value in props.items() if isinstance(value, str)}
-                        yield Columns(item.number, texts, microseconds(changed) // SECOND % QUARTER)
-
-        async with aclosing(read()) as stream:
-            yield stream
+    async def outdated(self, stored: Stored) -> list[int]:
+        """The tickets whose file says other than the stored record."""
+        return await compared(self, stored)
 
     async def aclose(self) -> None:
         """Nothing to give back."""

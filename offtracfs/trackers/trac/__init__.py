@@ -11,6 +11,7 @@
     rpc      calls and multicalls over http and a codec; finding the plugin
     batches  many tickets, in multicalls that suit the server
     fields, reports, sweep, timeline   the rest of what a Trac knows, each a function or two
+    shown    … what the sweep's table shows for a stored value
     client   `TracTracker`, which puts them together
 """
 

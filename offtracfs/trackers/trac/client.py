@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 
 from offtracfs.errors import TrackerError, Unreachable
-from offtracfs.trackers import Columns, Metadata, Missing, Ticket
+from offtracfs.trackers import Metadata, Missing, Stored, Ticket
 from offtracfs.trackers.credentials import Credentials
 from offtracfs.trackers.trac import batches, fields, reports, sweep, timeline
 from offtracfs.trackers.trac.faults import Fault
@@ -106,12 +106,12 @@ class TracTracker:
             problems=[problem for part in parts for problem in part.problems],
         )
 
-    @asynccontextmanager
-    async def columns(self) -> AsyncIterator[AsyncIterator[Columns]]:
-        """Every ticket's id and those of its columns that say just what its record says. Two requests."""
-        labels = sweep.comparable(await fields.definitions(self._rpc))
-        async with sweep.columns(self._http, labels, exact_text=self.exact_text) as rows:
-            yield rows
+    async def outdated(self, stored: Stored) -> list[int]:
+        """The tickets whose stored record says other than Trac's table of tickets shows.
+
+        Two requests, and a few more where Trac shows people by their full names.
+        """
+        return await sweep.outdated(self._rpc, await fields.definitions(self._rpc), stored)
 
     async def aclose(self) -> None:
         """Give back the connections."""

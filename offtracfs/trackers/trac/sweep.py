@@ -12,71 +12,102 @@ from typing import Any
 
 from offtracfs.errors import TrackerError
 from offtracfs.records import LOST_IN_XML
-from offtracfs.trackers import Columns
+from offtracfs.trackers import Stored
+from offtracfs.trackers.trac.batches import answers
 from offtracfs.trackers.trac.http import Http
+from offtracfs.trackers.trac.rpc import Rpc
+from offtracfs.trackers.trac.shown import Alias, Definition, aliases
 
-HIGHEST = 2**31 - 1  # the largest id that every database below a Trac can hold
-KINDS = ("text", "select", "radio")
-REWRITTEN = ("cc", "owner", "reporter")
-"""Columns in which Trac hides addresses, fills in "anonymous" or changes separators."""
-
-LONGEST_ROW = 2**20  # characters; no ticket has that much in these columns
-_CLOCK = re.compile(r"\d{1,2}:([0-5]\d):([0-5]\d)", re.ASCII)
+MAX_ID = 2**31 - 1  # that every database below a Trac can hold
+MAX_ROW = 2**20  # characters; no ticket has that much in these columns
 _ID = re.compile("[0-9]{1,18}")
 
+Row = tuple[int, dict[str, str]]
+"""A ticket's number, and what Trac shows of it, by the names of fields."""
 
-def comparable(definitions: Collection[Mapping[str, Any]]) -> dict[str, str]:
-    """Labels, by name, of the fields whose column says just what a ticket's record says.
 
-    Times are localised; a custom field without a stored value is empty here and has its default there.
+async def outdated(rpc: Rpc, definitions: Collection[Definition], stored: Stored) -> list[int]:
+    """The numbers of the tickets whose stored record says other than Trac's table of all tickets.
+
+    One request, and a few more where Trac shows people by their full names: see `_confirmed`. Descriptions
+    and custom text areas are not looked at. Raises TrackerError where the answer is no such table.
     """
-    return {
-        item["name"]: item.get("label", item["name"])
-        for item in definitions
-        if item.get("type") in KINDS and not item.get("custom") and item["name"] not in REWRITTEN
-    }
+    fields = {item["name"]: item for item in definitions if item.get("type") != "textarea"}
+    fields.pop("id", None)  # is asked for anyway
+    fields = {"changetime": {"name": "changetime", "type": "time", "label": "Modified"}} | fields
+    own = {name: field for name, field in fields.items() if not field.get("custom")}
+    try:
+        return await _outdated(rpc, fields, stored)
+    except TrackerError:
+        if own == fields:
+            raise
+    # Trac fails (500, or nothing) where a custom field of times holds what is none, or where there are more
+    # custom fields than its database can join.
+    return await _outdated(rpc, own, stored)
+
+
+async def _outdated(rpc: Rpc, fields: Mapping[str, Definition], stored: Stored) -> list[int]:
+    found: set[int] = set()
+    doubtful: dict[Alias, list[int]] = {}
+    async with _rows(rpc.http, fields, exact_text=rpc.codec.exact_text) as rows:
+        async for number, shown in rows:
+            if record := stored(number):
+                used = aliases(record, shown, fields)
+                if used is None:
+                    found.add(number)
+                for alias in used or ():
+                    doubtful.setdefault(alias, []).append(number)
+    true = await _confirmed(rpc, {alias: numbers[0] for alias, numbers in doubtful.items()}, stored)
+    return sorted(found.union(*(numbers for alias, numbers in doubtful.items() if alias not in true)))
+
+
+async def _confirmed(rpc: Rpc, doubtful: Mapping[Alias, int], stored: Stored) -> set[Alias]:
+    """Those of the aliases that Trac uses: each of them comes with a ticket in which it seems to.
+
+    Where bob is stored and "Bob Jones" is shown, the table does not say whether that is bob, or somebody who
+    came after him. The RPC plugin gives names as records have them: one ticket's decides for all.
+    """
+
+    def made(alias: Alias, answer: Any) -> tuple[Alias, bool]:
+        record = stored(doubtful[alias])
+        match answer, record:
+            case [_, _, _, dict(props)], [_, _, _, dict(known)]:
+                return alias, props.get(alias.field) == known.get(alias.field)
+        return alias, False
+
+    async with answers(rpc, doubtful, lambda alias: [("ticket.get", [doubtful[alias]])], made) as stream:
+        return {alias async for alias, true in stream if true}
 
 
 @asynccontextmanager
-async def columns(
-    http: Http, labels: Mapping[str, str], *, exact_text: bool
-) -> AsyncIterator[AsyncIterator[Columns]]:
-    """Each ticket's id and its values of the fields in `labels`. One request, never held whole.
-
-    Raises TrackerError where the answer is not the table that was asked for.
-    """
+async def _rows(
+    http: Http, fields: Mapping[str, Definition], *, exact_text: bool
+) -> AsyncIterator[AsyncIterator[Row]]:
+    """What Trac shows of each ticket in these fields. One request, never held whole."""
     # Without a constraint Trac runs its default query, which hides tickets (seen).
-    params = [("id", f"1-{HIGHEST}"), ("format", "csv"), ("max", "0"), ("order", "id"), ("col", "id")]
-    params += [("col", name) for name in (*labels, "changetime")]
+    params = [("id", f"1-{MAX_ID}"), ("format", "csv"), ("max", "0"), ("order", "id"), ("col", "id")]
+    params += [("col", name) for name in fields]
     async with http.stream("query", params=params) as (status, chunks):
         if status != HTTPStatus.OK:
             raise TrackerError(f"The columns of all tickets cannot be had ({status}).")
-        async with aclosing(_rows(chunks, labels, exact_text)) as rows:
+        async with aclosing(_parsed(chunks, fields, exact_text)) as rows:
             yield rows
 
 
-async def _rows(
-    chunks: AsyncIterator[bytes], labels: Mapping[str, str], exact_text: bool
-) -> AsyncGenerator[Columns, None]:
+async def _parsed(
+    chunks: AsyncIterator[bytes], fields: Mapping[str, Definition], exact_text: bool
+) -> AsyncGenerator[Row, None]:
     async with aclosing(_lines(chunks)) as lines:
         header: list[str] = await anext(lines, [])
-        if len(header) != len(labels) + 2 or header[0].lower() not in ("id", "ticket"):
+        if len(header) != len(fields) + 1 or header[0].lower() not in ("id", "ticket"):
             raise TrackerError("The columns of all tickets are not those that were asked for.")
-        pairs = zip(labels.items(), header[1:-1], strict=True)
-        names = [name if title in (name, label) else None for (name, label), title in pairs]
+        titles = zip(fields.items(), header[1:], strict=True)
+        names = [name if title in (name, field.get("label")) else "" for (name, field), title in titles]
         async for number, *values in lines:
-            if not _ID.fullmatch(number) or len(values) != len(names) + 1:
+            if not _ID.fullmatch(number) or len(values) != len(names):
                 raise TrackerError("The columns of all tickets have a line that is no ticket's.")
-            *values, changed = values
             told = zip(names, values, strict=True)
-            comparable = {name: value for name, value in told if name and _told(value, exact_text)}
-            yield Columns(int(number), comparable, _in_quarter(changed))
-
-
-def _in_quarter(text: str) -> int | None:
-    """Seconds since the last quarter of an hour, of a time in whatever format and zone its reader likes."""
-    clock = _CLOCK.search(text)
-    return int(clock[1]) % 15 * 60 + int(clock[2]) if clock else None
+            yield int(number), {name: value for name, value in told if name and _told(value, exact_text)}
 
 
 def _told(value: str, exact_text: bool) -> bool:
@@ -85,27 +116,29 @@ def _told(value: str, exact_text: bool) -> bool:
 
 
 async def _lines(chunks: AsyncIterator[bytes]) -> AsyncGenerator[list[str], None]:
-    """The rows of a CSV file, one at a time: a row ends with the first line feed outside of quotes."""
+    """The rows of a CSV file, one at a time: a row ends with the first line feed outside of quotes.
+
+    Each character is looked at once, however small the chunks are.
+    """
     decoder = getincrementaldecoder("utf-8-sig")("replace")
-    rest = ""
+    row: list[str] = []  # the pieces of the row that has begun
+    size = quotes = 0  # of it
     async for chunk in chunks:
-        rest += decoder.decode(chunk)
-        *whole, rest = _split(rest)
-        for line in whole:
-            yield next(csv.reader([line]))
-        if len(rest) > LONGEST_ROW:
-            break
-    if rest:
+        for piece in re.split("(?<=\n)", decoder.decode(chunk)):
+            row.append(piece)
+            size += len(piece)
+            quotes += piece.count('"')
+            if size > MAX_ROW:
+                raise TrackerError("The columns of all tickets break off: there is a line without an end.")
+            if piece.endswith("\n") and quotes % 2 == 0:
+                yield _cells("".join(row))
+                row, size, quotes = [], 0, 0
+    if size:
         raise TrackerError("The columns of all tickets break off in the middle of a line.")
 
 
-def _split(text: str) -> list[str]:
-    """`text` cut after each row; the last piece is the beginning of a row, or empty."""
-    pieces, quotes, start, at = [], 0, 0, 0
-    while (end := text.find("\n", at)) >= 0:
-        quotes += text.count('"', at, end)
-        at = end + 1
-        if quotes % 2 == 0:
-            pieces.append(text[start:at])
-            start = at
-    return [*pieces, text[start:]]
+def _cells(line: str) -> list[str]:
+    try:
+        return next(csv.reader([line]))
+    except csv.Error:
+        raise TrackerError("The columns of all tickets have a line that is no ticket's.") from None

@@ -13,7 +13,7 @@ import trio
 from sqlalchemy import Connection, select
 
 from offtracfs.errors import NotATracker
-from offtracfs.trackers import Columns, Metadata, Missing, Ticket
+from offtracfs.trackers import Metadata, Missing, Stored, Ticket, compared
 from offtracfs.trackers.credentials import Credentials
 from offtracfs.trackers.tracdb import fields, reports, tables
 from offtracfs.trackers.tracdb.address import Address, parse
@@ -23,9 +23,6 @@ from offtracfs.trackers.tracdb.tables import NEWEST, OLDEST, Clock, text
 from offtracfs.trackers.tracdb.tickets import batch
 
 TICKETS = 200  # read at once
-ROWS = 5000  # of columns, read at once
-SECOND = 1_000_000  # microseconds
-QUARTER = 15 * 60  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +32,6 @@ class _Site:
     clock: Clock
     values: fields.Values
     definitions: fields.Definitions
-
-    def own(self) -> list[str]:
-        """Trac's own fields that hold a text."""
-        return [
-            field["name"] for field in self.definitions if not field.get("custom") and field["type"] != "time"
-        ]
 
 
 class TracDatabase:
@@ -104,12 +95,9 @@ class TracDatabase:
         found |= fields.records(site.values) | {"fields.json": site.definitions + undeclared}
         return Metadata(found, {"report", *(f"field/{name}" for name in site.values)})
 
-    @asynccontextmanager
-    async def columns(self) -> AsyncIterator[AsyncIterator[Columns]]:
-        """Every ticket's id, its texts but the description, and its time of change."""
-        with self._source.reading() as connection:
-            async with aclosing(_columns(connection, self._site(connection))) as stream:
-                yield stream
+    async def outdated(self, stored: Stored) -> list[int]:
+        """The tickets that are stored otherwise than they stand in the database."""
+        return await compared(self, stored)
 
     async def aclose(self) -> None:
         """Give back the connection, and the copy."""
@@ -157,18 +145,6 @@ async def _tickets(
     while some := list(islice(waiting, TICKETS)):
         for found in batch(connection, site.clock, site.definitions, some):
             yield found
-        await trio.lowlevel.checkpoint()
-
-
-async def _columns(connection: Connection, site: _Site) -> AsyncGenerator[Columns, None]:
-    ticket = tables.ticket.c
-    names = [name for name in site.own() if name != "description"]
-    query = select(ticket.id, ticket.changetime, *(ticket[name] for name in names)).order_by(ticket.id)
-    last = -1
-    while rows := connection.execute(query.where(ticket.id > last).limit(ROWS)).all():
-        for last, changed, *values in rows:
-            seconds = site.clock.microseconds(changed) // SECOND
-            yield Columns(last, dict(zip(names, map(text, values), strict=True)), seconds % QUARTER)
         await trio.lowlevel.checkpoint()
 
 
