@@ -40,7 +40,7 @@ async def test_copy_is_plain_and_rsync_finds_it_equal(mnt: Path, tmp_path: Path)
 
 
 async def test_a_copy_belongs_to_who_made_it(mnt: Path, tmp_path: Path) -> None:
-    """What `cp -r` makes is its owner's to write and delete, and `df -i` does not call the mount full."""
+    """What `cp -r` makes can be written and deleted by its owner, and `df -i` calls the mount 1 % full."""
     await run("cp", "-r", mnt, tmp_path / "copy")
     modes = {(path.is_dir(), stat.S_IMODE(path.stat().st_mode)) for path in (tmp_path / "copy").rglob("*")}
     assert modes == {(True, 0o755), (False, 0o644)}

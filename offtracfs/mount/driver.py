@@ -21,7 +21,7 @@ from offtracfs.index import Revision
 from offtracfs.mount.fuse import Operations
 
 POLL = 1.0  # seconds between two looks for a new revision
-NAMES_A_CALL = 1_000  # invalidated at once, 9 µs each
+MAX_NAMES = 1_000  # invalidated in one call of a thread, 9 µs each
 
 log = logging.getLogger(__name__)
 
@@ -117,7 +117,7 @@ async def _tell(operations: Operations, told: Revision | None, telling: trio.Loc
             moving[directory.path].append(number)
     changed = tree.changed_names(told)
     stale = ((number, os.fsencode(name)) for path, name in changed for number in moving.get(path, ()))
-    while batch := list(itertools.islice(stale, NAMES_A_CALL)):
+    while batch := list(itertools.islice(stale, MAX_NAMES)):
         async with telling:
             await trio.to_thread.run_sync(_invalidate, batch)
     # Attributes of directories: mtime and link count. The kernel takes these in without any of its locks.
@@ -126,7 +126,11 @@ async def _tell(operations: Operations, told: Revision | None, telling: trio.Loc
 
 
 def _invalidate(entries: list[tuple[int, bytes]]) -> None:
-    """In a thread of its own: it waits while the kernel waits for our answer about the same directory."""
+    """Make the kernel forget names. This must run in a thread of its own.
+
+    Each call waits for the directory's lock in the kernel. Whoever has that lock may be waiting for an answer
+    of ours: in the thread that answers, this would be a deadlock.
+    """
     for number, name in entries:
         _not_known(pyfuse3.invalidate_entry, number, name)
 

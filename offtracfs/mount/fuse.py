@@ -8,11 +8,15 @@ What the kernel is told it may keep for an hour, since nothing here changes by i
   `offtracfs.index.schema`). Those of directories do, and are forgotten with a new revision.
 - *Contents* of files, for the same reason for ever. It keeps no listings: pyfuse3 has no way to allow that.
 
-So a name must never reach the kernel with an answer from before a revision, after the driver has told the
-kernel about that revision. All handlers run in one thread and none waits between its look at the tree and its
-answer (but for report files, whose names the kernel may not keep). And while the kernel takes in an answer to
-LOOKUP or READDIR, it holds the directory's lock, for which an invalidation in that directory waits. What is
-left are directories that stay open over a new revision: `readdir` gives their entries with a timeout of 0.
+The danger is an old answer that reaches the kernel after the driver has told it of a new revision: the kernel
+would keep it for an hour. This cannot happen, for these reasons:
+
+- All handlers run in one thread, and none waits between its look at the tree and its answer. Only report
+  files are waited for, and their names the kernel may not keep.
+- The kernel holds a directory's lock from the time when it asks for names in it until it has taken in the
+  answer. An invalidation of a name in that directory waits for the lock, and so comes after the answer.
+- A directory that was opened before the new revision goes on showing the old one. `readdir` gives its entries
+  with a timeout of 0, so that the kernel does not keep them.
 """
 
 from __future__ import annotations
@@ -38,7 +42,7 @@ from offtracfs.tree import Directory, File, Link, Listing, ReportFile, Tree
 
 DIRECTORY_MODE = stat.S_IFDIR | 0o755  # nothing can be written, as the mount is read-only; but a copy can be
 FILE_MODE = stat.S_IFREG | 0o644
-KEPT = 3600.0  # seconds for which the kernel need not ask again
+TIMEOUT = 3600.0  # seconds for which the kernel need not ask again
 BLOCK = 512  # bytes, the unit of st_blocks whatever the file system
 
 log = logging.getLogger(__name__)
@@ -100,7 +104,7 @@ class Operations(pyfuse3.Operations):
         made = pyfuse3.EntryAttributes()
         made.st_mode = mode
         made.st_uid, made.st_gid = self._owner
-        made.entry_timeout = made.attr_timeout = KEPT
+        made.entry_timeout = made.attr_timeout = TIMEOUT
         return made
 
     def _of_file(self, file: File) -> pyfuse3.EntryAttributes:
@@ -207,8 +211,8 @@ class Operations(pyfuse3.Operations):
 
         The kernel goes on behind the last entry that it could use, not always behind the last that it got.
         """
-        # What has been invalidated since the directory was opened must not come back: see above.
-        timeout = KEPT if self.tree.is_current(opened.listing) else 0
+        # What has been invalidated since the directory was opened must not come back: see the module.
+        timeout = TIMEOUT if self.tree.is_current(opened.listing) else 0
         while True:
             if opened.page is None or not opened.page.covers(position):
                 opened.page = self.pages.page(opened.listing, position)
@@ -217,7 +221,7 @@ class Operations(pyfuse3.Operations):
                     attributes = prepared
                 else:
                     attributes = self._looked_up(prepared)  # counts as a lookup, as an entry does that fits
-                attributes.entry_timeout = timeout  # each time: listings share what is prepared
+                attributes.entry_timeout = timeout  # each time: what is prepared outlives a new revision
                 if not pyfuse3.readdir_reply(token, name, attributes, next_position):
                     if attributes is not prepared:
                         self.inodes.forget(attributes.st_ino, 1)

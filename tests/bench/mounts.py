@@ -127,4 +127,4 @@ def _memory(size: int, database: Path) -> Iterator[Figure]:
         timed("ls", "-lR", cwd=mountpoint)
         (record,) = records(database)
         memory = status(record.pid, "RssAnon") / MB
-    yield Figure(size, "Driver's own memory (RssAnon) after `ls -lR`", memory, "MB", most=150)
+    yield Figure(size, "Driver's own memory (RssAnon) after `ls -lR`", memory, "MB", most=100)
