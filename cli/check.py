@@ -20,9 +20,10 @@ from .text import count, shown
 def command(directory: Path) -> int:
     """Say whether all is well, or what is not.
 
-    Looks at the git objects, holds the index (Trac's tables in it, too) against all of git's history, and each
-    record of the present against its shape. It writes nothing, and a sync or a mount may be at work meanwhile. It takes about
-    twice as long as building the index: seconds, or minutes for a hundred thousand tickets.
+    Looks at the git objects, holds the index and Trac's tables in it against all of git's history, and each
+    record of the present against its shape. It writes nothing, and a sync or a mount may be at work
+    meanwhile. It takes about twice as long as building the index: seconds, or minutes for a hundred thousand
+    tickets.
 
     A damaged index is built anew by the next sync after `rm DIR/index.db`. A damaged git object is only to
     be had from a copy of DIR/git; all files that do not need it can still be read. Or make a new database:
