@@ -4,8 +4,16 @@ from __future__ import annotations
 
 from offtracfs.kinds import TABLES, Table
 
-VIEWS: dict[str, tuple[str, ...]] = {name: table.seen for name, table in TABLES.items() if table.seen}
-"""Trac's tables and their columns, in Trac's order."""
+
+def _tickets_first(name: str) -> tuple[bool, str]:
+    """Sorts the tables of tickets by name, and leaves the others in their order behind them."""
+    return (False, name) if name.startswith("ticket") else (True, "")
+
+
+VIEWS: dict[str, tuple[str, ...]] = {
+    name: TABLES[name].seen for name in sorted(TABLES, key=_tickets_first) if TABLES[name].seen
+}
+"""Trac's tables and their columns, in Trac's order; messages list them so."""
 
 
 def views(revision: int) -> list[str]:

@@ -50,8 +50,8 @@ __all__ = [
 KINDS: tuple[Kind, ...] = (
     ticket.KIND,
     changelog.KIND,
-    report.KIND,
     *fieldvalues.KINDS,
+    report.KIND,
     fields.KIND,
     db.KIND,
 )
@@ -104,20 +104,14 @@ def check(path: str, value: Any) -> None:
     record.kind.check(record.key, value)
 
 
-class _InTrees(NamedTuple):
-    """Where git holds a kind: below this top, and with this end behind the number."""
-
-    top: str
-    end: str
-
-
-def _in_trees(kind: Kind) -> _InTrees:
+def _in_trees(kind: Kind) -> tuple[str, str]:
+    """What git's path of a kind in small trees begins with, and what comes behind the number."""
     top, end = kind.in_git.split(f"/{TREES}/{NUMBER}")
-    return _InTrees(top, end)
+    return top, end
 
 
 _IN_TREES = {kind.directory: _in_trees(kind) for kind in KINDS if kind.in_git}
-_OUT_OF_TREES: dict[tuple[str, str], str] = {trees: directory for directory, trees in _IN_TREES.items()}
+_OUT_OF_TREES = {trees: directory for directory, trees in _IN_TREES.items()}
 _GIT_PATH = re.compile(r"(\w+)/[0-9]+/[0-9]/[0-9]/([0-9]+)([.\w]*)", re.ASCII)
 
 
@@ -130,9 +124,10 @@ def git_path(path: str) -> str:
     100–180 ms and 2.4 MB (measured).
     """
     directory, name = split(path)
-    if (trees := _IN_TREES.get(directory)) is None or (number := number_of(name)) is None:
+    if directory not in _IN_TREES or (number := number_of(name)) is None:
         return path
-    return f"{trees.top}/{number // 1000}/{number // 100 % 10}/{number // 10 % 10}/{number}{trees.end}"
+    top, end = _IN_TREES[directory]
+    return f"{top}/{number // 1000}/{number // 100 % 10}/{number // 10 % 10}/{number}{end}"
 
 
 def path_in_git(path: str) -> str:
