@@ -57,11 +57,14 @@ def at_a_terminal(
 
 
 def _watched(terminal: int, keys: Sequence[tuple[str, str]]) -> str:
-    waiting, seen, since = list(keys), b"", 0
+    waiting, seen, since, last = list(keys), b"", 0, b""
     end = time.monotonic() + TIMEOUT
     while True:
-        ready, _, _ = select.select([terminal], [], [], max(0, end - time.monotonic()))
-        assert ready, f"nothing more was said after {seen[-2000:]!r}"
+        ready, _, _ = select.select([terminal], [], [], 1)
+        if not ready:  # what is pressed at the wrong moment, such as beside a Ctrl-C, is lost
+            assert time.monotonic() < end, f"nothing more was said after {seen[-2000:]!r}"
+            os.write(terminal, last)
+            continue
         try:
             chunk = os.read(terminal, 65536)
         except OSError:  # Linux' way to say that nobody has it open any more
@@ -71,5 +74,6 @@ def _watched(terminal: int, keys: Sequence[tuple[str, str]]) -> str:
             return seen.decode(errors="replace")
         seen += chunk
         if waiting and waiting[0][0].encode() in seen[since:]:
-            os.write(terminal, waiting.pop(0)[1].encode())
+            last = waiting.pop(0)[1].encode()
+            os.write(terminal, last)
             since = len(seen)

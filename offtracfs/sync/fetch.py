@@ -70,8 +70,8 @@ class Fetch:
         missing: Collection[int] = (),
     ) -> None:
         self.records: dict[str, Any] = {}  # path → what no ticket's record is, where it changed; None: gone
-        self.new = 0  # tickets
-        self.changed = 0  # tickets
+        self.new: set[int] = set()  # tickets
+        self.changed: set[int] = set()  # tickets
         self.gone: set[int] = set()  # tickets
         self.problems: list[str] = []  # what had to be left out, a sentence each
         self.doubts: list[str] = []  # what is not believed, and what to do if it is true
@@ -84,6 +84,7 @@ class Fetch:
         self._progress = progress
         self._missing = missing  # tickets that the tracker could not give the last time
         self._arrived: list[Fetched] = []
+        self._asked = 0  # tickets that this look found to be new or changed
         self._unknown_value = False
 
     async def run(self, *, sweep: bool, accept_deletions: bool) -> None:
@@ -116,7 +117,11 @@ class Fetch:
             self.begun = self.tracker.now()  # by this very answer: a connection may be kept for days
         if not first:
             numbers = sorted({*numbers, *self._missing, *await self.tracker.attached_since(since)})
-        return [number for number in numbers if number not in arrived] if arrived else numbers
+        missing = [number for number in numbers if number not in arrived] if arrived else numbers
+        self._asked = len(arrived) + len(missing)
+        if began:
+            self._spool.begin(began, self._asked)
+        return missing
 
     async def _suspects(self) -> Collection[int]:
         """The tickets that may have changed though the tracker does not say so. Notes which are gone."""
@@ -179,8 +184,7 @@ class Fetch:
             if len(self.missing) < MOST_MISSING:
                 self.missing.append(found.number)
         elif isinstance(found, Ticket) and isinstance(fresh, tuple) and action is not Action.NOTHING:
-            self.new += action is Action.ADD
-            self.changed += action is Action.CHANGE
+            (self.new if action is Action.ADD else self.changed).add(found.number)
             created, changed = (records.microseconds(text) for text in found.record[1:3])
             self._arrived.append(Fetched(found.number, created, changed, *fresh))
             self._look_for_new_values(found.record[3])
@@ -210,15 +214,13 @@ class Fetch:
 
     def _keep(self) -> None:
         if self._arrived and self._spool.begun is None:
-            self._spool.begin(records.iso(self.begun))
+            self._spool.begin(records.iso(self.begun), self._asked)
         self._spool.add(self._arrived)
         self._arrived.clear()
 
     def _count(self, numbers: Iterable[int]) -> None:
         for number in numbers:
-            known = self._snapshot.has(ticket_path(number))
-            self.changed += known
-            self.new += not known
+            (self.changed if self._snapshot.has(ticket_path(number)) else self.new).add(number)
 
     def _compare(self, found: Metadata, accept_deletions: bool) -> None:
         self.left_out += found.problems

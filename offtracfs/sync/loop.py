@@ -44,6 +44,7 @@ class Outcome:
     new: int = 0  # tickets
     changed: int = 0  # tickets
     deleted: int = 0  # tickets
+    tickets: dict[str, list[int]] = field(default_factory=dict)  # "new", "changed", "deleted": their numbers
     metadata: int = 0  # records of fields and reports that came, changed or went
     commits: int = 0
     requests: int = 0
@@ -75,11 +76,13 @@ async def sync(
             outcome.swept = full or snapshot.empty or _sweep_is_due(state)
             fetch = Fetch(tracker, snapshot, spool, progress, state.missing)
             await fetch.run(sweep=outcome.swept, accept_deletions=accept_deletions)
-            progress("git", 0, None)
-            outcome.commits = append(snapshot, spool, _plan(fetch, snapshot.recent, spool, state.settled))
+            plan = _plan(fetch, snapshot.recent, spool, state.settled)
+            outcome.commits = append(snapshot, spool, plan, progress)
         progress("index", 0, None)
         index.catch_up(database.path, database.store, progress)
-        outcome.new, outcome.changed, outcome.deleted = fetch.new, fetch.changed, len(fetch.gone)
+        found = {"new": fetch.new, "changed": fetch.changed, "deleted": fetch.gone}
+        outcome.tickets = {kind: sorted(numbers) for kind, numbers in found.items()}
+        outcome.new, outcome.changed, outcome.deleted = map(len, found.values())
         outcome.metadata = len(fetch.records) - 2 * len(fetch.gone)
         outcome.problems, outcome.requests = fetch.problems + fetch.left_out, tracker.requests - requests
         _save(database, state, fetch, swept=outcome.swept)
@@ -138,10 +141,12 @@ async def watch(
     *,
     interval: float,
     report: Callable[[Outcome | OfftracfsError], None],
+    then: Callable[[Outcome], Awaitable[object]] | None = None,
     **options: Any,
 ) -> None:
     """Sync now and then every `interval` seconds, for ever; what fails is reported and tried again.
 
+    `then` is waited for after each sync that succeeds.
     `options` are for the first sync that succeeds.
     """
     pause = interval
@@ -149,8 +154,11 @@ async def watch(
         try:
             async with aclosing(await connect()) as tracker:
                 while True:
-                    report(await sync(database, tracker, **options))
+                    outcome = await sync(database, tracker, **options)
+                    report(outcome)
                     options, pause = {}, interval
+                    if then:
+                        await then(outcome)
                     await trio.sleep(interval)
         except OfftracfsError as error:
             record(database, error)
