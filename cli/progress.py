@@ -1,7 +1,8 @@
-"""How far a sync has come: a bar on a terminal, a line now and then where there is none."""
+"""How far a sync has come: a bar on a terminal, a line now and then where there is none or a dumb one."""
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -13,13 +14,14 @@ from offtracfs.progress import Progress
 
 from .text import shown
 
+REFRESH = 0.05  # seconds between two looks of a bar: there are thousands of steps in a second
 PAUSE = 10.0  # seconds between two lines; a sync that takes less says only how it ended
 
 
 @contextmanager
 def progress() -> Iterator[Progress]:
     """Shows what it is called with, on stderr."""
-    if not sys.stderr.isatty():
+    if not sys.stderr.isatty() or os.environ.get("TERM") in ("dumb", "unknown"):
         yield _lines()
         return
     from rich.console import Console  # 50 ms, and seldom needed
@@ -32,12 +34,17 @@ def progress() -> Iterator[Progress]:
     seen = sys.stdout.isatty()
     bars = Bars(*columns, console=Console(stderr=True), transient=True, redirect_stdout=seen)
     tasks: dict[str, TaskID] = {}
+    last = 0.0
 
     def show(what: str, done: int, total: int | None) -> None:
+        nonlocal last
         if not tasks:
             bars.start()  # not before: what is asked for at the terminal must stand there undisturbed
         if what not in tasks:
             tasks[what] = bars.add_task(shown(what), total=total)
+        elif done != total and time.monotonic() - last < REFRESH:
+            return
+        last = time.monotonic()
         bars.update(tasks[what], completed=done, total=total)
 
     try:

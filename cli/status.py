@@ -60,10 +60,18 @@ def _contents(status: Status) -> str:
     if status.trouble:
         return f"unknown: {status.trouble}"
     if status.contents is None:
-        return "none yet"
+        return "none yet" + _arrived(status)
     newest = datetime.fromtimestamp(status.contents.newest, UTC)
     revisions = count(status.contents.revisions, "revision")
     return f"{status.contents.tickets:,}, in {revisions}; the newest is of {newest:%Y-%m-%dT%H:%M:%SZ}"
+
+
+def _arrived(status: Status) -> str:
+    """How far a first sync is, or how far it was when it was interrupted."""
+    if status.arrived is None:
+        return ""
+    later = "" if status.writer else ": the next sync goes on from there"
+    return f", {status.arrived.tickets:,} of {status.arrived.total:,} fetched{later}"
 
 
 def _side(sync: mountpoints.Sync) -> str:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -18,13 +19,16 @@ import trio
 from offtracfs import sync
 from offtracfs.database import Database
 from offtracfs.errors import OfftracfsError, UsageError
+from offtracfs.status import arrived
 
 from . import shared
 from .connect import Connector
 from .progress import progress
-from .text import count, said
+from .text import count, said, shown
 
 TERMINATED = 143  # 128 + SIGTERM, as shells have it
+COMMAND_FAILED = 1
+MAX_NAMED = 20  # tickets of a kind that are named in a line
 Report = Callable[[sync.Outcome | OfftracfsError], None]
 
 
@@ -34,6 +38,13 @@ Report = Callable[[sync.Outcome | OfftracfsError], None]
 @shared.interval
 @click.option(
     "--accept-deletions", is_flag=True, help="Believe the tracker that more than a tenth of it is gone."
+)
+@click.option(
+    "--exec",
+    "then",
+    metavar="COMMAND",
+    help="After a sync that brought something, run COMMAND in a shell, with the tickets' numbers on its "
+    "standard input.",
 )
 @click.option("--quiet", is_flag=True, help="Say nothing but what went wrong.")
 @click.option(
@@ -46,6 +57,7 @@ def command(
     watch: bool,
     interval: float | None,
     accept_deletions: bool,
+    then: str | None,
     quiet: bool,
     as_json: bool,
 ) -> int | None:
@@ -55,6 +67,7 @@ def command(
       offtracfs sync                  what is new
       offtracfs sync --full           every ticket is read again and compared
       offtracfs sync --watch --json   for ever; `offtracfs mount` has one of these beside it
+      offtracfs sync --exec 'while read n; do echo "#$n has changed"; done'
 
     The tracker says which tickets are new or changed. Once a day, a sync also looks for what the tracker
     does not say: deleted tickets and attachments, other values in the columns of Trac's query page, fields
@@ -65,30 +78,76 @@ def command(
     give is named and left out. If the tracker suddenly shows much less than before, which looks like a
     lost permission, all is kept and the exit code is 65; --accept-deletions says that it is true.
 
-    Exit codes: 0 done, 65 much is gone and not believed, 69 no answer, 75 another process is at it, 77
-    login refused or permission missing, 143 ended by SIGTERM. With --watch, whatever goes wrong is said
-    and tried again; SIGTERM ends it, with 0.
+    COMMAND of --exec is a line for /bin/sh, as git's hooks and aliases are. It reads the numbers of the
+    tickets that are new, changed or deleted, each on a line; there are none where only other records, such
+    as reports, have changed. In its environment $OFFTRACFS_DB is the database. The next sync waits for it,
+    and where it fails that is said.
+
+    Exit codes: 0 done, 1 COMMAND failed, 65 much is gone and not believed, 69 no answer, 75 another process
+    is at it, 77 login refused or permission missing, 143 ended by SIGTERM. With --watch, whatever goes wrong
+    is said and tried again; SIGTERM ends it, with 0.
     """
     if quiet and as_json:
         raise UsageError("--quiet and --json cannot be had together.")
     if interval is not None and not watch:
         raise UsageError("--interval goes with --watch.")
     report = _json if as_json else _plain(quiet=quiet, dated=watch)
-    options = {"full": full, "accept_deletions": accept_deletions}
+    options: dict[str, Any] = {"full": full, "accept_deletions": accept_deletions}
     database = Database(directory)
     connect = Connector(database.settings, database.path)
+    execute = partial(_execute, then or "", database)
     if watch:
         pause = interval or database.settings.interval
-        loop = partial(sync.watch, database, connect, interval=pause, report=report, **options)
+        loop = partial(sync.watch, database, connect, interval=pause, report=report, then=execute, **options)
         trio.run(_until_terminated, loop)
         return None
-    work = partial(_once, database, connect, report, options, silent=quiet or as_json)
-    return TERMINATED if trio.run(_until_terminated, work) else None
+    work = partial(_once, database, connect, report, execute, options, silent=quiet or as_json)
+    try:
+        code: int | None = trio.run(_until_terminated, work)
+    except* KeyboardInterrupt:
+        if not quiet:
+            click.echo(err=True)  # behind the terminal's ^C
+            _say_kept(database)
+        raise
+    if code == TERMINATED and not quiet:
+        _say_kept(database)
+    return code
+
+
+def _say_kept(database: Database) -> None:
+    """What an interrupted sync has not lost."""
+    if found := arrived(database):
+        kept = f"{found.tickets:,} of {count(found.total, 'ticket')} have arrived and are kept"
+        click.echo(f"Interrupted: {kept}, the next sync goes on from there.", err=True)
+
+
+async def _execute(command: str, database: Database, outcome: sync.Outcome) -> bool:
+    """Run what `--exec` asked for, if anything came; whether all is well. What fails is said."""
+    if not (command and outcome.commits):
+        return True
+    numbers = sorted({number for kind in outcome.tickets.values() for number in kind})
+    done = await trio.run_process(  # noqa: S604  # its owner's own words, and none of the tracker's
+        command,
+        shell=True,
+        stdin="".join(f"{number}\n" for number in numbers).encode(),
+        env=os.environ | {"OFFTRACFS_DB": str(database.path)},
+        check=False,
+    )
+    if done.returncode:
+        how = f"exit code {done.returncode}" if done.returncode > 0 else f"signal {-done.returncode}"
+        click.echo(f"offtracfs: {shown(f'`{command}` has ended with {how}.')}", err=True)
+    return not done.returncode
 
 
 async def _once(
-    database: Database, connect: Connector, report: Report, options: dict[str, Any], *, silent: bool
-) -> None:
+    database: Database,
+    connect: Connector,
+    report: Report,
+    execute: Callable[[sync.Outcome], Awaitable[bool]],
+    options: dict[str, Any],
+    *,
+    silent: bool,
+) -> int | None:
     with nullcontext() if silent else progress() as show:
         if show:
             options["progress"] = show
@@ -99,10 +158,12 @@ async def _once(
                 report(error)
             raise
     report(outcome)
+    return None if await execute(outcome) else COMMAND_FAILED
 
 
-async def _until_terminated(work: Callable[[], Awaitable[None]]) -> bool:
-    """Work until that is done or SIGTERM comes; whether it came. What has arrived by then is kept."""
+async def _until_terminated(work: Callable[[], Awaitable[int | None]]) -> int | None:
+    """Work until that is done or SIGTERM comes; the exit code. What has arrived by then is kept."""
+    code = None
     with trio.open_signal_receiver(signal.SIGTERM) as signals, trio.CancelScope() as ending:
         async with trio.open_nursery() as nursery:
 
@@ -111,9 +172,9 @@ async def _until_terminated(work: Callable[[], Awaitable[None]]) -> bool:
                 ending.cancel()
 
             nursery.start_soon(listen)
-            await work()
+            code = await work()
             nursery.cancel_scope.cancel()
-    return ending.cancelled_caught
+    return TERMINATED if ending.cancelled_caught else code
 
 
 def _json(result: sync.Outcome | OfftracfsError) -> None:
@@ -146,7 +207,7 @@ def _plain(*, quiet: bool, dated: bool) -> Report:
 
 
 def sentence(outcome: sync.Outcome) -> str:
-    """What a sync did: ``3 new tickets, 1 ticket changed (4 commits; 5 requests, 0.8 seconds).``"""
+    """What a sync did: ``1 ticket new (1 commit; 5 requests, 0.8 seconds): new #4.``"""
     done = {
         "{} new": outcome.new,
         "{} changed": outcome.changed,
@@ -158,7 +219,15 @@ def sentence(outcome: sync.Outcome) -> str:
     if not parts:
         return "Nothing new."
     spent = f"{count(outcome.requests, 'request')}, {outcome.seconds:.1f} seconds"
-    return f"{', '.join(parts)} ({count(outcome.commits, 'commit')}; {spent})."
+    named = "; ".join(f"{kind} {_named(found)}" for kind, found in outcome.tickets.items() if found)
+    return f"{', '.join(parts)} ({count(outcome.commits, 'commit')}; {spent}){named and f': {named}'}."
+
+
+def _named(numbers: Sequence[int]) -> str:
+    """``#1, #2, #5``; of very many only the first."""
+    text = ", ".join(f"#{number}" for number in numbers[:MAX_NAMED])
+    more = len(numbers) - MAX_NAMED
+    return text if more <= 0 else f"{text} … and {more:,} more"
 
 
 def _now() -> str:

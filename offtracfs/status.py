@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 from offtracfs import index
 from offtracfs.database import Database, State
@@ -24,6 +26,14 @@ class Contents:
 
 
 @dataclass(frozen=True, slots=True)
+class Arrived:
+    """What a sync has fetched that is not in git yet: so many tickets, of so many that are to come."""
+
+    tickets: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
 class Status:
     """A database, looked at. Sizes are bytes on disk."""
 
@@ -32,6 +42,7 @@ class Status:
     user: str
     contents: Contents | None  # None before the first sync has ended, or where the index cannot be read
     trouble: str  # why the index cannot be read, "" where it can
+    arrived: Arrived | None  # None where nothing waits for the end of a sync
     sync: State
     fetcher: str  # the process that asks the tracker, which holds the fetch lock, "" for none
     writer: str  # the process that holds the writer's lock, "" for none
@@ -53,6 +64,7 @@ def look(database: Database) -> Status:
         database.user(),
         contents,
         trouble,
+        arrived(database),
         database.state(),
         database.fetcher(),
         database.writer(),
@@ -63,6 +75,20 @@ def look(database: Database) -> Status:
             "spool": _size(database.path.glob("spool*")),
         },
     )
+
+
+def arrived(database: Database) -> Arrived | None:
+    """What has arrived for a sync that is at work or was interrupted; None for nothing.
+
+    A look at the spool (`offtracfs.sync.spool`) that hinders no writer: SQLite's journal lets both go on.
+    """
+    spool = quote(os.fsencode(database.path / "spool.db"))
+    try:
+        with closing(sqlite3.connect(f"file:{spool}?mode=ro", timeout=0, uri=True)) as found:
+            rows = found.execute("SELECT (SELECT count(*) FROM ticket), total FROM look").fetchall()
+    except sqlite3.Error:  # none, another version's, or damaged: the next sync sees to it
+        return None
+    return Arrived(*rows[0]) if rows else None
 
 
 def _contents(directory: Path) -> Contents | None:

@@ -13,10 +13,13 @@ from typing import Any
 
 import httpx
 import pytest
+from offtracfs_cli.sync import sentence
 
 from offtracfs.database import Database
+from offtracfs.sync import Outcome
 from tests.program import ServedTrac, offtracfs, run, serving, started, user
 from tests.syncing import expected, mirrored
+from tests.terminal import seen_at_a_terminal
 
 SPRING = datetime(2011, 4, 9, tzinfo=UTC)
 
@@ -109,6 +112,86 @@ def test_full_sync(home: Path, trac: ServedTrac) -> None:
     assert run(home, "sync", "--full").startswith("1 ticket deleted (")
 
 
+def test_which_tickets(home: Path, trac: ServedTrac) -> None:
+    """A sync says which tickets are new, changed and deleted, in words and as lists in JSON."""
+    assert run(home, "sync").endswith("seconds): new #1, #2, #3.\n")
+    trac.change(2, trac.clock, comment="more")
+    trac.create("another", trac.clock)
+    trac.delete(3)
+    assert run(home, "sync", "--full").endswith("seconds): new #4; changed #2; deleted #3.\n")
+    trac.change(1, trac.clock, comment="more")
+    found = json.loads(run(home, "sync", "--json"))
+    assert found["tickets"] == {"new": [], "changed": [1], "deleted": []}
+    assert (found["new"], found["changed"], found["deleted"]) == (0, 1, 0)
+
+
+def test_very_many_tickets() -> None:
+    """Of very many tickets a line names the first, and says how many more there are."""
+    outcome = Outcome(new=100_000, tickets={"new": list(range(1, 100_001)), "changed": []}, commits=7)
+    said = sentence(outcome)
+    assert said.startswith("100,000 tickets new (7 commits; 0 requests, 0.0 seconds): new #1, #2, ")
+    assert said.endswith(", #20 … and 99,980 more.")
+    assert len(said) < 250
+
+
+def test_exec(home: Path, trac: ServedTrac) -> None:
+    """`--exec` runs a command after a sync that brought something, with the tickets' numbers on its stdin."""
+    sync = ("sync", "--quiet", "--exec", 'cat >"$HOME/numbers"; echo "$OFFTRACFS_DB" >"$HOME/database"')
+    run(home, *sync)
+    assert (home / "numbers").read_text() == "1\n2\n3\n"
+    assert (home / "database").read_text() == f"{home}/db\n"
+    (home / "numbers").unlink()
+    run(home, *sync)
+    assert not (home / "numbers").exists()
+    trac.change(2, trac.clock, comment="$(touch hacked)")
+    trac.create("`touch hacked`; touch hacked", trac.clock)
+    trac.delete(1)
+    run(home, *sync, "--full")
+    assert (home / "numbers").read_text() == "1\n2\n4\n"
+    assert not (home / "hacked").exists()
+
+
+def test_exec_that_fails(home: Path, trac: ServedTrac) -> None:
+    """A command that fails is named, and the exit code says so; the sync itself is done."""
+    done = offtracfs(home, "--db", "db", "sync", "--exec", "exit 3")
+    assert (done.returncode, done.stderr) == (1, "offtracfs: `exit 3` has ended with exit code 3.\n")
+    assert mirrored(database(home)) == expected(trac)
+    trac.create("another", trac.clock)
+    done = offtracfs(home, "--db", "db", "sync", "--exec", "kill -9 $$")
+    assert (done.returncode, done.stderr) == (1, "offtracfs: `kill -9 $$` has ended with signal 9.\n")
+
+
+def test_exec_that_does_not_read(home: Path, trac: ServedTrac) -> None:
+    """A command may leave the numbers where they are."""
+    run(home, "sync", "--quiet", "--exec", "exec <&-; true")
+
+
+def test_exec_of_a_watch(home: Path, trac: ServedTrac) -> None:
+    """`--watch --exec` runs it after each sync that brought something; that it fails ends nothing."""
+    command = 'tr "\\n" " "; echo; false'
+    with started(
+        home, "--db", "db", "sync", "--watch", "--interval", "1", "--quiet", "--exec", command
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "1 2 3 \n"
+        trac.create("another", trac.clock)
+        assert process.stdout.readline() == "4 \n"
+        process.terminate()
+        _, said = process.communicate(timeout=30)
+    assert process.returncode == 0
+    assert said.endswith("has ended with exit code 1.\n")
+
+
+def test_exec_is_ended_with_its_watch(home: Path, trac: ServedTrac) -> None:
+    """SIGTERM is heard while a command is at work."""
+    with started(home, "--db", "db", "sync", "--watch", "--exec", "echo began; exec sleep 1000") as process:
+        assert process.stdout is not None
+        while process.stdout.readline() != "began\n":
+            pass
+        process.terminate()
+        assert process.wait(30) == 0
+
+
 def test_what_is_left_out(home: Path, trac: ServedTrac) -> None:
     """A ticket that cannot be had is named on stderr, also to the quiet; the others arrive; status knows."""
     trac.broken.add(2)
@@ -155,6 +238,12 @@ def test_progress_on_a_terminal(home: Path) -> None:
     shown = on_a_terminal(home, "sync")
     assert re.search(r"tickets.*3/3", shown)
     assert re.search(r"3 tickets new, .*\r\n$", shown)
+
+
+def test_a_dumb_terminal(home: Path) -> None:
+    """A terminal that cannot move its cursor, such as an editor's, gets no bar."""
+    shown = seen_at_a_terminal(home, "--db", "db", "sync", TERM="dumb")
+    assert re.fullmatch(r"3 tickets new, [^\x1b]*\.\r\n", shown)
 
 
 def test_quiet_on_a_terminal(home: Path) -> None:
@@ -224,6 +313,36 @@ def test_interrupted_sync(home: Path, trac: ServedTrac, end: signal.Signals, cod
     assert run(home, "status").count("\n") == 4
     run(home, "sync")
     assert mirrored(database(home)) == expected(trac)
+
+
+@pytest.mark.parametrize(("end", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_what_is_kept(home: Path, trac: ServedTrac, end: signal.Signals, code: int) -> None:
+    """An interrupted sync says what it keeps, and `status` how far a first one is; the next one goes on."""
+    trac.fill(197, SPRING)
+    trac.hold(b"200")
+    with started(home, "--db", "db", "sync") as process:
+        assert trac.asked.wait(30)
+        while not (
+            found := re.search(
+                r"^Tickets +none yet, (\d+) of 200 fetched$", run(home, "status"), re.MULTILINE
+            )
+        ):
+            pass
+        process.send_signal(end)
+        _, said = process.communicate(timeout=30)
+    assert process.returncode == code
+    kept = re.fullmatch(
+        r"Interrupted: (\d+) of 200 tickets have arrived and are kept, the next sync goes on from there\.",
+        said.strip(),
+    )
+    assert kept
+    assert 0 < int(found[1]) <= int(kept[1]) < 200
+    assert f"none yet, {kept[1]} of 200 fetched: the next sync goes on from there\n" in run(home, "status")
+    assert json.loads(run(home, "status", "--json"))["arrived"] == {"tickets": int(kept[1]), "total": 200}
+    trac.gate.set()
+    assert run(home, "sync").startswith("200 tickets new")
+    assert mirrored(database(home)) == expected(trac)
+    assert json.loads(run(home, "status", "--json"))["arrived"] is None
 
 
 def test_watch_without_a_reader(home: Path) -> None:

@@ -68,7 +68,7 @@ def test_a_new_spool_is_empty(spool: Spool) -> None:
 
 def test_what_arrived_is_there(spool: Spool, file: Path) -> None:
     """Tickets come out by number as they came in, the later state of one in place of the earlier."""
-    spool.begin(BEGUN)
+    spool.begin(BEGUN, 3)
     spool.add([])
     spool.add([ticket(3), ticket(1, ODD)])
     spool.add([ticket(2), ticket(3, b"new"), ticket(10**17)])
@@ -152,7 +152,7 @@ ADD = """if True:
     from pathlib import Path
     from offtracfs.sync.spool import Fetched, Spool
     spool = Spool(Path(sys.argv[1]))
-    spool.begin("2011-04-09T21:16:07")
+    spool.begin("2011-04-09T21:16:07", 3)
     for number in itertools.count():
         spool.add([Fetched(2 * number + half, 1, 1, b"[]" * 1000, b"[]") for half in (0, 1)])
         if number == 5:
@@ -192,7 +192,7 @@ def other_tables(file: Path) -> None:
 def test_a_spool_of_no_use_is_started_over(file: Path, damage: Callable[[Path], None]) -> None:
     """A file that is no spool is replaced by a new one: what was in it is fetched again."""
     with closing(Spool(file)) as spool:
-        spool.begin(BEGUN)
+        spool.begin(BEGUN, 3)
     damage(file)
     assert begun(file) is None
     with closing(Spool(file)) as spool:
@@ -203,7 +203,7 @@ def test_a_spool_of_no_use_is_started_over(file: Path, damage: Callable[[Path], 
 def test_damage_further_in(file: Path) -> None:
     """Damage that shows only later is said once; the next sync fetches again."""
     with closing(Spool(file)) as spool:
-        spool.begin(BEGUN)
+        spool.begin(BEGUN, 3)
         spool.add([ticket(number, b"x" * 2000) for number in range(50)])
     data = file.read_bytes()
     replace(file, data[: 10 * 4096] + b"\xff" * (len(data) - 10 * 4096))
@@ -217,7 +217,7 @@ def test_a_locked_spool_is_kept(file: Path, monkeypatch: pytest.MonkeyPatch) -> 
     """While another program holds the file locked nothing is thrown away."""
     monkeypatch.setattr(build, "BUSY_TIMEOUT", 10)
     with closing(Spool(file)) as spool:
-        spool.begin(BEGUN)
+        spool.begin(BEGUN, 3)
         with closing(sqlite3.connect(file, isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
             with pytest.raises(DatabaseBusy):
@@ -234,7 +234,7 @@ def test_a_full_disk(tmp_path: Path) -> None:
     """Without room the error says so, and what had been added stays."""
     with small_disk(tmp_path / "disk") as disk:
         with closing(Spool(disk / "spool.db")) as spool:
-            spool.begin(BEGUN)
+            spool.begin(BEGUN, 3)
             spool.add([ticket(1)])
             hog = fill(disk)
             with pytest.raises(DiskFull):

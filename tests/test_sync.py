@@ -103,6 +103,26 @@ async def test_first_sync(trac: StandInTrac, database: Database) -> None:
     assert list(check.check(database)) == []
 
 
+async def test_progress(trac: StandInTrac, database: Database) -> None:
+    """Each part of a sync counts to the end that it has said."""
+    said: dict[str, list[tuple[int, int | None]]] = {}
+
+    def note(what: str, done: int, total: int | None) -> None:
+        said.setdefault(what, []).append((done, total))
+
+    outcome = await synced(database, trac, progress=note)
+    assert said["tickets"] == said["past"] == [(number, 5) for number in range(1, 6)]
+    assert said["git"] == [
+        (1, None),
+        *((number, outcome.commits) for number in range(2, outcome.commits + 1)),
+    ]
+    said.clear()
+    trac.change(2, trac.clock, status="closed")
+    trac.change(2, trac.clock, comment="and more")
+    outcome = await synced(database, trac, progress=note)
+    assert said["git"] == [(number, outcome.commits) for number in range(1, outcome.commits + 1)]
+
+
 async def test_nothing_new(trac: StandInTrac, database: Database) -> None:
     """A sync with nothing new makes at most five requests and no commit, and does not touch the index."""
     await synced(database, trac)

@@ -76,8 +76,8 @@ class Fetch:
         missing: Collection[int] = (),
     ) -> None:
         self.records: dict[str, Any] = {}  # path → what no ticket's record is, where it changed; None: gone
-        self.new = 0  # tickets
-        self.changed = 0  # tickets
+        self.new: set[int] = set()  # tickets
+        self.changed: set[int] = set()  # tickets
         self.gone: set[int] = set()  # tickets
         self.problems: list[str] = []  # what had to be left out, a sentence each
         self.doubts: list[str] = []  # what is not believed, and what to do if it is true
@@ -90,6 +90,7 @@ class Fetch:
         self._progress = progress
         self._missing = missing  # tickets that the tracker could not give the last time
         self._arrived: list[Fetched] = []
+        self._asked = 0  # tickets that this look found to be new or changed
         self._unknown_value = False
 
     async def run(self, extent: Extent, *, accept_deletions: bool) -> None:
@@ -114,17 +115,16 @@ class Fetch:
         """All tickets, less what an earlier try of a first sync has fetched. Notes which are gone."""
         arrived = await self._arrived_before()
         numbers = await self._listed()
-        self._begin()
-        return [number for number in numbers if number not in arrived] if arrived else numbers
+        return self._begin(self.tracker.now(), numbers, arrived)
 
     async def _changed(self) -> Collection[int]:
         """The tickets that the tracker says are new or changed, less what an earlier try has fetched."""
         arrived = await self._arrived_before()
         since = moment(self._snapshot.recent or LONG_AGO) - OVERLAP
         changed = await self.tracker.changed_since(since)
-        self._begin()
+        answered = self.tracker.now()
         attached = await self.tracker.attached_since(since)
-        return sorted({*changed, *self._missing, *attached} - arrived)
+        return self._begin(answered, sorted({*changed, *self._missing, *attached}), arrived)
 
     async def _arrived_before(self) -> set[int]:
         """The tickets that an interrupted sync has fetched and that have not changed since."""
@@ -134,10 +134,18 @@ class Fetch:
             self._count(arrived)
         return arrived
 
-    def _begin(self) -> None:
-        """The tracker has just been looked at: by the clock of that answer, unless an earlier try began."""
+    def _begin(self, answered: datetime, numbers: list[int], arrived: Collection[int]) -> list[int]:
+        """Of the tickets that the tracker has named, those that are still to come.
+
+        The sync began when that was `answered`, by the tracker's clock, unless an earlier try had begun.
+        """
         began = self._spool.begun  # a connection may be kept for days, so its first answer says nothing
-        self.begun = moment(began) if began else self.tracker.now()
+        self.begun = moment(began) if began else answered
+        missing = [number for number in numbers if number not in arrived] if arrived else numbers
+        self._asked = len(arrived) + len(missing)
+        if began:
+            self._spool.begin(began, self._asked)
+        return missing
 
     async def _listed(self) -> list[int]:
         """The tickets that the tracker lists. Notes which of those known here are gone."""
@@ -192,8 +200,7 @@ class Fetch:
             if len(self.missing) < MOST_MISSING:
                 self.missing.append(found.number)
         elif isinstance(found, Ticket) and isinstance(fresh, tuple) and action is not Action.NOTHING:
-            self.new += action is Action.ADD
-            self.changed += action is Action.CHANGE
+            (self.new if action is Action.ADD else self.changed).add(found.number)
             created, changed = (records.microseconds(text) for text in found.record[1:3])
             self._arrived.append(Fetched(found.number, created, changed, *fresh))
             self._look_for_new_values(found.record[3])
@@ -225,15 +232,13 @@ class Fetch:
 
     def _keep(self) -> None:
         if self._arrived and self._spool.begun is None:
-            self._spool.begin(records.iso(self.begun))
+            self._spool.begin(records.iso(self.begun), self._asked)
         self._spool.add(self._arrived)
         self._arrived.clear()
 
     def _count(self, numbers: Iterable[int]) -> None:
         for number in numbers:
-            known = self._snapshot.has(ticket_path(number))
-            self.changed += known
-            self.new += not known
+            (self.changed if self._snapshot.has(ticket_path(number)) else self.new).add(number)
 
     def _compare(self, found: Metadata, accept_deletions: bool) -> None:
         self.left_out += found.problems

@@ -45,6 +45,7 @@ class Outcome:
     new: int = 0  # tickets
     changed: int = 0  # tickets
     deleted: int = 0  # tickets
+    tickets: dict[str, list[int]] = field(default_factory=dict)  # "new", "changed", "deleted": their numbers
     metadata: int = 0  # records of fields and reports that came, changed or went
     commits: int = 0
     requests: int = 0
@@ -84,7 +85,9 @@ async def sync(
             outcome.commits = _append(database, fetch, spool, progress, swept=outcome.swept)
             spool.clear()
             database.store.maintain()
-    outcome.new, outcome.changed, outcome.deleted = fetch.new, fetch.changed, len(fetch.gone)
+    found = {"new": fetch.new, "changed": fetch.changed, "deleted": fetch.gone}
+    outcome.tickets = {kind: sorted(numbers) for kind, numbers in found.items()}
+    outcome.new, outcome.changed, outcome.deleted = map(len, found.values())
     outcome.metadata = len(fetch.records) - 2 * len(fetch.gone)
     outcome.problems, outcome.requests = fetch.problems + fetch.left_out, tracker.requests - requests
     outcome.seconds = time.monotonic() - began
@@ -113,7 +116,6 @@ async def _writing(database: Database) -> ExitStack:
 def _append(database: Database, fetch: Fetch, spool: Spool, progress: Progress, *, swept: bool) -> int:
     """Bring what was fetched into git and the index, and keep how it ended; the number of commits."""
     index.catch_up(database.path, database.store, progress)  # what others have done since the fetch began
-    progress("git", 0, None)
     state = database.state()
     # Another snapshot than the one on which the fetch decided: since then others may have held the writer's
     # lock, have built the index anew, or have put commits on the branch. The spool holds whole tickets, not
@@ -122,7 +124,7 @@ def _append(database: Database, fetch: Fetch, spool: Spool, progress: Progress, 
     # changed after the moment that this sync writes down as known.
     with database.snapshot() as snapshot:
         plan = _plan(fetch, snapshot, spool, state)
-        commits = append(snapshot, spool, plan)
+        commits = append(snapshot, spool, plan, progress)
     progress("index", 0, None)
     index.catch_up(database.path, database.store, progress)
     _save(database, state, fetch, settled=plan.settled, swept=swept)
@@ -179,10 +181,12 @@ async def watch(
     *,
     interval: float,
     report: Callable[[Outcome | OfftracfsError], None],
+    then: Callable[[Outcome], Awaitable[object]] | None = None,
     **options: Any,
 ) -> None:
     """Sync now and then every `interval` seconds, for ever; what fails is reported and tried again.
 
+    `then` is waited for after each sync that succeeds.
     `options` are for the first sync that succeeds.
     """
     pause = interval
@@ -190,8 +194,11 @@ async def watch(
         try:
             async with aclosing(await connect()) as tracker:
                 while True:
-                    report(await sync(database, tracker, **options))
+                    outcome = await sync(database, tracker, **options)
+                    report(outcome)
                     options, pause = {}, interval
+                    if then:
+                        await then(outcome)
                     await trio.sleep(interval)
         except OfftracfsError as error:
             record(database, error)

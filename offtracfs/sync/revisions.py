@@ -14,6 +14,7 @@ from typing import Any
 from offtracfs import records
 from offtracfs.database import Snapshot
 from offtracfs.kinds import changelog_path, ticket_path
+from offtracfs.progress import Progress, silent
 from offtracfs.store.fastimport import NOBODY, Writer
 from offtracfs.sync import replay
 from offtracfs.sync.spool import NOTICED, Ordered, Spool
@@ -41,10 +42,11 @@ class _Revision:
     files: Iterable[tuple[str, bytes | None]]
 
 
-def append(snapshot: Snapshot, spool: Spool, plan: Plan) -> int:
+def append(snapshot: Snapshot, spool: Spool, plan: Plan, progress: Progress = silent) -> int:
     """Bring all of a sync's news into git; the number of commits. Raises DatabaseError."""
     first = snapshot.empty
     commits, floor = 0, max(plan.floor, snapshot.committed)
+    total: int | None = None  # known when all versions are
     with snapshot.store.writer() as writer:
 
         def commit(revision: _Revision, last: Iterable[tuple[str, bytes | None]] = ()) -> None:
@@ -58,10 +60,12 @@ def append(snapshot: Snapshot, spool: Spool, plan: Plan) -> int:
                 files=chain(revision.files, last),
             )
             commits += 1
+            progress("git", commits, total)
 
         if first:
             commit(_root(writer, plan, spool))
-        spool.order(_versions(writer, snapshot, spool))
+        versions = spool.order(_versions(writer, snapshot, spool, progress))
+        total = _commits(versions, spool.noticed(), plan, first=first)
         pending = None
         for revision in _revisions(writer, spool, plan, first=first):
             if pending:
@@ -73,6 +77,13 @@ def append(snapshot: Snapshot, spool: Spool, plan: Plan) -> int:
             done = pending or _Revision(NOBODY, plan.now, "An empty tracker", ())
             commit(done, [("db.json", known)])
     return commits
+
+
+def _commits(versions: int, noticed: int, plan: Plan, *, first: bool) -> int:
+    """How many commits will bring so many versions, of which some no change log tells."""
+    if first:
+        return 1 + max(1, versions - noticed + bool(noticed))
+    return versions - noticed + bool(noticed or plan.records)
 
 
 def _root(writer: Writer, plan: Plan, spool: Spool) -> _Revision:
@@ -89,9 +100,11 @@ def _blobs(writer: Writer, found: Mapping[str, Any]) -> list[tuple[str, bytes | 
     ]
 
 
-def _versions(writer: Writer, snapshot: Snapshot, spool: Spool) -> Iterator[Ordered]:
+def _versions(writer: Writer, snapshot: Snapshot, spool: Spool, progress: Progress) -> Iterator[Ordered]:
     """Every new version of the tickets in the spool, its blobs written."""
-    for ticket in spool.tickets():
+    total = spool.count()
+    for done, ticket in enumerate(spool.tickets(), 1):
+        progress("past", done, total)
         new = records.load(ticket.record), records.load(ticket.changelog)
         old = snapshot.load(ticket_path(ticket.number)), snapshot.load(changelog_path(ticket.number))
         versions = list(replay.since(*new, *old))

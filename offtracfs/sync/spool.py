@@ -42,6 +42,7 @@ _look = Table(
     "look",
     _metadata,
     Column("begun", Text, nullable=False),  # ISO, by the tracker's clock: what is here is no older
+    Column("total", Integer, nullable=False),  # tickets that are to come, with those that are here
 )
 
 _ticket = Table(
@@ -148,10 +149,11 @@ class Spool:
             found: str | None = connection.execute(select(_look.c.begun)).scalar()
             return found
 
-    def begin(self, moment: str) -> None:
-        """A sync begins."""
+    def begin(self, moment: str, total: int) -> None:
+        """A sync of so many tickets begins, or goes on."""
         with self._transaction() as connection:
-            connection.execute(insert(_look), {"begun": moment})
+            connection.execute(delete(_look))
+            connection.execute(insert(_look), {"begun": moment, "total": total})
 
     def add(self, tickets: list[Fetched]) -> None:
         """Keep some tickets, in place of what was known of the same."""
@@ -169,6 +171,11 @@ class Spool:
         """The tickets that are here."""
         with self._transaction() as connection:
             return set(connection.execute(select(_ticket.c.number)).scalars())
+
+    def count(self) -> int:
+        """The number of tickets that are here."""
+        with self._transaction() as connection:
+            return int(connection.execute(select(func.count()).select_from(_ticket)).scalar_one())
 
     def tickets(self) -> Iterator[Fetched]:
         """All tickets, by number."""
@@ -194,12 +201,15 @@ class Spool:
             found: int | None = connection.execute(statement).scalar()
             return found
 
-    def order(self, versions: Iterator[Ordered]) -> None:
-        """Take in these versions, in place of all that were here."""
+    def order(self, versions: Iterator[Ordered]) -> int:
+        """Take in these versions, in place of all that were here; their number."""
+        count = 0
         with self._transaction() as connection:
             connection.execute(delete(_version))
             while rows := list(islice(versions, ROWS)):
                 connection.exec_driver_sql(_ADD_VERSION, rows)
+                count += len(rows)
+        return count
 
     def ordered(self, *, noticed: bool = False) -> Iterator[Ordered]:
         """All versions in time order; at one moment by ticket, then in the ticket's own order.
