@@ -22,6 +22,7 @@ from typing import Any
 import httpx
 import trio
 
+from offtracfs.text import people
 from offtracfs.trackers.credentials import Credentials
 
 URL = "https://trac.example.org/project"
@@ -250,11 +251,13 @@ class StandInTrac:
 
     def _query(self, request: httpx.Request) -> httpx.Response:
         columns = request.url.params.get_list("col")
-        titles = {"id": "id", "changetime": "Modified", **COLUMNS}
+        titles = {"id": "id", "time": "Created", "changetime": "Modified", **COLUMNS}
         rows = [[titles[name] for name in columns]]
         for number, ticket in self.tickets.items():
-            changed = f"{ticket.changed:%m/%d/%y %H:%M:%S}"
-            values = ticket.values | {"id": number, "changetime": changed}
+            created, changed = (f"{time:%m/%d/%y %H:%M:%S}" for time in (ticket.created, ticket.changed))
+            values = ticket.values | {"id": number, "time": created, "changetime": changed}
+            values["reporter"] = values["reporter"] or "anonymous"
+            values |= {name: ", ".join(people(values[name])) for name in ("cc", "owner", "reporter")}
             rows.append([str(values[name]) for name in columns])
         return self.reply(200, _table(rows, ","), "text/csv")
 
