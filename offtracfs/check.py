@@ -93,8 +93,11 @@ def _path(directory: str, name: str) -> str:
 
 
 def _index(database: Database, reader: index.Reader, progress: Progress) -> Iterator[str]:
-    head, store = reader.head(), database.store
-    if head and store.head() is None:
+    store = database.store
+    # Both are looked at now: a sync that ends before the check does is no reason to say that one lags.
+    tip, head = store.head(), reader.head()
+    lags = (head and head.commit) != tip and not database.writer()
+    if head and tip is None:
         raise branch_is_gone(store, head.commit)  # the index is all that knows it: it must stay
     rebuild = REBUILD.format(database.path / LINK)
     with _connection(database) as connection:
@@ -105,7 +108,7 @@ def _index(database: Database, reader: index.Reader, progress: Progress) -> Iter
         if wrong := first_difference(connection, store, head, progress):
             yield f"The index is not what git says, {wrong}: {rebuild}."
             return
-    if (head and head.commit) != store.head() and not database.writer():
+    if lags:
         yield "The index lags behind git: the next sync will catch up."
 
 

@@ -173,6 +173,22 @@ def test_tables_that_differ(tmp_path: Path, statement: str, where: str) -> None:
     assert list(check(database)) == []
 
 
+def test_a_sync_meanwhile(tmp_path: Path) -> None:
+    """What a sync brings while a check is at work is no finding of that check."""
+    database = tabled(tmp_path)
+    came: list[int] = []
+
+    def meanwhile(what: str, done: int, _total: int | None) -> None:
+        if not came and what.startswith("index: "):
+            came.append(done)
+            later: dict[str, bytes | None] = {"ticket/8.json": records.dump([8, AT, AT, {"summary": "z"}])}
+            append(database, (1_302_386_000, later))
+
+    assert list(check(database, meanwhile)) == []
+    assert came
+    assert list(check(database)) == []
+
+
 def test_tables_of_a_record_that_git_lost(tmp_path: Path) -> None:
     """Rows that an object gave before it was damaged are no fault of the index: what it knows is kept."""
     database = small(tmp_path)

@@ -30,7 +30,7 @@ def _check_named(path: str, value: Any) -> None:
 
 
 def _check_enum(path: str, value: Any) -> None:
-    """An enum's name is in no record, but for other trackers' that have objects here, too."""
+    """An enum's value is a text or a number. Another field may have objects with a name."""
     if not isinstance(value, str | int):
         _check_named(path, value)
 
