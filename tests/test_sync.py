@@ -261,7 +261,7 @@ async def test_daily_sweep_finds_what_no_log_tells(trac: StandInTrac, database: 
     recent = [5]  # was changed within five minutes of what the first sync saw
     assert await swept_by_the_day() == [recent]
     trac.tickets[2].values["owner"] = "heidi"
-    trac.tickets[4].created -= HOUR
+    trac.tickets[4].created -= timedelta(minutes=7)
     assert await swept_by_the_day() == [[2], [4], recent]
     assert mirrored(database) == expected(trac)
     assert await swept_by_the_day() == [recent]
