@@ -58,7 +58,7 @@ def database(tmp_path: Path, trac: StandInTrac) -> Database:
     return new_database(tmp_path / "db", trac)
 
 
-def calls(trac: StandInTrac, method: str) -> list[list[object]]:
+def calls(trac: StandInTrac, method: str) -> list[list[Any]]:
     """The parameters of every call of a method, those inside multicalls too."""
     bodies = (json.loads(request.content) for request in trac.requests if request.method == "POST")
     inner = (one for body in bodies for one in (body["params"] if "multicall" in body["method"] else [body]))
@@ -360,6 +360,28 @@ async def test_daily_sweep(trac: StandInTrac, database: Database) -> None:
     outcome = await swept(database, trac)
     assert (outcome.swept, outcome.deleted) == (True, 1)
     assert not (await synced(database, trac)).swept
+
+
+async def test_daily_sweep_finds_what_no_log_tells(trac: StandInTrac, database: Database) -> None:
+    """An owner and a creation time that changed unlogged come with the daily sweep, and nothing else."""
+    await synced(database, trac)
+    trac.clock += HOUR
+
+    async def swept_by_the_day() -> list[list[Any]]:
+        state = database.state()
+        state.swept = "2020-01-01T00:00:00"
+        database.save(state)
+        trac.requests.clear()
+        assert (await synced(database, trac)).swept
+        return sorted(calls(trac, "ticket.get"))
+
+    recent = [5]  # was changed within five minutes of what the first sync saw
+    assert await swept_by_the_day() == [recent]
+    trac.tickets[2].values["owner"] = "heidi"
+    trac.tickets[4].created -= timedelta(minutes=7)
+    assert await swept_by_the_day() == [[2], [4], recent]
+    assert mirrored(database) == expected(trac)
+    assert await swept_by_the_day() == [recent]
 
 
 @by_both

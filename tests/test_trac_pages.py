@@ -1,16 +1,19 @@
-"""What is read from pages, Trac's and hostile ones."""
+"""What is read from pages, Trac's and hostile ones, and from a hostile table of tickets."""
 
 from __future__ import annotations
 
 import html
 import subprocess
 import sys
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+import trio
 
 from offtracfs.text import MAX_QUOTE, quoted
 from offtracfs.trackers.trac.pages import Form, login_form, text_areas, title
+from offtracfs.trackers.trac.sweep import _lines
 
 LOGIN = """<!DOCTYPE html>
 <html><head><title>Login &ndash; Trac</title><script>if (a < b) document.write("<form>")</script></head><body>
@@ -69,8 +72,19 @@ HOSTILE = [
 ]
 
 
+async def read_row(text: str) -> None:
+    """Reads a row of Trac's table of tickets that comes in pieces of a byte."""
+
+    async def chunks() -> AsyncIterator[bytes]:
+        for value in text.encode():
+            yield bytes([value])
+
+    assert [len(cell) async for (cell,) in _lines(chunks())] == [len(text) - 3]
+
+
 def read_all() -> None:
-    """Reads 300,000 characters of each hostile page, in every way that pages are read."""
+    """Reads 300,000 characters of each hostile page, in every way that pages are read, and a hostile row."""
+    trio.run(read_row, '"' + "x\n" * 60_000 + '"\n')
     for text in HOSTILE:
         for before in ("", "<textarea name=a>", "<form><input type=password value='", "<title>"):
             page = before + text * (300_000 // len(text))
@@ -78,7 +92,7 @@ def read_all() -> None:
 
 
 def test_hostile_pages_cost_what_their_length_costs() -> None:
-    """Pages that cost other parsers the square of their length, here many minutes, are soon read."""
+    """What costs other parsers the square of its length, here many minutes, is soon read."""
     run = f"from {__name__} import read_all; read_all()"
     subprocess.run([sys.executable, "-c", run], check=True, timeout=60, cwd=Path(__file__).parents[1])
 

@@ -126,6 +126,7 @@ async def test_columns_in_pieces(trac: StandInTrac) -> None:
     tracker = await client(trac)
     known = await stored(tracker)
     assert known[1][3]["summary"] == 'a "b",\r\nc é'
+    assert await outdated(tracker, known) == []
     trac.always = lambda request: faults.in_bytes(trac.honest)(request)
     assert await outdated(tracker, known) == []
     assert await outdated(tracker, known, keywords='"') == [2]
