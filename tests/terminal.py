@@ -9,7 +9,7 @@ import struct
 import subprocess
 import termios
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from pty import openpty
 
@@ -30,10 +30,16 @@ def at_a_terminal(
 
     `keys` are what is waited for, and what is pressed then: each looks behind what the one before has seen.
     """
+    command = [*PROGRAM, *(str(argument) for argument in arguments)]
+    return watched(home, command, keys, surroundings(home, **{"TERM": "xterm", **environment}), code)
+
+
+def watched(
+    home: Path, command: list[str], keys: Sequence[tuple[str, str]], env: Mapping[str, str], code: int = 0
+) -> str:
+    """As `at_a_terminal`, for any command."""
     ours, theirs = openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
-    command = [*PROGRAM, *(str(argument) for argument in arguments)]
-    env = surroundings(home, **{"TERM": "xterm", **environment})
     with subprocess.Popen(
         command,
         env=env,
