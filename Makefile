@@ -48,7 +48,7 @@ demo: $(VENV)/installed
 	mountpoint -q $(DEMO) || $(BIN)/offtracfs demo $(DEMO)
 	ls $(DEMO)
 	grep -rl crash $(DEMO)/ticket | head -n 5
-	ls $(DEMO)/@2015-06-01/ticket | head -n 5
+	ls $(DEMO)/@2015-06-03/ticket | head -n 5
 	@echo
 	@echo 'The tracker stays mounted at $(DEMO): look around. To end it: $(BIN)/offtracfs umount $(DEMO)'
 
