@@ -20,22 +20,35 @@ help:
 	@echo 'make install   install below $(PREFIX), for all users (make uninstall: take it away again)'
 	@echo 'make clean     remove what the others left in this folder'
 
-# pyproject.toml says what the environment holds; pip understands --group from 25.1 on.
-# PYTHONWARNINGS: setuptools warns of every editable installation.
-$(VENV)/ready: pyproject.toml
-	packaging/system-dependencies run build
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --upgrade 'pip>=25.1'
-	PYTHONWARNINGS=ignore $(BIN)/pip install --quiet --editable '.[keyring,postgresql]' --group dev
-	touch $@
+# PYTHONWARNINGS: setuptools warns of every editable installation. CFLAGS: compiling pyfuse3 for a debugger, too, takes
+# more than twice as long.
+export PYTHONWARNINGS := ignore
+export CFLAGS := -g0
+PIP := $(BIN)/pip --quiet --disable-pip-version-check
+
+# pyproject.toml says what the environment holds: here what the program itself needs, which is enough for the demo.
+$(VENV)/installed: pyproject.toml
+	@echo 'Looking for the system packages that offtracfs needs ...'
+	@packaging/system-dependencies run build
+	@echo 'Installing offtracfs and the Python packages that it needs into $(VENV), which takes up to a minute ...'
+	@$(PYTHON) -m venv $(VENV)
+	@$(PIP) install --editable .
+	@touch $@
+
+# pip understands --group from 25.1 on.
+$(VENV)/ready: $(VENV)/installed
+	@echo 'Installing what its developers and tests need into $(VENV) ...'
+	@$(PIP) install --upgrade 'pip>=25.1'
+	@$(PIP) install --editable '.[keyring,postgresql]' --group dev
+	@touch $@
 
 .PHONY: demo
-demo: $(VENV)/ready
-	packaging/system-dependencies run
+demo: $(VENV)/installed
+	@packaging/system-dependencies run
 	mountpoint -q $(DEMO) || $(BIN)/offtracfs demo $(DEMO)
 	ls $(DEMO)
 	grep -rl crash $(DEMO)/ticket | head -n 5
-	ls $(DEMO)/@2015-06-01/ticket | head -n 5
+	ls $(DEMO)/@2015-06-03/ticket | head -n 5
 	@echo
 	@echo 'The tracker stays mounted at $(DEMO): look around. To end it: $(BIN)/offtracfs umount $(DEMO)'
 

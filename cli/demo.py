@@ -21,10 +21,10 @@ A made-up tracker of a garden railway, 2013 to 2023, is mounted at {0}. Try:
   ls {0} {0}/ticket
   cat {0}/ticket/42.json {0}/changelog/42.json
   grep -rl crash {0}/ticket
-  ls {0}/@2015-06-01/ticket
+  ls {0}/@2015-06-03/ticket
   diff {0}/@2015/ticket/42.json {0}/ticket/42.json
   diff -r {0}/@2014-12-31/field {0}/@2016/field
-  cat {0}/report/1.txt {0}/@2015-06-01/report/1.txt
+  cat {0}/report/1.txt {0}/@2015-06-03/report/1.txt
   ls {0}/@
 And to end it:
   offtracfs umount {0}"""
@@ -38,7 +38,7 @@ def command(mountpoint: Path) -> int:
     \b
       offtracfs demo ~/demo
       grep -rl crash ~/demo/ticket
-      ls ~/demo/@2015-06-01/ticket
+      ls ~/demo/@2015-06-03/ticket
       offtracfs umount ~/demo
 
     MOUNTPOINT is made if it is not there. The tracker is made at the first call, in a second or two, and

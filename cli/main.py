@@ -37,6 +37,7 @@ COMMANDS = {
     "sync": "Bring the database up to date with the tracker.",
     "umount": "Take the mount at MOUNTPOINT away, and come back when its processes have ended.",
 }
+COMPLETE = "_OFFTRACFS_COMPLETE"  # in the environment: a shell asks, as click has it
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 NOBODY_LISTENS = 1  # as click has it
 _FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -94,6 +95,8 @@ class Program(click.Group):
 
     def main(self, *args: Any, **extra: Any) -> Any:
         """Run, and end the process. Never returns."""
+        if COMPLETE in os.environ:
+            from . import completion  # noqa: F401  # which tells click how shells are answered
         try:
             code = super().main(*args, **extra | {"standalone_mode": False})
         except (Exception, KeyboardInterrupt, BaseExceptionGroup) as error:

@@ -25,6 +25,7 @@ from offtracfs.index.moments import revision_chosen
 from offtracfs.reports.formats import FORMATS, Sheet, write_table
 from offtracfs.reports.sandbox import Sandbox, connect
 
+from . import shared
 from .pager import paged
 from .text import shown
 
@@ -37,6 +38,7 @@ MOST_WRITTEN = 1 << 30  # bytes, into a file
 at = click.option(
     "--at",
     metavar="MOMENT",
+    shell_complete=shared.offering("moments"),
     help="As the tracker stood then: 2011-04-09, '2011-04-09 21:16', yesterday, '3 days ago' or another date "
     "of Trac's queries, HEAD~3 or a commit. A date is the end of its day, month or year. Default: now.",
 )

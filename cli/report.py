@@ -10,12 +10,13 @@ from offtracfs.database import Database
 from offtracfs.errors import UsageError
 from offtracfs.reports import query, report
 
+from . import shared
 from .questions import NOBODY, at, confined, form, moment, write
 from .text import shown
 
 
 @click.command()
-@click.argument("number", required=False, metavar="[N]")
+@click.argument("number", required=False, metavar="[N]", shell_complete=shared.offering("numbers"))
 @click.argument("variables", nargs=-1, metavar="[NAME=VALUE]...")
 @form
 @at

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,18 @@ class Seconds(click.FloatRange):
         if math.isnan(number):
             self.fail(f"{value} is not in the range {self._describe_range()}.", parameter, context)
         return number
+
+
+def offering(name: str) -> Callable[[click.Context, click.Parameter, str], list[Any]]:
+    """What `offtracfs_cli.completion` offers by that name; loaded when a shell asks."""
+
+    def offer(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[Any]:
+        from . import completion
+
+        found: list[Any] = getattr(completion, name)(context, parameter, incomplete)
+        return found
+
+    return offer
 
 
 mountpoint = click.argument("mountpoint", type=MountPoint(file_okay=False))

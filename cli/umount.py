@@ -12,7 +12,9 @@ from . import shared
 
 
 @click.command()
-@shared.mountpoint
+@click.argument(
+    "mountpoint", type=shared.MountPoint(file_okay=False), shell_complete=shared.offering("mounts")
+)
 def command(mountpoint: Path) -> None:
     """Take the mount at MOUNTPOINT away, and come back when its processes have ended."""
     mountpoints.unmount(mountpoint)

@@ -9,7 +9,7 @@ import struct
 import subprocess
 import termios
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -33,12 +33,19 @@ class Terminal:
         """All that was to be seen so far."""
         return self._bytes.decode(errors="replace")
 
-    def read_until(self, words: str) -> None:
-        """Waits for words after those that were waited for before; "" for the end of the program."""
+    def read_until(self, words: str, again: str = "") -> None:
+        """Waits for words after those that were waited for before; "" for the end of the program.
+
+        `again` is typed once more where nothing happens: what is pressed at the wrong moment, as beside a
+        Ctrl-C, is lost.
+        """
         deadline = time.monotonic() + TIMEOUT
         while not words or (at := self._bytes.find(words.encode(), self._read)) < 0:
-            ready, _, _ = select.select([self._number], [], [], max(0, deadline - time.monotonic()))
-            assert ready, f"{words!r} does not come after {self.shown[-2000:]!r}"
+            ready, _, _ = select.select([self._number], [], [], 2)
+            if not ready:
+                assert time.monotonic() < deadline, f"{words!r} does not come after {self.shown[-2000:]!r}"
+                self.type(again)
+                continue
             try:
                 part = os.read(self._number, 65536)
             except OSError:  # Linux' way to say that nobody has it open any more
@@ -53,9 +60,9 @@ class Terminal:
         """Types a line, or a control character."""
         os.write(self._number, text.encode())
 
-    def ends(self) -> int:
+    def ends(self, again: str = "") -> int:
         """The program's exit code, once it has ended."""
-        self.read_until("")
+        self.read_until("", again)
         return self.process.wait(TIMEOUT)
 
     @property
@@ -67,12 +74,19 @@ class Terminal:
 @contextmanager
 def at_a_terminal(home: Path, *arguments: str | Path, **environment: str) -> Iterator[Terminal]:
     """The program with a terminal that is its own, as in a window."""
+    command = [*PROGRAM, *(str(argument) for argument in arguments)]
+    with started(home, command, surroundings(home, **{"TERM": "xterm", **environment})) as terminal:
+        yield terminal
+
+
+@contextmanager
+def started(home: Path, command: Sequence[str], env: Mapping[str, str]) -> Iterator[Terminal]:
+    """As `at_a_terminal`, for any command."""
     ours, theirs = os.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
     # The terminal must be the one that /dev/tty names, too: whoever runs the tests has another.
-    command = ["setsid", "--ctty", "--wait", *PROGRAM, *(str(argument) for argument in arguments)]
-    env = surroundings(home, **{"TERM": "xterm", **environment})
-    process = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, cwd=home, env=env)
+    alone = ["setsid", "--ctty", "--wait", *command]
+    process = subprocess.Popen(alone, stdin=theirs, stdout=theirs, stderr=theirs, cwd=home, env=env)
     os.close(theirs)
     try:
         yield Terminal(process, ours)
@@ -92,10 +106,20 @@ def seen_at_a_terminal(
 
     `keys` are what is waited for, and what is pressed then: each looks behind what the one before has seen.
     """
-    with at_a_terminal(home, *arguments, **environment) as terminal:
+    command = [*PROGRAM, *(str(argument) for argument in arguments)]
+    return watched(home, command, keys, surroundings(home, **{"TERM": "xterm", **environment}), code)
+
+
+def watched(
+    home: Path, command: Sequence[str], keys: Sequence[tuple[str, str]], env: Mapping[str, str], code: int = 0
+) -> str:
+    """As `seen_at_a_terminal`, for any command."""
+    with started(home, command, env) as terminal:
+        last = ""
         for words, pressed in keys:
-            terminal.read_until(words)
+            terminal.read_until(words, again=last)
             terminal.type(pressed)
-        ended = terminal.ends()
+            last = pressed
+        ended = terminal.ends(again=last)
     assert ended == code, terminal.shown
     return terminal.shown

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import signal
@@ -26,7 +27,9 @@ from offtracfs.trackers.trac import checked_url
 from offtracfs.tree import DAYS
 from tests.conftest import needs
 from tests.mounting import missing, tree_of, unmounted_after
-from tests.program import offtracfs
+from tests.program import offtracfs, surroundings
+
+README = Path(__file__).resolve().parent.parent / "README.md"
 
 
 @pytest.fixture(scope="module")
@@ -155,6 +158,39 @@ def test_tour(mounted: Path) -> None:
 def test_report_of_who_looks(mounted: Path) -> None:
     """The mount knows as whom one looks: the report of one's own tickets is not empty."""
     assert (mounted / "report/3.txt").read_text().count("\n") > 3
+
+
+def test_readme(tmp_path: Path) -> None:
+    """Every command of README's tour, reports and queries works in the demo and shows something."""
+    if reason := missing():
+        needs(reason)
+    tour = README.read_text().partition("\n## A tour\n")[2].partition("\n## Commands\n")[0]
+    blocks = re.findall(r"```console\n(.*?)```", tour, re.DOTALL)
+    lines = [line[2:] for block in blocks for line in block.splitlines()]
+    assert len(lines) > 15
+    silent = ("cd ", "export ")
+    script = "".join(
+        f"{line}\n" if line.startswith(silent) else f"echo '==' {shlex.quote(line)}; {line}\necho \"== $?\"\n"
+        for line in lines
+    )
+    bin_ = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    with unmounted_after(tmp_path / "offtracfs-demo"):
+        assert offtracfs(tmp_path, "demo", tmp_path / "offtracfs-demo").returncode == 0
+        done = subprocess.run(
+            ["bash", "-c", script],
+            env=surroundings(tmp_path, PATH=bin_),
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+    assert done.stderr == ""
+    said = re.findall(r"^== (\D.*)\n((?:.*\n)*?)== (\d+)$", done.stdout, re.MULTILINE)
+    assert [line for line, _, _ in said] == [line for line in lines if not line.startswith(silent)]
+    for line, shown, code in said:
+        assert shown, line
+        assert int(code) == line.startswith("diff"), line
 
 
 def test_second_demo(mounted: Path) -> None:

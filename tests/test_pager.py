@@ -41,7 +41,7 @@ def test_less_shows_a_screen(home: Path) -> None:
 
 def test_less_goes_on_to_the_end(home: Path) -> None:
     """The whole table can be read, and Ctrl-C is less's own key."""
-    keys = [("summary of 22", "\x03"), ("\x07", ""), ("summary of 22", "G"), (f"summary of {TICKETS} ", "q")]
+    keys = [("summary of 22", "\x03"), ("\x07", "G"), (f"summary of {TICKETS} ", "q")]
     text = seen_at_a_terminal(home, *ALL, keys=keys)
     assert numbers(text)[-1] == TICKETS
 
@@ -68,7 +68,7 @@ def test_the_users_pager(home: Path) -> None:
     assert (home / "seen").read_text() == "S\n"
 
 
-def test_a_pager_only_seen_at_a_terminal(home: Path) -> None:
+def test_a_pager_only_at_a_terminal(home: Path) -> None:
     """What goes into a file or a pipe goes there, whatever $PAGER is."""
     done = offtracfs(home, *ALL, PAGER="touch pager; cat")
     assert len(numbers(done.stdout)) == TICKETS

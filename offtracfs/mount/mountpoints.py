@@ -53,15 +53,17 @@ def database_of(found: Mounted) -> Path | None:
     return Path(unquote(found.source)) if found.type == f"fuse.{TYPE}" else None
 
 
-def mounted_at(mountpoint: Path) -> Mounted | None:
-    """What is mounted at a path without links, None where nothing is; asks the kernel, not the mount."""
-    found = None
+def mounted() -> Iterator[tuple[str, Mounted]]:
+    """Every place where something is mounted, and what; of one place the last lies on top."""
     for line in Path("/proc/self/mountinfo").read_text(errors="surrogateescape").splitlines():
         before, _, after = line.partition(" - ")  # proc_pid_mountinfo(5)
-        if _unescaped(before.split(" ")[4]) == str(mountpoint):
-            kind, source = after.split(" ")[:2]
-            found = Mounted(kind, _unescaped(source))  # the last one lies on top
-    return found
+        kind, source = after.split(" ")[:2]
+        yield _unescaped(before.split(" ")[4]), Mounted(kind, _unescaped(source))
+
+
+def mounted_at(mountpoint: Path) -> Mounted | None:
+    """What is mounted at a path without links, None where nothing is; asks the kernel, not the mount."""
+    return dict(mounted()).get(str(mountpoint))
 
 
 def _located(mountpoint: Path) -> Path:

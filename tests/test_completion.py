@@ -1,0 +1,149 @@
+"""What bash, zsh and fish offer after Tab, asked for real."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from offtracfs_cli.main import COMMANDS
+
+from offtracfs import records
+from offtracfs.database import Database
+from tests.conftest import needs
+from tests.mounting import AUTUMN, SPRING, SUMMER, append, missing, new_database, unmounted_after
+from tests.program import offtracfs
+from tests.terminal import watched
+
+PROGRAM = Path(sys.executable).parent / "offtracfs"
+TITLES = {1: "Active, by owner: all", 2: "It's \x1b[31mred", 12: "Closed"}
+
+BASH = """
+    source <(_OFFTRACFS_COMPLETE=bash_source offtracfs)
+    line=$1; read -r -a COMP_WORDS <<<"$line"
+    [[ $line == *' ' ]] && COMP_WORDS+=("")
+    COMP_CWORD=$((${#COMP_WORDS[@]} - 1))
+    _offtracfs_completion offtracfs
+    printf '%s\\n' "${COMPREPLY[@]}"
+"""
+ZSHRC = """
+    PS1='go> '
+    autoload -Uz compinit; compinit -u -D
+    eval "$(_OFFTRACFS_COMPLETE=zsh_source offtracfs)"
+"""
+FISH = 'source (_OFFTRACFS_COMPLETE=fish_source offtracfs | psub); complete -C "$argv[1]"'
+
+Ask = Callable[[str], list[str]]
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Database:
+    """A database with some reports, of a spring, a summer and an autumn."""
+    made = new_database(tmp_path / "db")
+    found: dict[str, bytes | None] = {
+        f"report/{number}.json": records.dump({"title": title, "sql": "SELECT 1"})
+        for number, title in TITLES.items()
+    }
+    append(made, (SPRING, found), (SUMMER, {"ticket/1.json": b"[]\n"}), (AUTUMN, {"ticket/2.json": b"[]\n"}))
+    return made
+
+
+def surroundings(home: Path, **more: str) -> dict[str, str]:
+    path = f"{PROGRAM.parent}:{os.environ['PATH']}"
+    return {"PATH": path, "HOME": str(home), "OFFTRACFS_DB": str(home / "db"), "LC_ALL": "C.UTF-8", **more}
+
+
+def shell(home: Path, *command: str, **more: str) -> list[str]:
+    """The lines that a shell writes; nothing may go wrong, nor may anything be said of it."""
+    done = subprocess.run(
+        command, env=surroundings(home, **more), capture_output=True, text=True, check=False, timeout=60
+    )
+    assert (done.returncode, done.stderr) == (0, ""), done
+    return done.stdout.splitlines()
+
+
+def bash(home: Path, line: str, **more: str) -> list[str]:
+    """What bash offers behind a line."""
+    return [found for found in shell(home, "bash", "-c", BASH, "bash", f"offtracfs {line}", **more) if found]
+
+
+def fish(home: Path, line: str, **more: str) -> list[str]:
+    """What fish offers behind a line: each with a tab and its description, where it has one."""
+    return shell(home, "fish", "--no-config", "-c", FISH, f"offtracfs {line}", **more)
+
+
+def zsh(home: Path, line: str, wait_for: str) -> str:
+    """What somebody sees who presses Tab behind a line of an interactive zsh."""
+    (home / ".zshrc").write_text(ZSHRC)
+    keys = [("go> ", f"offtracfs {line}\t"), (wait_for, "\x03"), ("go> ", "exit 0\n")]
+    return watched(home, ["zsh", "--no-globalrcs", "-i"], keys, surroundings(home, TERM="xterm"))
+
+
+def test_fish_says_all_of_each_command(database: Database) -> None:
+    """Fish shows the whole sentence on each command, whatever is in it."""
+    home = database.path.parent
+    assert fish(home, "") == [f"{name}\t{words}" for name, words in COMMANDS.items()]
+
+
+def test_reports(database: Database) -> None:
+    """The numbers of the reports are offered, with their titles where the shell shows such."""
+    home = database.path.parent
+    assert bash(home, "report ") == ["1", "2", "12"]
+    assert bash(home, "report 1") == ["1", "12"]
+    assert sorted(fish(home, "report ")) == [
+        "1\tActive, by owner: all",
+        "12\tClosed",
+        "2\tIt's \\x1b[31mred",
+    ]
+
+
+def test_zsh(database: Database) -> None:
+    """Zsh lists commands and reports with what is said of them."""
+    home = database.path.parent
+    seen = zsh(home, "report ", "12  -- Closed")
+    assert "1   -- Active, by owner: all" in seen
+    assert "umount" in zsh(home, "", "umount")
+
+
+def test_moments(database: Database) -> None:
+    """For --at there are years, after a year its months, after a month its days, if anything changed then."""
+    home = database.path.parent
+    assert bash(home, "report 1 --at ") == ["yesterday", "today", "HEAD", "2011"]
+    assert bash(home, "sql x --at 2011") == ["2011", "2011-04", "2011-07", "2011-10"]
+    assert bash(home, "query x --at 2011-07") == ["2011-07", "2011-07-08"]
+    assert sorted(fish(home, "report --at 2011-1")) == ["2011-10"]
+
+
+def test_mounts(database: Database) -> None:
+    """`umount` offers where trackers are mounted, names with blanks too, quoted."""
+    if reason := missing():
+        needs(reason)
+    home = database.path.parent
+    mountpoint = home / "my trac"
+    mountpoint.mkdir()
+    with unmounted_after(mountpoint):
+        assert offtracfs(home, "--db", "db", "mount", "--no-sync", mountpoint).returncode == 0
+        assert f"'{mountpoint}'" in bash(home, "umount ")
+        assert f"{mountpoint}\t{database.path}" in fish(home, "umount ")
+    assert f"'{mountpoint}'" not in bash(home, "umount ")
+
+
+@pytest.mark.parametrize("damage", ["none", "empty", "index"])
+@pytest.mark.parametrize("line", ["report ", "report --at ", "umount '", "--db  report ", "nonsense "])
+def test_nothing_is_ever_said_of_an_error(database: Database, damage: str, line: str) -> None:
+    """Whatever is wrong with the database or the line, no error stands in it, and nothing is made."""
+    home = database.path.parent
+    if damage == "none":
+        database.path.rename(home / "elsewhere")
+    elif damage == "empty":
+        database.path.rename(home / "elsewhere")
+        new_database(home / "db")
+    else:
+        (database.path / "index.db").unlink()
+    before = sorted(home.glob("db/**/*"))
+    bash(home, line)
+    fish(home, line.replace("'", "\\'"))
+    assert sorted(home.glob("db/**/*")) == before
