@@ -21,21 +21,45 @@ import re
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from math import isfinite
-from typing import Any
+from typing import Any, NamedTuple
 
 import simplejson
 
 from offtracfs.errors import DatabaseDamaged, TrackerError
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_ISO = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{6})?", re.ASCII)
+ISO = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{6})?", re.ASCII)
 _CANONICAL = simplejson.JSONEncoder(
-    ensure_ascii=False, sort_keys=True, indent=1, separators=(",", ":"), allow_nan=False
+    ensure_ascii=False,
+    sort_keys=True,
+    indent=1,
+    separators=(",", ":"),
+    allow_nan=False,
+    namedtuple_as_object=False,
 )
 _DECODER = simplejson.JSONDecoder()
 _LINE_END = re.compile(r"\r\n?")  # to every XML parser just \n
 _NONCHARACTERS = "".join(chr(plane << 16 | 0xFFFE) + chr(plane << 16 | 0xFFFF) for plane in range(17))
 _LOST_IN_XML = re.compile(f"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ufdd0-\ufddf{_NONCHARACTERS}]")
+
+
+class Row(NamedTuple):
+    """A row of a change log, in the order of its file; the time as ISO text, '' and None for no value.
+
+    A row of an attachment is not `permanent` (0).
+    """
+
+    time: str
+    author: str | None
+    field: str
+    old: str | None
+    new: str | None
+    permanent: int
+
+
+def rows(changelog: Iterable[list[Any]]) -> list[Row]:
+    """The rows of a change log as `load` gives it; `dump` writes either the same."""
+    return [Row(*row) for row in changelog]
 
 
 def dump(value: Any) -> bytes:
@@ -70,7 +94,7 @@ def iso(moment: datetime) -> str:
 
 def microseconds(text: str) -> int:
     """Microseconds since 1970 of an ISO text as records hold them. Raises ValueError."""
-    if not _ISO.fullmatch(text):
+    if not ISO.fullmatch(text):
         raise ValueError(f"{text!r} is no time")
     return (datetime.fromisoformat(text).replace(tzinfo=UTC) - EPOCH) // timedelta(microseconds=1)
 
@@ -103,7 +127,7 @@ def merge(old: Any, new: Any, *, exact_text: bool = True) -> Any:
 
 
 def _says_less(new: str, old: str, exact_text: bool) -> bool:
-    if _ISO.fullmatch(old) and _ISO.fullmatch(new):
+    if ISO.fullmatch(old) and ISO.fullmatch(new):
         return len(new) < len(old) and old.startswith(new)
     kept = _LOST_IN_XML.sub("\ufffd", old)
     return not exact_text and new in (kept, _LINE_END.sub("\n", kept))  # our own parser keeps the line ends

@@ -20,7 +20,7 @@ from offtracfs.database import Database
 from offtracfs.demo.lives import tickets
 from offtracfs.errors import UsageError
 from offtracfs.sync.replay import replay
-from offtracfs.trackers.trac import checked_url
+from offtracfs.trackers.trac import TracRules, checked_url
 from tests.conftest import needs
 from tests.mounting import missing, tree_of, unmounted_after
 from tests.program import offtracfs
@@ -67,8 +67,9 @@ def test_change_logs_explain_their_tickets() -> None:
     for ticket in tickets():
         records.check_ticket(ticket.number, ticket.record)
         records.check_changelog(ticket.number, ticket.changelog)
-        versions = list(replay(ticket.record, ticket.changelog))
-        assert (versions[-1].record, versions[-1].changelog) == (ticket.record, ticket.changelog)
+        rows = records.rows(ticket.changelog)
+        versions = list(replay(ticket.record, rows, TracRules()))
+        assert (versions[-1].record, versions[-1].changelog) == (ticket.record, rows)
         assert (versions[0].record[3]["status"], versions[0].changelog) == ("new", [])
         assert [version.moment for version in versions] == sorted(version.moment or 0 for version in versions)
 

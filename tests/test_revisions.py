@@ -17,6 +17,7 @@ from offtracfs.store import Store
 from offtracfs.store.fastimport import Writer
 from offtracfs.sync.revisions import MOST_LISTED, Plan, append
 from offtracfs.sync.spool import Fetched, Spool
+from offtracfs.trackers.trac import TracRules
 from tests.helpers import git, listed, log_of
 
 NOW = 1_400_000_000
@@ -60,7 +61,7 @@ def put(spool: Spool, *tickets: Ticket) -> None:
 
 
 def plan(found: Mapping[str, Any] | None = None, *, now: int = NOW, floor: int = 0, recent: str = "") -> Plan:
-    return Plan(now, floor, found or {}, recent or text(now))
+    return Plan(now, floor, found or {}, recent or text(now), TracRules())
 
 
 @pytest.fixture

@@ -156,8 +156,8 @@ class Fetch:
                 if columns.number in known and not self._agrees(columns):
                     suspects.add(columns.number)
         for number in known & seen - suspects:
-            log = self._known(changelog_path(number)) or []
-            if any(row[5] == 0 for row in log):
+            log = records.rows(self._known(changelog_path(number)) or [])
+            if not all(row.permanent for row in log):
                 suspects.add(number)  # an attachment that is deleted leaves no other trace
         return sorted(suspects - self._spool.numbers())
 
@@ -222,7 +222,8 @@ class Fetch:
         if stored and stored != plain:
             old_record, old_log = (records.load(data) for data in stored)
             record = self._merge(old_record, record)
-            places = {new: old for old, new in paired(old_log, log).items()}
+            pairs = paired(records.rows(old_log), records.rows(log), self.tracker.log_rules.identity)
+            places = {new: old for old, new in pairs.items()}
             log = [self._merge(old_log[places[n]], row) if n in places else row for n, row in enumerate(log)]
             return records.dump(record), records.dump(log)
         return plain

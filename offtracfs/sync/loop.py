@@ -107,6 +107,7 @@ def _plan(fetch: Fetch, recent: str, spool: Spool, settled: int) -> Plan:
         floor=settled,
         records=fetch.records,
         recent=max(recent, seen) or records.iso(fetch.begun.replace(microsecond=0)),
+        rules=fetch.tracker.log_rules,
     )
 
 

@@ -17,6 +17,7 @@ from offtracfs.names import changelog_path, ticket_path
 from offtracfs.store.fastimport import NOBODY, Writer
 from offtracfs.sync import replay
 from offtracfs.sync.spool import NOTICED, Ordered, Spool
+from offtracfs.trackers.changelog import LogRules
 
 SECOND = 1_000_000  # microseconds
 MOST_LISTED = 50  # paths in the message of a commit about what the tracker did not log
@@ -30,6 +31,7 @@ class Plan:
     floor: int  # no commit gets an earlier date: readers were told that this is settled
     records: Mapping[str, Any]  # path → record; None: gone
     recent: str  # for db.json: up to when the tracker is known, ISO
+    rules: LogRules  # what the rows of the tickets' change logs mean
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,7 @@ def append(snapshot: Snapshot, spool: Spool, plan: Plan) -> int:
 
         if first:
             commit(_root(writer, plan, spool))
-        spool.order(_versions(writer, snapshot, spool))
+        spool.order(_versions(writer, snapshot, spool, plan.rules))
         pending = None
         for revision in _revisions(writer, spool, plan, first=first):
             if pending:
@@ -87,12 +89,12 @@ def _blobs(writer: Writer, found: Mapping[str, Any]) -> list[tuple[str, bytes | 
     ]
 
 
-def _versions(writer: Writer, snapshot: Snapshot, spool: Spool) -> Iterator[Ordered]:
+def _versions(writer: Writer, snapshot: Snapshot, spool: Spool, rules: LogRules) -> Iterator[Ordered]:
     """Every new version of the tickets in the spool, its blobs written."""
     for ticket in spool.tickets():
-        new = records.load(ticket.record), records.load(ticket.changelog)
-        old = snapshot.load(ticket_path(ticket.number)), snapshot.load(changelog_path(ticket.number))
-        versions = list(replay.since(*new, *old))
+        new = records.load(ticket.record), records.rows(records.load(ticket.changelog))
+        stored, log = (snapshot.load(path(ticket.number)) for path in (ticket_path, changelog_path))
+        versions = list(replay.since(*new, stored, records.rows(log or []), rules))
         # All records, then all logs: each is stored as a small difference from the one before it.
         states = [writer.blob(records.dump(version.record)) for version in versions]
         logs = [writer.blob(records.dump(version.changelog)) for version in versions]

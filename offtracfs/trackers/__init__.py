@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
+from offtracfs.trackers.changelog import LogRules
+
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
@@ -71,6 +73,11 @@ class Tracker(Protocol):
 
     problems: list[str]
     """What went wrong without stopping anything, a sentence each; grows while the tracker is used."""
+
+    @property
+    def log_rules(self) -> LogRules:
+        """What the rows of its change logs mean."""
+        ...
 
     @property
     def requests(self) -> int:

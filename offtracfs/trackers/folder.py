@@ -20,6 +20,7 @@ from offtracfs.names import changelog_path, number_of, ticket_path
 from offtracfs.records import check_changelog, check_ticket, from_microseconds, load, microseconds
 from offtracfs.store.git import git
 from offtracfs.trackers import Columns, Metadata, Missing, Ticket
+from offtracfs.trackers.trac.changelog import TracRules
 
 SCHEME = "offtrac:"
 KEPT = "refs/offtrac"  # where the folder's own commits go
@@ -45,6 +46,7 @@ class Folder:
     """One folder. Raises NotATracker where there is none; methods raise as those of `Tracker`."""
 
     exact_text = False  # offtrac asked over XML-RPC
+    log_rules = TracRules()  # and Tracs only
     requests = 0  # over HTTP: none
 
     def __init__(self, url: str) -> None:

@@ -10,11 +10,13 @@
     http     one origin: retries, time and size limits, logging in, the server's clock
     rpc      calls and multicalls over http and a codec; finding the plugin
     batches  many tickets, in multicalls that suit the server
+    changelog  what the rows of its change logs mean
     fields, reports, sweep, timeline   the rest of what a Trac knows, each a function or two
     client   `TracTracker`, which puts them together
 """
 
+from offtracfs.trackers.trac.changelog import TracRules
 from offtracfs.trackers.trac.client import TracTracker, connect
 from offtracfs.trackers.trac.site import Credentials, checked_url
 
-__all__ = ["Credentials", "TracTracker", "checked_url", "connect"]
+__all__ = ["Credentials", "TracRules", "TracTracker", "checked_url", "connect"]

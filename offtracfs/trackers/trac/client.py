@@ -13,6 +13,7 @@ import httpx
 from offtracfs.errors import TrackerError, Unreachable
 from offtracfs.trackers import Columns, Metadata, Missing, Ticket
 from offtracfs.trackers.trac import batches, fields, reports, sweep, timeline
+from offtracfs.trackers.trac.changelog import TracRules
 from offtracfs.trackers.trac.http import Http
 from offtracfs.trackers.trac.rpc import Rpc, find
 from offtracfs.trackers.trac.site import Credentials
@@ -20,6 +21,8 @@ from offtracfs.trackers.trac.site import Credentials
 
 class TracTracker:
     """One Trac, as one user sees it. Made by `connect`; every method may raise TrackerError."""
+
+    log_rules = TracRules()
 
     def __init__(self, rpc: Rpc, methods: frozenset[str]) -> None:
         self.problems: list[str] = []

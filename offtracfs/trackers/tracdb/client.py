@@ -15,7 +15,7 @@ from sqlalchemy import Connection, select
 
 from offtracfs.errors import NotATracker
 from offtracfs.trackers import Columns, Metadata, Missing, Ticket
-from offtracfs.trackers.trac import Credentials
+from offtracfs.trackers.trac import Credentials, TracRules
 from offtracfs.trackers.tracdb import fields, reports, tables
 from offtracfs.trackers.tracdb.address import Address, parse
 from offtracfs.trackers.tracdb.ini import Ini, read
@@ -48,6 +48,7 @@ class TracDatabase:
     """A Trac's own database. Made by `connect`; every method may raise TrackerError."""
 
     exact_text = True
+    log_rules = TracRules()
     requests = 0  # over HTTP: none
 
     def __init__(self, address: Address, source: Source) -> None:
