@@ -1,4 +1,4 @@
-"""replay with the rules that hold for any tracker: rows are time, author, field, old, new, and nothing else."""
+"""replay by the rules that hold for any tracker: a row is time, author, field, old, new, no more."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from offtracfs.trackers import Columns, Metadata, Missing, Ticket, Tracker
 
 OVERLAP = timedelta(minutes=5)  # a slow transaction may land behind what was already seen
 SPOOLED_AT_ONCE = 50  # tickets
-MOST_MISSING = 1_000  # tickets that are asked for again by each sync; a sweep asks for all
+MAX_MISSING = 1_000  # tickets that are asked for again by each sync; a sweep asks for all others, too
 TRUSTED_GONE = 20  # so many records may go at once, or
 TRUSTED_SHARE = 0.1  # this share of them, before the tracker is doubted
 SECOND = 1_000_000  # microseconds
@@ -204,14 +204,15 @@ class Fetch:
             self.gone.add(found.number)
         elif action is Action.REPORT and isinstance(found, Missing):
             self.problems.append(found.reason)
-            if len(self.missing) < MOST_MISSING:
+            if len(self.missing) < MAX_MISSING:
                 self.missing.append(found.number)
         elif isinstance(found, Ticket) and isinstance(fresh, tuple) and action is not Action.NOTHING:
             self.new += action is Action.ADD
             self.changed += action is Action.CHANGE
-            created, changed = (records.microseconds(text) for text in found.record[1:3])
-            self._arrived.append(Fetched(found.number, created, changed, *fresh))
-            self._look_for_new_values(found.record[3])
+            _, created, changed, props = found.record
+            times = records.microseconds(created), records.microseconds(changed)
+            self._arrived.append(Fetched(found.number, *times, *fresh))
+            self._look_for_new_values(props)
             if len(self._arrived) >= SPOOLED_AT_ONCE:
                 self._keep()
 

@@ -66,13 +66,13 @@ def since(
     has been as it is since then. Where a stored state shows that the difference came later, it has no
     moment. There is no version at all if the stored state is that of the arguments.
     """
-    number, created, changed, props = record
+    number, created, last_changed, props = record
     fields = {name: value for name, value in props.items() if name not in rules.times}
     ordered, first = in_order(rules.changes(changelog), fields)
     version = None
     if new := old_record is None or _is_another(record, old_record):
         known: set[int] = set()
-        state = _State(rules, record, created, changed, dict(props))
+        state = _State(rules, record, created, last_changed, dict(props))
         version = state.create(first)
     else:
         known, places, rows = match(old_changelog or [], changelog, rules.identity)
@@ -83,15 +83,15 @@ def since(
             yield version
         version = state.apply(change)
     explained = state.has_all_values() and state.rows == changelog
-    if version and explained and state.changed[:19] == record[2][:19]:
+    if version and explained and state.changed[:19] == last_changed[:19]:
         yield replace(version, record=record, changelog=changelog)
         return
     if version:
         yield version
     if version or (old_record, old_changelog) != (record, changelog):
         # A changetime that moved alone says itself when.
-        dated = new or (explained and state.changed < record[2])
-        moment = max(state.moment, microseconds(record[2])) if dated else None
+        dated = new or (explained and state.changed < last_changed)
+        moment = max(state.moment, microseconds(last_changed)) if dated else None
         what = "changed, the log does not say how" if dated else "as the tracker says now"
         yield Version(moment, "", f"#{number} {what}", "", record, changelog)
 

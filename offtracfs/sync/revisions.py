@@ -20,7 +20,7 @@ from offtracfs.sync.spool import NOTICED, Ordered, Spool
 from offtracfs.trackers.changelog import LogRules
 
 SECOND = 1_000_000  # microseconds
-MOST_LISTED = 50  # paths in the message of a commit about what the tracker did not log
+MAX_LISTED = 50  # paths in the message of a commit about what the tracker did not log
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +120,7 @@ def _revisions(writer: Writer, spool: Spool, plan: Plan, *, first: bool) -> Iter
     for version in spool.ordered():
         moment = version.moment // SECOND
         yield _Revision(version.author.decode(), moment, version.message.decode(), _files(version))
-    noticed = list(islice(spool.ordered(noticed=True), MOST_LISTED))
+    noticed = list(islice(spool.ordered(noticed=True), MAX_LISTED))
     if noticed or changed:
         files = _blobs(writer, changed)
         versions = (file for version in spool.ordered(noticed=True) for file in _files(version))
@@ -138,7 +138,7 @@ def _files(version: Ordered) -> list[tuple[str, bytes | None]]:
 def _noticed(count: int, some: list[Ordered], files: list[tuple[str, bytes | None]]) -> str:
     """The message of the commit that brings what no change log tells."""
     lines = [version.message.decode().partition("\n")[0] for version in some]
-    lines += [path if blob else f"{path} is gone" for path, blob in files[: MOST_LISTED - len(lines)]]
+    lines += [path if blob else f"{path} is gone" for path, blob in files[: MAX_LISTED - len(lines)]]
     total = count + len(files)
     if total == 1:
         return f"Noticed: {lines[0]}\n"
