@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import simplejson
 
@@ -21,13 +21,37 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 SECOND = 1_000_000  # microseconds
 ISO = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{6})?", re.ASCII)
 _CANONICAL = simplejson.JSONEncoder(
-    ensure_ascii=False, sort_keys=True, indent=1, separators=(",", ":"), allow_nan=False
+    ensure_ascii=False,
+    sort_keys=True,
+    indent=1,
+    separators=(",", ":"),
+    allow_nan=False,
+    namedtuple_as_object=False,
 )
 _DECODER = simplejson.JSONDecoder()
 _LINE_END = re.compile(r"\r\n?")  # to every XML parser just \n
 _NONCHARACTERS = "".join(chr(plane << 16 | 0xFFFE) + chr(plane << 16 | 0xFFFF) for plane in range(17))
 LOST_IN_XML = re.compile(f"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ufdd0-\ufddf{_NONCHARACTERS}]")
 """Characters that come as U+FFFD over XML-RPC."""
+
+
+class Row(NamedTuple):
+    """A row of a change log, in the order of its file; the time as ISO text, '' and None for no value.
+
+    A row of an attachment is not `permanent` (0).
+    """
+
+    time: str
+    author: str | None
+    field: str
+    old: str | None
+    new: str | None
+    permanent: int
+
+
+def rows(changelog: Iterable[list[Any]]) -> list[Row]:
+    """The rows of a change log as `load` gives it; `dump` writes either the same."""
+    return [Row(*row) for row in changelog]
 
 
 def dump(value: Any) -> bytes:

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from offtracfs_cli.demo import TOUR
 
-from offtracfs import demo
+from offtracfs import demo, records
 from offtracfs.check import check
 from offtracfs.database import Database
 from offtracfs.demo import build
@@ -24,6 +24,7 @@ from offtracfs.errors import UsageError
 from offtracfs.kinds import check_changelog, check_ticket
 from offtracfs.sync.replay import replay
 from offtracfs.trackers.trac import checked_url
+from offtracfs.trackers.tracrules import TracRules
 from offtracfs.tree import DAYS
 from tests.conftest import needs
 from tests.mounting import missing, tree_of, unmounted_after
@@ -73,8 +74,9 @@ def test_change_logs_explain_their_tickets() -> None:
     for ticket in tickets():
         check_ticket(ticket.number, ticket.record)
         check_changelog(ticket.number, ticket.changelog)
-        versions = list(replay(ticket.record, ticket.changelog))
-        assert (versions[-1].record, versions[-1].changelog) == (ticket.record, ticket.changelog)
+        rows = records.rows(ticket.changelog)
+        versions = list(replay(ticket.record, rows, TracRules()))
+        assert (versions[-1].record, versions[-1].changelog) == (ticket.record, rows)
         assert (versions[0].record[3]["status"], versions[0].changelog) == ("new", [])
         assert [version.moment for version in versions] == sorted(version.moment or 0 for version in versions)
 

@@ -8,10 +8,8 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from offtracfs.records import from_microseconds, iso, microseconds
-from offtracfs.sync.changelog import Row
-from offtracfs.sync.replay import since
-from tests.ticketlogs import hold, played, row, ticket
+from offtracfs.records import Row, from_microseconds, iso, microseconds, rows
+from tests.ticketlogs import hold, played, row, since, ticket
 
 
 @dataclass
@@ -19,7 +17,7 @@ class Model:
     """A ticket that changes as Trac's do, with each true state it was in."""
 
     now: int = microseconds("2011-04-09T10:00:00")
-    rows: list[Row] = field(default_factory=list)
+    rows: list[list[Any]] = field(default_factory=list)
     states: list[tuple[list[Any], list[Row]]] = field(default_factory=list)
     made: list[tuple[int, str]] = field(default_factory=list)  # when and by whom each state was made
 
@@ -33,7 +31,7 @@ class Model:
     def keep(self, author: str) -> None:
         """Remember the present state, the log sorted as Trac does."""
         self.made.append((self.now, author))
-        log = sorted(([*row] for row in self.rows), key=lambda row: (row[0], row[5], row[1], row[2]))
+        log = sorted(rows(self.rows), key=lambda row: (row.time, row.permanent, row.author, row.field))
         self.states.append(([*self.record[:3], dict(self.record[3])], log))
 
     def touch(self) -> None:
@@ -47,10 +45,10 @@ class Model:
         if not changed and not comment:
             return
         for name, new in changed.items():
-            self.rows.append(row(self.time(), author, name, props[name], new))
+            self.rows.append(list(row(self.time(), author, name, props[name], new)))
             props[name] = new
         count = sum(row[2] == "comment" and row[5] for row in self.rows)
-        self.rows.append(row(self.time(), author, "comment", str(count + 1), comment))
+        self.rows.append(list(row(self.time(), author, "comment", str(count + 1), comment)))
         self.touch()
         self.keep(author)
 
@@ -61,15 +59,15 @@ class Model:
         if comment is None or comment[4] == text:
             return
         edits = sum(row[0] == comment[0] and row[2].startswith("_comment") for row in self.rows)
-        self.rows.append(row(comment[0], author, f"_comment{edits}", comment[4], str(self.now)))
+        self.rows.append(list(row(comment[0], author, f"_comment{edits}", comment[4], str(self.now))))
         comment[4] = text
         self.touch()
         self.keep(author)
 
     def attach(self, author: str, name: str, description: str) -> None:
         """Attach a file: two rows that are not permanent, and no new changetime."""
-        self.rows.append(row(self.time(), author, "attachment", "", name, 0))
-        self.rows.append(row(self.time(), author, "comment", "", description, 0))
+        self.rows.append(list(row(self.time(), author, "attachment", "", name, 0)))
+        self.rows.append(list(row(self.time(), author, "comment", "", description, 0)))
         self.keep(author)
 
     def rename(self, name: str, new: str) -> None:
@@ -117,7 +115,9 @@ def test_replay_finds_every_true_state(step: int, acts: list[tuple[int, tuple[An
 def cut(record: list[Any], log: list[Row]) -> tuple[list[Any], list[Row]]:
     """What a source that cuts times to seconds says of a state."""
     props = {n: value[:19] if n in ("time", "changetime") else value for n, value in record[3].items()}
-    return [record[0], record[1][:19], record[2][:19], props], [[row[0][:19], *row[1:]] for row in log]
+    return [record[0], record[1][:19], record[2][:19], props], [
+        row._replace(time=row.time[:19]) for row in log
+    ]
 
 
 @settings(deadline=None)  # a busy machine is no failure

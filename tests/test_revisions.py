@@ -15,8 +15,9 @@ from offtracfs.kinds import changelog_path, ticket_path
 from offtracfs.records import from_microseconds, iso, microseconds
 from offtracfs.store import Store
 from offtracfs.store.fastimport import Writer
-from offtracfs.sync.revisions import MOST_LISTED, Plan, append
+from offtracfs.sync.revisions import MAX_LISTED, Plan, append
 from offtracfs.sync.spool import Fetched, Spool
+from offtracfs.trackers.tracrules import TracRules
 from tests.helpers import git, listed, log_of
 
 NOW = 1_400_000_000
@@ -60,7 +61,7 @@ def put(spool: Spool, *tickets: Ticket) -> None:
 
 
 def plan(found: Mapping[str, Any] | None = None, *, now: int = NOW, floor: int = 0, recent: str = "") -> Plan:
-    return Plan(now, floor, found or {}, recent or text(now), settled=now - 60)
+    return Plan(now, floor, found or {}, recent or text(now), now - 60, TracRules())
 
 
 @pytest.fixture
@@ -225,14 +226,14 @@ def test_one_thing_noticed(news: News) -> None:
 
 def test_very_much_noticed(news: News) -> None:
     """A message stays readable however much there is to say, and says how much it leaves out."""
-    found: dict[str, Any] = {f"report/{number}.json": {} for number in range(MOST_LISTED + 1_001)}
+    found: dict[str, Any] = {f"report/{number}.json": {} for number in range(MAX_LISTED + 1_001)}
     sync(news.database, plan(found, now=NOW + 60))
     (message,) = news.says("%B")
     lines = message.splitlines()
     assert lines[0] == "Noticed: 1,051 records that changed unlogged"
-    assert len(lines) == MOST_LISTED + 3
+    assert len(lines) == MAX_LISTED + 3
     assert lines[-1] == "and 1,001 more"
-    assert len(news.changed()[0]) == MOST_LISTED + 1_002
+    assert len(news.changed()[0]) == MAX_LISTED + 1_002
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from offtracfs.records import microseconds
-from offtracfs.sync.replay import Version, since
-from tests.ticketlogs import DAY, SECOND, T1, T2, T3, T4, hold, row, ticket, told, values
+from offtracfs.sync.replay import Version
+from tests.ticketlogs import DAY, SECOND, T1, T2, T3, T4, hold, row, since, ticket, told, values
 
 STORED = (
     ticket(T1, status="open"),

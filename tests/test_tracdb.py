@@ -15,6 +15,7 @@ from offtracfs.sync import sync
 from offtracfs.sync.replay import replay
 from offtracfs.trackers import Missing, Ticket
 from offtracfs.trackers.tracdb import TracDatabase
+from offtracfs.trackers.tracrules import TracRules
 from tests.program import offtracfs
 from tests.tracclient import DAY, SPRING, connected, fetch, outdated, stored, ticket
 from tests.tracdbs import IN_SECONDS, UNDECLARED, address, as_rpc, configure, copied, everything, fill, opened
@@ -121,7 +122,10 @@ async def test_all_options_deleted(modern: RealTrac, tmp_path: Path) -> None:
     assert {name: fields.get(name) for name in names} == dict.fromkeys(names, "text")
     found = after[2]
     assert isinstance(found, Ticket)
-    past = [version.record[3]["version"] for version in replay(found.record, found.changelog)]
+    past = [
+        version.record[3]["version"]
+        for version in replay(found.record, records.rows(found.changelog), TracRules())
+    ]
     assert (past[0], past[-1]) == ("1.9", "")
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Any
 
-from offtracfs.records import dump, microseconds
-from offtracfs.sync.changelog import Row
-from offtracfs.sync.replay import Version, replay
+from offtracfs.records import Row, dump, microseconds
+from offtracfs.sync import replay
+from offtracfs.sync.replay import Version
+from offtracfs.trackers.tracrules import TracRules
 
 DAY = "2011-04-09T"
 T0, T1, T2, T3, T4 = (f"{DAY}10:0{n}:00.{n}00001" for n in range(5))
+RULES = TracRules()
 SECOND = f"{DAY}10:00:01"  # as a source gives it that cuts times
 
 
@@ -25,13 +27,13 @@ def ticket(changed: str, *, created: str = T0, ts: str | None = "", **fields: An
 def row(
     time: str, author: str | None, name: str, old: str | None, new: str | None, permanent: int = 1
 ) -> Row:
-    return [time, author, name, old, new, permanent]
+    return Row(time, author, name, old, new, permanent)
 
 
 def played(record: list[Any], log: list[Row]) -> list[Version]:
     """What replay gives, after what must hold of it always."""
     before = dump([record, log])
-    versions = list(replay(record, log))
+    versions = list(replay.replay(record, log, RULES))
     hold(versions, record, log)
     assert dump([record, log]) == before
     return versions
@@ -45,6 +47,13 @@ def hold(versions: list[Version], record: list[Any], log: list[Row]) -> None:
     assert all(v.moment is not None for v in versions[:-1])
     moments = [v.moment for v in versions if v.moment is not None]
     assert moments == sorted(moments)
+
+
+def since(
+    record: list[Any], log: list[Row], old_record: list[Any] | None, old_log: list[Row] | None
+) -> list[Version]:
+    """What replay.since gives for a Trac's ticket."""
+    return list(replay.since(record, log, old_record, old_log, RULES))
 
 
 def told(versions: list[Version]) -> list[tuple[str, str]]:

@@ -17,9 +17,11 @@ from offtracfs.demo import railway
 from offtracfs.demo.lives import END, RELEASES, START, by_day, tickets
 from offtracfs.store.fastimport import NOBODY
 from offtracfs.sync import replay
+from offtracfs.trackers.tracrules import TracRules
 
 VERSION = 2  # of what is made here: where that changes, an older database is not used again
 URL = "demo:"
+RULES = TracRules()
 _SECOND = 1_000_000  # microseconds
 _YEAR = timedelta(days=365.25)
 
@@ -73,7 +75,7 @@ def _fill(made: Database) -> None:
 
 def _tickets() -> Iterator[_Change]:
     for ticket in tickets():
-        for version in replay.replay(ticket.record, ticket.changelog):
+        for version in replay.replay(ticket.record, records.rows(ticket.changelog), RULES):
             assert version.moment is not None  # these logs explain all of their tickets
             files = {
                 kinds.ticket_path(ticket.number): version.record,

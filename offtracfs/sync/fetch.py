@@ -18,7 +18,7 @@ from offtracfs.trackers import Metadata, Missing, Ticket, Tracker
 
 OVERLAP = timedelta(minutes=5)  # a slow transaction may land behind what was already seen
 SPOOLED_AT_ONCE = 50  # tickets
-MOST_MISSING = 1_000  # tickets that are asked for again by each sync; a sweep asks for all
+MAX_MISSING = 1_000  # tickets that are asked for again by each sync; a sweep asks for all others, too
 TRUSTED_GONE = 20  # so many records may go at once, or
 TRUSTED_SHARE = 0.1  # this share of them, before the tracker is doubted
 LONG_AGO = "1970-01-01T00:00:00"
@@ -159,8 +159,8 @@ class Fetch:
         suspects = seen - known | seen.intersection(await self.tracker.attached_since(moment(LONG_AGO)))
         suspects |= set(await self.tracker.outdated(lambda number: self._known(ticket_path(number))))
         for number in known & seen - suspects:
-            log = self._known(changelog_path(number)) or []
-            if any(row[5] == 0 for row in log):
+            log = records.rows(self._known(changelog_path(number)) or [])
+            if not all(row.permanent for row in log):
                 suspects.add(number)  # an attachment that is deleted leaves no other trace
         return sorted(suspects - self._spool.numbers())
 
@@ -197,13 +197,14 @@ class Fetch:
             self.gone.add(found.number)
         elif action is Action.REPORT and isinstance(found, Missing):
             self.problems.append(found.reason)
-            if len(self.missing) < MOST_MISSING:
+            if len(self.missing) < MAX_MISSING:
                 self.missing.append(found.number)
         elif isinstance(found, Ticket) and isinstance(fresh, tuple) and action is not Action.NOTHING:
             (self.new if action is Action.ADD else self.changed).add(found.number)
-            created, changed = (records.microseconds(text) for text in found.record[1:3])
-            self._arrived.append(Fetched(found.number, created, changed, *fresh))
-            self._look_for_new_values(found.record[3])
+            _, created, changed, props = found.record
+            times = records.microseconds(created), records.microseconds(changed)
+            self._arrived.append(Fetched(found.number, *times, *fresh))
+            self._look_for_new_values(props)
             if len(self._arrived) >= SPOOLED_AT_ONCE:
                 self._keep()
 
@@ -214,7 +215,8 @@ class Fetch:
         if stored and stored != plain:
             old_record, old_log = (records.load(data) for data in stored)
             record = self._merge(old_record, record)
-            places = {new: old for old, new in paired(old_log, log).items()}
+            pairs = paired(records.rows(old_log), records.rows(log), self.tracker.log_rules.identity)
+            places = {new: old for old, new in pairs.items()}
             log = [self._merge(old_log[places[n]], row) if n in places else row for n, row in enumerate(log)]
             return records.dump(record), records.dump(log)
         return plain

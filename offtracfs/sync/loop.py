@@ -146,6 +146,7 @@ def _plan(fetch: Fetch, snapshot: Snapshot, spool: Spool, state: State) -> Plan:
         records=fetch.records,
         recent=max(snapshot.recent, seen) or records.iso(fetch.begun.replace(microsecond=0)),
         settled=max(floor, int(fetch.begun.timestamp()) - SETTLES),
+        rules=fetch.tracker.log_rules,
     )
 
 

@@ -12,12 +12,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from offtracfs.records import ISO, microseconds
-from offtracfs.sync.changelog import Change, Log, Row, changes, in_order, match, read, unknown
+from offtracfs.records import Row, microseconds
+from offtracfs.sync.changelog import in_order, match, unknown
+from offtracfs.trackers.changelog import Change, LogRules
 
-_SUBJECT = 72  # characters that git's own listings show whole
-_VALUES = 48  # characters of an old and a new value together that a subject has room for
-_NO_FIELDS = frozenset({"_ts", "time", "changetime", "comment", "attachment"})  # props that no row tells
+MAX_SUBJECT = 72  # characters that git's own listings show whole
 _UNPRINTABLE = re.compile(r"[\s\x00-\x1f\x7f-\x9f\ud800-\udfff]+")
 
 
@@ -40,17 +39,21 @@ class Version:
     changelog: list[Row]
 
 
-def replay(record: list[Any], changelog: list[Row]) -> Iterator[Version]:
+def replay(record: list[Any], changelog: list[Row], rules: LogRules) -> Iterator[Version]:
     """Every version of a ticket: the first as it was created, the last equal to the arguments.
 
     They come in the order in which they happened, and their moments never descend: where the tracker's
-    clock ran backwards, a moment is that of the version before.
+    clock ran backwards, a moment is that of the version before. `rules` are those of the kind of tracker.
     """
-    return since(record, changelog, None, None)
+    return since(record, changelog, None, None, rules)
 
 
 def since(
-    record: list[Any], changelog: list[Row], old_record: list[Any] | None, old_changelog: list[Row] | None
+    record: list[Any],
+    changelog: list[Row],
+    old_record: list[Any] | None,
+    old_changelog: list[Row] | None,
+    rules: LogRules,
 ) -> Iterator[Version]:
     """The versions that lead from a stored state of a ticket to exactly `record` and `changelog`.
 
@@ -63,83 +66,92 @@ def since(
     has been as it is since then. Where a stored state shows that the difference came later, it has no
     moment. There is no version at all if the stored state is that of the arguments.
     """
-    log = read(changelog)
-    fields = {name: value for name, value in record[3].items() if name not in _NO_FIELDS}
-    ordered, first = in_order(changes(log), changelog, fields)
+    number, created, last_changed, props = record
+    fields = {name: value for name, value in props.items() if name not in rules.times}
+    ordered, first = in_order(rules.changes(changelog), fields)
     version = None
     if new := old_record is None or _is_another(record, old_record):
         known: set[int] = set()
-        state = _State([*record[:3], dict(record[3])])
-        version = state.create(first, record)
+        state = _State(rules, record, created, last_changed, dict(props))
+        version = state.create(first)
     else:
-        known, places, rows = match(old_changelog or [], changelog)
-        state = _State([*old_record[:3], dict(old_record[3])], places, rows)
+        known, places, rows = match(old_changelog or [], changelog, rules.identity)
+        _, created, changed, props = old_record
+        state = _State(rules, record, created, changed, dict(props), places, rows)
     for change in unknown(ordered, known):
         if version:
             yield version
-        version = state.apply(change, log, record)
-    explained = _values(state.record) == _values(record) and state.rows == changelog
-    if version and explained and state.record[2][:19] == record[2][:19]:
+        version = state.apply(change)
+    explained = state.has_all_values() and state.rows == changelog
+    if version and explained and state.changed[:19] == last_changed[:19]:
         yield replace(version, record=record, changelog=changelog)
         return
     if version:
         yield version
     if version or (old_record, old_changelog) != (record, changelog):
         # A changetime that moved alone says itself when.
-        dated = new or (explained and state.record[2] < record[2])
-        moment = max(state.moment, microseconds(record[2])) if dated else None
+        dated = new or (explained and state.changed < last_changed)
+        moment = max(state.moment, microseconds(last_changed)) if dated else None
         what = "changed, the log does not say how" if dated else "as the tracker says now"
-        yield Version(moment, "", f"#{record[0]} {what}", "", record, changelog)
+        yield Version(moment, "", f"#{number} {what}", "", record, changelog)
 
 
 def _is_another(record: list[Any], stored: list[Any]) -> bool:
-    """Whether two records of one number are two tickets': the second was created when the first was over.
+    """Whether two records of one number are two tickets': one was created when the stored one was over.
 
     A creation time that was corrected makes no other ticket.
     """
-    created = record[1][:19]
-    return bool(created != stored[1][:19] and created >= stored[2][:19])
-
-
-def _values(record: list[Any]) -> dict[str, Any]:
-    """The fields that are set: NULL, '' and a missing field are no difference."""
-    return {n: value for n, value in record[3].items() if value not in ("", None) and n not in _NO_FIELDS}
+    (_, created, _, _), (_, stored_created, stored_changed, _) = record, stored
+    return bool(created[:19] != stored_created[:19] and created[:19] >= stored_changed[:19])
 
 
 @dataclass(slots=True)
 class _State:
-    """A ticket while changes are applied to it; `places` are its rows' in the final log, ascending."""
+    """A ticket while changes are applied to it, and its record in the end, to which they lead.
 
-    record: list[Any]
+    `places` are those of its rows in the final log, ascending; `moment` is its last version's.
+    """
+
+    rules: LogRules
+    final: list[Any]
+    created: str
+    changed: str
+    props: dict[str, Any]
     places: list[float] = field(default_factory=list)
     rows: list[Row] = field(default_factory=list)
     moment: int = microseconds("0001-01-01T00:00:00")
 
-    def create(self, values: dict[str, Any], final: list[Any]) -> Version:
-        """The first version; `final` is the record in the end."""
-        self.record[3].update((name, _value(text, final[3][name])) for name, text in values.items())
-        self._touch(final[1], final)
+    def create(self, values: dict[str, Any]) -> Version:
+        """The first version, with these values of its fields."""
+        last = self.final[3]
+        self.props.update((name, self._value(text, last[name])) for name, text in values.items())
+        self._touch(self.created)
         what = f"created: {values.get('summary') or ''}"
-        return self._version(microseconds(final[1]), values.get("reporter") or "", what, "")
+        return self._version(microseconds(self.created), values.get("reporter") or "", what, "")
 
-    def apply(self, change: Change, log: Log, final: list[Any]) -> Version:
-        """The version that a change makes; `final` is the record in the end."""
-        props = self.record[3]
-        untold = _NO_FIELDS | change.late
-        body = ""
-        for name, place in change.places.items():
-            row = log.row(place)
+    def apply(self, change: Change) -> Version:
+        """The version that a change makes."""
+        last = self.final[3]
+        for place, row in (*change.rows.items(), *change.rewrites.items()):
             self._put(place, row)
-            if edit := log.edits.get(place):
-                row = log.row(edit.comment, edit.turn)
-                self._put(edit.comment, row)
-            if row[2] == "comment":
-                body = row[4] or ""
-            elif name not in untold and (name in props or name in final[3]):
-                props[name] = _value(row[4], final[3].get(name, ""))
-        if change.changed and change.changed > self.record[2]:
-            self._touch(change.changed, final)
-        return self._version(change.moment, change.author, _what(change, log), body)
+        for name, (_, new) in change.values.items():
+            if name in self.props or name in last:
+                self.props[name] = self._value(new, last.get(name, ""))
+        if change.changed and change.changed > self.changed:
+            self._touch(change.changed)
+        return self._version(change.moment, change.author, *self.rules.describe(change))
+
+    def has_all_values(self) -> bool:
+        """Whether the fields are set as in the end: NULL, '' and a missing field are no difference."""
+        return self._set(self.props) == self._set(self.final[3])
+
+    def _set(self, props: dict[str, Any]) -> dict[str, Any]:
+        times = self.rules.times
+        return {n: value for n, value in props.items() if value not in ("", None) and n not in times}
+
+    def _value(self, value: Any, now: Any) -> Any:
+        """A log's value as props have it."""
+        return self.rules.unset(now) if value in ("", None) else value
 
     def _put(self, place: int, row: Row) -> None:
         at = bisect_left(self.places, place)
@@ -149,53 +161,18 @@ class _State:
         else:
             self.rows[at] = row
 
-    def _touch(self, time: str, final: list[Any]) -> None:
-        """Set the changetime; ``_ts``, its microseconds, only if the source does not cut times."""
-        props = self.record[3]
-        self.record[2] = time
-        if "changetime" in props:
-            props["changetime"] = time
-        stamp = props.pop("_ts", None) or final[3].get("_ts")
-        if stamp and ("." in time or final[3].get("_ts") == str(microseconds(final[2]))):
-            props["_ts"] = str(microseconds(time))
+    def _touch(self, time: str) -> None:
+        self.changed = time
+        self.rules.stamp(self.props, time, self.final)
 
     def _version(self, moment: int, author: str, what: str, body: str) -> Version:
-        number, created, changed, props = self.record
-        subject = _line(f"#{number} {what}")
+        number = self.final[0]
         self.moment = max(self.moment, moment)
-        record = [number, created, changed, dict(props)]
-        return Version(self.moment, author, subject, body, record, list(self.rows))
-
-
-def _value(value: Any, now: Any) -> Any:
-    """A log's value as props have it: '' where unset, None if the type is time (Trac's RPC, seen)."""
-    if value not in ("", None):
-        return value
-    return None if now is None or (isinstance(now, str) and ISO.fullmatch(now)) else ""
-
-
-def _what(change: Change, log: Log) -> str:
-    """What a change did, in a few words, the workflow's first."""
-    rows = [log.rows[place] for place in change.places.values()]
-    edits = [log.edits[place] for place in change.places.values() if place in log.edits]
-    if edits:
-        number = (log.rows[edits[0].comment][3] or "").rpartition(".")[2]
-        return f"comment {number} edited" if number else "comment edited"
-    if change.changed is None:
-        return ", ".join(f"attachment: {row[4]}" for row in rows if row[2] == "attachment") or "attachment"
-    rows.sort(key=lambda row: (row[2] != "status", row[2] != "resolution"))
-    return ", ".join(_told(*row[2:5]) for row in rows if row[2] != "comment") or "comment"
-
-
-def _told(name: str, old: str | None, new: str | None) -> str:
-    if not new:
-        return f"{name} cleared"
-    if "\n" in new or len(new) + len(old or "") > _VALUES:
-        return f"{name} changed"
-    return f"{name}: {old} → {new}" if old else f"{name}: {new}"
+        record = [number, self.created, self.changed, dict(self.props)]
+        return Version(self.moment, author, _line(f"#{number} {what}"), body, record, list(self.rows))
 
 
 def _line(text: str) -> str:
     """One printable line, cut where it is too long."""
     line = _UNPRINTABLE.sub(" ", text).strip()
-    return line if len(line) <= _SUBJECT else line[: _SUBJECT - 1].rstrip() + "…"
+    return line if len(line) <= MAX_SUBJECT else line[: MAX_SUBJECT - 1].rstrip() + "…"

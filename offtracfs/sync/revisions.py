@@ -18,9 +18,10 @@ from offtracfs.progress import Progress, silent
 from offtracfs.store.fastimport import NOBODY, Writer
 from offtracfs.sync import replay
 from offtracfs.sync.spool import NOTICED, Ordered, Spool
+from offtracfs.trackers.changelog import LogRules
 
 SECOND = 1_000_000  # microseconds
-MOST_LISTED = 50  # paths in the message of a commit about what the tracker did not log
+MAX_LISTED = 50  # paths in the message of a commit about what the tracker did not log
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,7 @@ class Plan:
     records: Mapping[str, Any]  # path → record; None: gone
     recent: str  # for db.json: up to when the tracker is known, ISO
     settled: int  # for db.json: the floor of the next sync
+    rules: LogRules  # what the rows of the tickets' change logs mean
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,7 @@ def append(snapshot: Snapshot, spool: Spool, plan: Plan, progress: Progress = si
 
         if first:
             commit(_root(writer, plan, spool))
-        versions = spool.order(_versions(writer, snapshot, spool, progress))
+        versions = spool.order(_versions(writer, snapshot, spool, plan.rules, progress))
         total = _commits(versions, spool.noticed(), plan, first=first)
         pending = None
         for revision in _revisions(writer, spool, plan, first=first):
@@ -100,14 +102,16 @@ def _blobs(writer: Writer, found: Mapping[str, Any]) -> list[tuple[str, bytes | 
     ]
 
 
-def _versions(writer: Writer, snapshot: Snapshot, spool: Spool, progress: Progress) -> Iterator[Ordered]:
+def _versions(
+    writer: Writer, snapshot: Snapshot, spool: Spool, rules: LogRules, progress: Progress
+) -> Iterator[Ordered]:
     """Every new version of the tickets in the spool, its blobs written."""
     total = spool.count()
     for done, ticket in enumerate(spool.tickets(), 1):
         progress("past", done, total)
-        new = records.load(ticket.record), records.load(ticket.changelog)
-        old = snapshot.load(ticket_path(ticket.number)), snapshot.load(changelog_path(ticket.number))
-        versions = list(replay.since(*new, *old))
+        new = records.load(ticket.record), records.rows(records.load(ticket.changelog))
+        stored, log = (snapshot.load(path(ticket.number)) for path in (ticket_path, changelog_path))
+        versions = list(replay.since(*new, stored, records.rows(log or []), rules))
         # All records, then all logs: each is stored as a small difference from the one before it.
         states = [writer.blob(records.dump(version.record)) for version in versions]
         logs = [writer.blob(records.dump(version.changelog)) for version in versions]
@@ -133,7 +137,7 @@ def _revisions(writer: Writer, spool: Spool, plan: Plan, *, first: bool) -> Iter
     for version in spool.ordered():
         moment = version.moment // SECOND
         yield _Revision(version.author.decode(), moment, version.message.decode(), _files(version))
-    noticed = list(islice(spool.ordered(noticed=True), MOST_LISTED))
+    noticed = list(islice(spool.ordered(noticed=True), MAX_LISTED))
     if noticed or changed:
         files = _blobs(writer, changed)
         versions = (file for version in spool.ordered(noticed=True) for file in _files(version))
@@ -151,7 +155,7 @@ def _files(version: Ordered) -> list[tuple[str, bytes | None]]:
 def _noticed(count: int, some: list[Ordered], files: list[tuple[str, bytes | None]]) -> str:
     """The message of the commit that brings what no change log tells."""
     lines = [version.message.decode().partition("\n")[0] for version in some]
-    lines += [path if blob else f"{path} is gone" for path, blob in files[: MOST_LISTED - len(lines)]]
+    lines += [path if blob else f"{path} is gone" for path, blob in files[: MAX_LISTED - len(lines)]]
     total = count + len(files)
     if total == 1:
         return f"Noticed: {lines[0]}\n"

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
+from offtracfs.trackers.changelog import LogRules
+
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
@@ -66,6 +68,11 @@ class Tracker(Protocol):
     @property
     def user(self) -> str | None:
         """The name by which the tracker knows us; "" for a visitor, None where it knows nobody."""
+        ...
+
+    @property
+    def log_rules(self) -> LogRules:
+        """What the rows of its change logs mean."""
         ...
 
     @property

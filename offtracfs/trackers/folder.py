@@ -24,6 +24,7 @@ from offtracfs.text import shown
 from offtracfs.trackers import Metadata, Missing, Stored, Ticket, compared
 from offtracfs.trackers.credentials import Credentials
 from offtracfs.trackers.registry import Kind
+from offtracfs.trackers.tracrules import TracRules
 
 KEPT = "refs/offtrac"  # where the folder's own commits go
 OTHERS = ("fields.json", "report/*.json", "field/*/*.json")
@@ -46,6 +47,7 @@ class Folder:
     """One folder. Raises NotATracker where there is none; methods raise as those of `Tracker`."""
 
     exact_text = False  # offtrac asked over XML-RPC
+    log_rules = TracRules()  # and Tracs only
     requests = 0  # over HTTP: none
     user = None
 

@@ -17,6 +17,7 @@ from offtracfs.trackers.trac import batches, fields, reports, sweep, timeline
 from offtracfs.trackers.trac.faults import Fault
 from offtracfs.trackers.trac.http import Http
 from offtracfs.trackers.trac.rpc import Rpc, find
+from offtracfs.trackers.tracrules import TracRules
 
 SEES_TICKETS = "ticket.type.getAll"
 """A method that is refused without the permission TICKET_VIEW; with it, its answer is short.
@@ -27,6 +28,8 @@ The lists of tickets themselves do not tell: without the permission they are emp
 
 class TracTracker:
     """One Trac, as one user sees it. Made by `connect`; every method may raise TrackerError."""
+
+    log_rules = TracRules()
 
     def __init__(self, rpc: Rpc, methods: frozenset[str]) -> None:
         self.problems: list[str] = []

@@ -21,6 +21,7 @@ from offtracfs.trackers.tracdb.ini import Ini, read
 from offtracfs.trackers.tracdb.source import PostgresSource, Source, SqliteSource
 from offtracfs.trackers.tracdb.tables import NEWEST, OLDEST, Clock, text
 from offtracfs.trackers.tracdb.tickets import batch
+from offtracfs.trackers.tracrules import TracRules
 
 TICKETS = 200  # read at once
 
@@ -38,6 +39,7 @@ class TracDatabase:
     """A Trac's own database. Made by `connect`; every method may raise TrackerError."""
 
     exact_text = True
+    log_rules = TracRules()
     requests = 0  # over HTTP: none
     user = None  # a database's login is no user of the Trac
 
