@@ -74,7 +74,7 @@ class Link:
     mtime: int
 
 
-class Result(NamedTuple):
+class ReportFile(NamedTuple):
     """What a report gives at a commit, `mtime` seconds since 1970 UTC; `suffix` says how it is written."""
 
     commit: bytes
@@ -83,6 +83,7 @@ class Result(NamedTuple):
     mtime: int
 
 
+Result = ReportFile
 Listed = Directory | File | Link
 Node = Listed | Result
 
