@@ -17,8 +17,9 @@ import trio
 from offtracfs.database import Database
 from offtracfs.mount import driver, mountpoints, sideprocess
 from offtracfs.mount.fuse import Operations
-from offtracfs.reports.outputs import Results
-from offtracfs.tree import ReportFile, Tree
+from offtracfs.reports import process
+from offtracfs.reports.outputs import Outputs, ReportFile
+from offtracfs.tree import Tree
 
 from . import shared
 from .text import said
@@ -70,10 +71,8 @@ def _sync_command(directory: Path, interval: float | None) -> list[str]:
     return _program(directory, "sync", "--watch", "--quiet", *pause)
 
 
-def _report_command(directory: Path, result: ReportFile) -> list[str]:
-    form = {"csv": "csv", "txt": "table"}[result.suffix]
-    at = result.commit.hex()
-    return _program(directory, "report", str(result.report), "--format", form, "--at", at)
+def _report_command(directory: Path, report: ReportFile) -> list[str]:
+    return process.command(_program(directory), report.report, report.suffix, report.commit)
 
 
 def mount(
@@ -133,7 +132,7 @@ def _drive(
     tree = Tree(database.reader(upgrades=True), database.store, zone=database.settings.zone)
 
     async def live(record: mountpoints.Record) -> None:
-        operations = Operations(tree, results)
+        operations = Operations(tree, outputs)
         async with trio.open_nursery() as nursery:
             with driver.mounted(operations, mountpoint, options):
                 if tree.head is None:
@@ -146,8 +145,8 @@ def _drive(
                 await driver.serve(operations, lambda: database.state().settled)
             nursery.cancel_scope.cancel()
 
-    results = Results(partial(_report_command, database.path))
-    with mountpoints.recorded(database.path, mountpoint) as record, closing(results):
+    outputs = Outputs(partial(_report_command, database.path))
+    with mountpoints.recorded(database.path, mountpoint) as record, closing(outputs):
         trio.run(live, record)
 
 

@@ -2,38 +2,28 @@
 
 from __future__ import annotations
 
-import errno
 import io
 import os
-import resource
 import shutil
 import sys
-import threading
-import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
-from math import ceil
-from pathlib import Path
+from contextlib import AbstractContextManager, closing
 from typing import TextIO
 
 import click
 
 from offtracfs.database import Database
-from offtracfs.errors import QueryRefused, UsageError
+from offtracfs.errors import UsageError
 from offtracfs.index import Revision
 from offtracfs.index.moments import revision_chosen
+from offtracfs.reports import process
 from offtracfs.reports.formats import FORMATS, Sheet, write_table
-from offtracfs.reports.sandbox import Sandbox, connect
+from offtracfs.reports.sandbox import Sandbox
 
 from . import shared
 from .pager import paged
 from .text import shown
 
 NOBODY = "anonymous"  # as Trac calls whoever has not logged in
-GRACE = 2  # seconds that SQLite may be over its time, if only it looks up
-FOR_WRITING = 60  # seconds more that the process may take for what is not SQL
-FOR_PYTHON = 512 << 20  # bytes: rows, their text, and what is loaded later
-MOST_WRITTEN = 1 << 30  # bytes, into a file
 
 at = click.option(
     "--at",
@@ -59,52 +49,9 @@ def moment(database: Database, at: str | None) -> Revision:
         return revision_chosen(reader, (at or "").removeprefix("@"), database.settings.zone)
 
 
-@contextmanager
-def confined(database: Database, revision: Revision) -> Iterator[Sandbox]:
-    """Trac's tables as they stood at a revision, for foreign SQL, whose own this process is from here on.
-
-    It can take no more memory than SQLite may and Python needs, and fill no disk; and it ends, with a
-    sentence, where SQLite is stuck within one step, which nothing else can interrupt. Were Python itself
-    ever stuck, the kernel would end it. Raises as `sandbox.connect`; QueryRefused.
-    """
-    with closing(connect(database.path, revision.number)) as sandbox, _watched(sandbox):
-        used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-        most = used + sandbox.limits.memory + FOR_PYTHON
-        seconds = ceil(time.process_time() + sandbox.limits.seconds + GRACE + FOR_WRITING)
-        for what, limit in (
-            (resource.RLIMIT_AS, most),
-            (resource.RLIMIT_FSIZE, MOST_WRITTEN),
-            (resource.RLIMIT_CPU, seconds),
-        ):
-            hard = resource.getrlimit(what)[1]
-            resource.setrlimit(what, (limit if hard == resource.RLIM_INFINITY else min(limit, hard), hard))
-        try:
-            yield sandbox
-        except MemoryError:
-            raise QueryRefused(f"It needs more than {most >> 20} MB of memory, which is the limit.") from None
-        except OSError as error:
-            if error.errno != errno.EFBIG:
-                raise
-            raise QueryRefused(f"It gives more than {MOST_WRITTEN >> 20} MB, which is the limit.") from None
-
-
-@contextmanager
-def _watched(sandbox: Sandbox) -> Iterator[None]:
-    done, limit = threading.Event(), sandbox.limits.seconds
-
-    def watch() -> None:
-        while not done.wait(1):
-            if sandbox.spent > limit + GRACE:
-                click.echo(
-                    f"offtracfs: It takes longer than {limit:g} seconds, which is the limit.", err=True
-                )
-                os._exit(QueryRefused.exit_code)
-
-    threading.Thread(target=watch, daemon=True).start()
-    try:
-        yield
-    finally:
-        done.set()
+def confined(database: Database, revision: Revision) -> AbstractContextManager[Sandbox]:
+    """Trac's tables as they stood at a revision, as `process.confined`, which speaks to stderr."""
+    return process.confined(database, revision, lambda said: click.echo(f"{process.SAYS}{said}", err=True))
 
 
 def write(sheet: Sheet, form: str) -> None:

@@ -24,8 +24,8 @@ from offtracfs.kinds import path_in_git
 from offtracfs.mount import driver, mountpoints
 from offtracfs.mount.fuse import Operations
 from offtracfs.names import file_name
-from offtracfs.reports.outputs import Command, Results
-from offtracfs.tree import ReportFile, Tree
+from offtracfs.reports.outputs import Command, Outputs, ReportFile
+from offtracfs.tree import Tree
 
 SPRING = int(datetime(2011, 4, 9, 12, tzinfo=UTC).timestamp())
 SUMMER = SPRING + 90 * 86_400
@@ -139,8 +139,8 @@ def walk(folder: Path) -> dict[str, tuple[bytes, int]]:
 class Counting(Operations):
     """Operations that count the requests by name."""
 
-    def __init__(self, tree: Tree, results: Results) -> None:
-        super().__init__(tree, results)
+    def __init__(self, tree: Tree, outputs: Outputs) -> None:
+        super().__init__(tree, outputs)
         self.requests: Counter[str] = Counter()
 
     def __getattribute__(self, name: str) -> Any:
@@ -153,9 +153,9 @@ class Counting(Operations):
 REQUESTS = [name for name, found in vars(pyfuse3.Operations).items() if iscoroutinefunction(found)]
 
 
-def told(result: ReportFile) -> list[str]:
+def told(report: ReportFile) -> list[str]:
     """A process that writes what it was asked for, in the place of one that runs a report."""
-    return ["echo", f"report {result.report} as {result.suffix} at {result.commit.hex()}"]
+    return ["echo", f"report {report.report} as {report.suffix} at {report.commit.hex()}"]
 
 
 @asynccontextmanager
@@ -164,10 +164,10 @@ async def mounted(
 ) -> AsyncIterator[Any]:
     """A mount that this process itself serves: only other threads and processes may look at it."""
     await trio.Path(mountpoint).mkdir(exist_ok=True)
-    results = Results(command)
-    operations = kind(tree_of(database), results)
+    outputs = Outputs(command)
+    operations = kind(tree_of(database), outputs)
     with (
-        closing(results),
+        closing(outputs),
         driver.mounted(operations, mountpoint, mountpoints.options(database.path, allow_other=False)),
     ):
         async with trio.open_nursery() as nursery:

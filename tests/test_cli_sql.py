@@ -139,10 +139,11 @@ def test_no_database(tmp_path: Path) -> None:
 
 STUCK = """
 import functools
-from offtracfs_cli import main, questions
+from offtracfs_cli import main
+from offtracfs.reports import process
 from offtracfs.reports.sandbox import Limits, connect
-questions.connect = functools.partial(connect, limits=Limits(seconds=0.2))
-questions.GRACE = 0.1
+process.connect = functools.partial(connect, limits=Limits(seconds=0.2))
+process.GRACE = 0.1
 main.main()
 """
 SLOW = [
@@ -181,8 +182,9 @@ def test_interrupted(database: Database) -> None:
 
 
 STUCK_IN_PYTHON = """
-from offtracfs_cli import main, questions, sql
-questions.FOR_WRITING = -31
+from offtracfs.reports import process
+from offtracfs_cli import main, sql
+process.FOR_WRITING = -31
 def run(*_):
     while True:
         pass
@@ -207,8 +209,9 @@ def test_nobody_listens(database: Database) -> None:
 
 
 HUGE = """
-from offtracfs_cli import main, questions
-questions.MOST_WRITTEN = 1 << 20
+from offtracfs.reports import process
+from offtracfs_cli import main
+process.MAX_WRITTEN = 1 << 20
 main.main()
 """
 

@@ -20,7 +20,7 @@ import trio
 from offtracfs import index
 from offtracfs.database import Database
 from offtracfs.index.opening import LINK
-from offtracfs.reports.outputs import Results
+from offtracfs.reports.outputs import Outputs
 from offtracfs.tree import Tree
 from tests.mounting import (
     AUTUMN,
@@ -173,8 +173,8 @@ async def test_damaged_object_is_an_error_of_its_files(
 class Failing(Counting):
     """Operations whose tree has a bug."""
 
-    def __init__(self, tree: Tree, results: Results) -> None:
-        super().__init__(tree, results)
+    def __init__(self, tree: Tree, outputs: Outputs) -> None:
+        super().__init__(tree, outputs)
         tree.file = tree.read = tree.entries = self.fail  # type: ignore[method-assign,assignment]
         lookup = tree.lookup
         tree.lookup = lambda at, name: self.fail() if name == "3.json" else lookup(at, name)  # type: ignore[assignment,method-assign]

@@ -13,7 +13,7 @@ from offtracfs.database import Database
 from offtracfs.mount import pages
 from offtracfs.mount.fuse import Operations
 from offtracfs.mount.pages import PAGE, Pages
-from offtracfs.reports.outputs import Results
+from offtracfs.reports.outputs import Outputs
 from offtracfs.tree import Directory, DirectoryEntry, Listing, Tree
 from tests.mounting import (
     AUTUMN,
@@ -47,7 +47,7 @@ def tree(database: Database) -> Tree:
 @pytest.fixture
 def made(tree: Tree) -> Pages:
     """The pages of a mount that is not mounted."""
-    return Operations(tree, Results(told)).pages
+    return Operations(tree, Outputs(told)).pages
 
 
 def read(made: Pages, listing: Listing) -> list[bytes]:

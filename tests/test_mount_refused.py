@@ -13,7 +13,7 @@ from offtracfs.database import Database
 from offtracfs.errors import MountError
 from offtracfs.mount import driver, mountpoints
 from offtracfs.mount.fuse import Operations
-from offtracfs.reports.outputs import Results
+from offtracfs.reports.outputs import Outputs
 from tests.mounting import (
     away,
     offtracfs,
@@ -103,7 +103,7 @@ def test_libfuse_says_why_it_cannot(
     database: Database, place: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """What libfuse writes to the standard error becomes the error's reason, and is not printed."""
-    operations = Operations(tree_of(database), Results(told))
+    operations = Operations(tree_of(database), Outputs(told))
     with (
         pytest.raises(MountError, match=r"could not be mounted: .*nonsense"),
         driver.mounted(operations, place, {"nonsense"}),

@@ -1,14 +1,17 @@
-"""The results of reports in a mount: what a process writes is a file, made when it is first asked for."""
+"""The outputs of reports in a mount: what a process writes is a file, made when it is first asked for."""
 
 from __future__ import annotations
 
 import errno
 import os
 import signal
+import subprocess
 import sys
+from datetime import date, timedelta
 from functools import partial
 from pathlib import Path
 from threading import Event
+from typing import Any
 
 import pytest
 import trio
@@ -16,14 +19,18 @@ import trio
 from offtracfs import records
 from offtracfs.database import Database
 from offtracfs.errors import QueryRefused
-from offtracfs.reports import outputs
-from offtracfs.tree import ReportFile
+from offtracfs.mount.inodes import FIRST_NUMBER
+from offtracfs.reports import outputs, process
+from offtracfs.reports.outputs import Output, ReportFile
 from tests.mounting import (
     AUTUMN,
+    PROGRAM,
     SPRING,
     SUMMER,
+    Counting,
     append,
     away,
+    gone,
     mounted,
     new_database,
     offtracfs,
@@ -46,12 +53,12 @@ class Asked:
     """The command of a report, which notes what it was asked for."""
 
     def __init__(self, command: list[str] | None = None) -> None:
-        self.results: list[ReportFile] = []
+        self.reports: list[ReportFile] = []
         self._command = command
 
-    def __call__(self, result: ReportFile) -> list[str]:
-        self.results.append(result)
-        return self._command or told(result)
+    def __call__(self, report: ReportFile) -> list[str]:
+        self.reports.append(report)
+        return self._command or told(report)
 
 
 async def test_a_report_is_a_file(database: Database, place: Path) -> None:
@@ -64,9 +71,9 @@ async def test_a_report_is_a_file(database: Database, place: Path) -> None:
         assert (found.st_size, found.st_mtime) == (len(expected), head.committed)
         assert await run("cat", place / "report/1.csv") == expected
         assert await run("cat", place / "@HEAD/report/1.csv") == expected
-        assert len(asked.results) == 1
+        assert len(asked.reports) == 1
         assert (await run("cat", place / "report/1.txt")).startswith("report 1 as txt")
-        assert len(asked.results) == 2
+        assert len(asked.reports) == 2
 
 
 async def test_reports_of_the_past(database: Database, place: Path) -> None:
@@ -85,7 +92,7 @@ async def test_reports_are_not_listed(database: Database, place: Path) -> None:
         await run("ls", "-lR", place)
         await run("grep", "-r", "nowhere to be found", place, code=1)
         await run("cp", "-r", place / "report", place.with_name("copy"))
-        assert asked.results == []
+        assert asked.reports == []
 
 
 @pytest.mark.parametrize("name", ["2.csv", "2.txt", "1.tsv", "01.csv", "1.csv.json", "-1.txt", ".csv"])
@@ -97,11 +104,11 @@ async def test_no_such_report(database: Database, place: Path, name: str) -> Non
             await away(os.stat, place / "report" / name)
         with pytest.raises(FileNotFoundError):
             await away(os.stat, place / "ticket/1.csv")
-        assert asked.results == []
+        assert asked.reports == []
 
 
 async def test_a_new_commit_is_a_new_report(database: Database, place: Path) -> None:
-    """After a sync the same name gives the new result, and a report that is new can be read."""
+    """After a sync the same name gives the new output, and a report that is new can be read."""
     async with mounted(database, place) as operations:
         before = await run("cat", place / "report/1.csv")
         with pytest.raises(FileNotFoundError):
@@ -129,7 +136,7 @@ async def test_a_report_that_cannot_run(
             with pytest.raises(OSError, match="Invalid argument") as caught:
                 await away((place / "report/1.csv").read_bytes)
             assert caught.value.errno == errno.EINVAL
-        assert len(asked.results) == 2, "what is refused once is refused for ever"
+        assert len(asked.reports) == 2, "what is refused once is refused for ever"
         assert await run("ls", place / "report") == "1.json\n"
     assert "Report 1 gives nothing: It uses now()." in caplog.text
     caplog.clear()
@@ -144,26 +151,134 @@ async def test_a_failure_that_may_pass(
         for suffix in ("txt", "csv", "txt"):
             with pytest.raises(OSError, match="Input/output error"):
                 await away((place / f"report/1.{suffix}").read_bytes)
-        assert len(asked.results) == 3
+        assert len(asked.reports) == 3
     assert "Report 1 could not be run: The index is locked." in caplog.text
     caplog.clear()
 
 
-async def test_the_mount_answers_while_a_report_runs(database: Database, place: Path, tmp_path: Path) -> None:
+async def test_the_mount_answers_while_a_report_runs(database: Database, place: Path, fifo: Path) -> None:
     """A slow report holds up nobody but those who asked for it, and is run once for all of them."""
-    fifo = tmp_path / "fifo"
-    os.mkfifo(fifo)
     asked = Asked(["cat", str(fifo)])
     async with mounted(database, place, command=asked):
         async with trio.open_nursery() as nursery:
             for _ in range(5):
                 nursery.start_soon(run, "cat", place / "report/1.csv")
-            await until(lambda: len(asked.results) == 1)
+            await until(lambda: len(asked.reports) == 1)
             assert "needle" in await run("cat", place / "ticket/3.json")
             await run("ls", "-l", place / "ticket")
             await away(fifo.write_bytes, b"done\n")
         assert await run("cat", place / "report/1.csv") == "done\n"
-        assert len(asked.results) == 1
+        assert len(asked.reports) == 1
+
+
+class Waiting(Counting):
+    """Operations that count who has asked for what a report file holds."""
+
+    asked = 0
+
+    async def getattr(self, inode: int, ctx: Any) -> Any:
+        """Count, and answer as ever."""
+        if inode >= FIRST_NUMBER and isinstance(self.numbers.node(inode), Output):
+            self.asked += 1
+        return await super().getattr(inode, ctx)
+
+
+@pytest.fixture
+def fifo(tmp_path: Path) -> Path:
+    """What a slow report waits for."""
+    os.mkfifo(tmp_path / "fifo")
+    return tmp_path / "fifo"
+
+
+async def test_two_names_of_one_report(database: Database, place: Path, fifo: Path) -> None:
+    """Whoever reads one report by another name at the same time waits for the same output."""
+    asked, said = Asked(["cat", str(fifo)]), []
+
+    async def read(path: str) -> None:
+        said.append(await run("cat", place / path))
+
+    async with mounted(database, place, Waiting, asked) as operations, trio.open_nursery() as nursery:
+        for path in ("report/1.csv", "@HEAD/report/1.csv", "@HEAD~0/report/1.csv"):
+            nursery.start_soon(read, path)
+        await until(lambda: operations.asked == 3)
+        await away(fifo.write_bytes, b"done\n")
+    assert said == ["done\n"] * 3
+    assert len(asked.reports) == 1
+
+
+async def test_a_sync_while_a_report_runs(database: Database, place: Path, fifo: Path) -> None:
+    """While somebody waits for a report, the mount goes over to what a sync brings, reports included."""
+    other = Asked()
+
+    def command(report: ReportFile) -> list[str]:
+        return ["cat", str(fifo)] if report.suffix == "csv" else other(report)
+
+    async with mounted(database, place, Waiting, command) as operations:
+        for path in ("ticket/3.json", "report/1.json"):
+            await run("cat", place / path)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(run, "cat", place / "report/1.csv")
+            await until(lambda: operations.asked == 1)
+            news: dict[str, bytes | None] = {"report/1.json": b"[1]\n", "ticket/3.json": b"[2]\n"}
+            await away(append, database, (AUTUMN + 60, news))
+            await until(lambda: (place / "ticket/3.json").read_bytes() == b"[2]\n")
+            await until(lambda: (place / "report/1.json").read_bytes() == b"[1]\n")
+            assert operations.tree.head.commit.hex() in await run("cat", place / "report/1.txt")
+            await away(fifo.write_bytes, b"done\n")
+
+
+READERS = 130  # more than pyfuse3 answers at once, unless it is told to
+
+
+def readers(place: Path) -> list[subprocess.Popen[bytes]]:
+    """Programs that read one report file, each by a name of its own, so that none waits for another."""
+    days = (date(2012, 1, 1) + timedelta(days=n) for n in range(READERS))
+    paths = (place / f"@{day}" / "report/1.csv" for day in days)
+    return [subprocess.Popen(["cat", path], stdout=subprocess.PIPE, stderr=subprocess.PIPE) for path in paths]
+
+
+async def test_many_readers_of_a_slow_report(database: Database, place: Path, fifo: Path) -> None:
+    """However many wait for a report, all others are answered; who is killed meanwhile is gone soon."""
+    asked = Asked(["cat", str(fifo)])
+    async with mounted(database, place, Waiting, asked) as operations:
+        *killed, last = await away(readers, place)
+        await until(lambda: operations.asked == READERS)
+        before = operations.requests["read"]
+        for number in range(10, 20):
+            assert "needle" in await run("cat", place / f"ticket/{number}.json")
+        assert operations.requests["read"] == before + 10
+        for reader in killed:
+            reader.kill()
+        await until(lambda: all(reader.poll() == -signal.SIGKILL for reader in killed))
+        assert last.poll() is None, "it still waits"
+        await away(fifo.write_bytes, b"done\n")
+        assert (await away(last.communicate))[0] == b"done\n"
+        assert len(asked.reports) == 1
+    for reader in killed:
+        reader.communicate()
+
+
+async def test_the_last_reader_leaves(
+    database: Database, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A report that nobody waits for any more is ended, and its place is free for another one."""
+    monkeypatch.setattr(outputs, "MAX_RUNNING", 1)
+    started = tmp_path / "started"
+    slow = ["sh", "-c", 'echo $$ > "$0.new"; mv "$0.new" "$0"; exec sleep 1000', str(started)]
+    asked = Asked()
+
+    def command(report: ReportFile) -> list[str]:
+        return slow if report.suffix == "csv" and not started.exists() else asked(report)
+
+    async with mounted(database, place, command=command):
+        reader = await away(subprocess.Popen, ["cat", place / "report/1.csv"])
+        await until(started.exists)
+        pid = int(started.read_text())
+        assert not gone(pid)
+        reader.send_signal(signal.SIGINT)
+        await until(lambda: reader.poll() == -signal.SIGINT and gone(pid))
+        assert "as txt" in await run("cat", place / "report/1.txt")
+        assert "as csv" in await run("cat", place / "report/1.csv")
 
 
 async def test_a_report_without_end(
@@ -171,11 +286,11 @@ async def test_a_report_without_end(
 ) -> None:
     """A process that does not end is ended; meanwhile other reports can be had."""
     slow, other = Event(), Asked()
-    monkeypatch.setattr(outputs, "PATIENCE", 2)
+    monkeypatch.setattr(outputs, "TIMEOUT", 2)
 
-    def command(result: ReportFile) -> list[str]:
-        if result.suffix == "csv":
-            return other(result)
+    def command(report: ReportFile) -> list[str]:
+        if report.suffix == "csv":
+            return other(report)
         slow.set()
         return ["sleep", "1000"]
 
@@ -194,9 +309,35 @@ async def test_the_mount_ends_while_a_report_runs(
     asked = Asked(["sleep", "1000"])
     async with mounted(database, place, command=asked), trio.open_nursery() as nursery:
         nursery.start_soon(partial(run, "cat", place / "report/1.csv", code=1))
-        await until(lambda: asked.results)
+        await until(lambda: asked.reports)
         os.kill(os.getpid(), signal.SIGTERM)
     caplog.clear()
+
+
+CLOCK = "SELECT strftime('%Y-%m-%d %H:%M:%f', 'now') AS clock"
+
+
+async def test_a_report_that_asks_for_the_time(
+    database: Database, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An output is given for a while only; what is made then is another file, unknown to the kernel."""
+    await away(append, database, (AUTUMN + 60, {"report/1.json": records.dump({"sql": CLOCK})}))
+
+    def command(report: ReportFile) -> list[str]:
+        program = [*PROGRAM, "--db", str(database.path)]
+        return process.command(program, report.report, report.suffix, report.commit)
+
+    async with mounted(database, place, command=command):
+        file = place / "report/1.csv"
+        said = await run("cat", file)
+        before = await away(os.stat, file)
+        assert await run("cat", file) == said
+        monkeypatch.setattr(outputs, "MAX_AGE", 0)
+        again = await run("cat", file)
+        after = await away(os.stat, file)
+        assert again != said
+        assert (after.st_size, after.st_mtime) == (before.st_size, before.st_mtime)
+        assert after.st_ino != before.st_ino
 
 
 def descriptors() -> int:
@@ -206,11 +347,11 @@ def descriptors() -> int:
 READER = "exec 3<$0; touch $1/opened; cat $1/go; exec cat <&3"
 
 
-async def test_results_make_room(
+async def test_outputs_make_room(
     database: Database, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """However many results are asked for, few files are kept; one that is open can be read to its end."""
-    monkeypatch.setattr(outputs, "MOST_KEPT", 2)
+    """However many outputs are asked for, few files are kept; one that is open can be read to its end."""
+    monkeypatch.setattr(outputs, "MAX_KEPT", 2)
     os.mkfifo(tmp_path / "go")
     asked, said = Asked(), []
 
@@ -228,21 +369,21 @@ async def test_results_make_room(
             assert descriptors() <= before + 2
             await away((tmp_path / "go").write_bytes, b"")
         assert said[0].startswith("report 1 as csv")
-        assert len(asked.results) == 5
+        assert len(asked.reports) == 5
         assert await run("cat", place / "report/1.csv") == said[0]
-        assert len(asked.results) == 6
+        assert len(asked.reports) == 6
 
 
-async def test_large_results_make_room(
+async def test_large_outputs_make_room(
     database: Database, place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What is too much for all of them together goes, and is made again; the newest stays in any case."""
-    monkeypatch.setattr(outputs, "KEPT", 10)
+    monkeypatch.setattr(outputs, "MAX_BYTES", 10)
     asked = Asked()
     async with mounted(database, place, command=asked):
         for suffix in ("csv", "csv", "txt", "csv"):
             await run("cat", place / f"report/1.{suffix}")
-        assert [result.suffix for result in asked.results] == ["csv", "txt", "csv"]
+        assert [report.suffix for report in asked.reports] == ["csv", "txt", "csv"]
 
 
 ACTIVE = "SELECT id AS ticket, summary, time AS created FROM ticket WHERE status <> 'closed' ORDER BY id"

@@ -35,7 +35,7 @@ async def test_pause_grows(
 ) -> None:
     """A side process that keeps failing is started again after twice the pause each time, up to a longest."""
     monkeypatch.setattr(sideprocess, "FIRST_PAUSE", 0.01)
-    monkeypatch.setattr(sideprocess, "LONGEST_PAUSE", 0.05)
+    monkeypatch.setattr(sideprocess, "MAX_PAUSE", 0.05)
     async with trio.open_nursery() as nursery:
         command = ["sh", "-c", "echo no; exit 3"]
         nursery.start_soon(sideprocess.keep_syncing, command, directory, record)
@@ -116,7 +116,7 @@ async def test_record_that_cannot_be_written_is_no_reason_to_stop(
 
 async def test_logs_stay_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A log that has grown large starts again while it is being written; what was in it is kept once."""
-    monkeypatch.setattr(sideprocess, "LARGEST_LOG", 1_000)
+    monkeypatch.setattr(sideprocess, "MAX_LOG", 1_000)
     monkeypatch.setattr(sideprocess, "LOG_CHECK", 0.01)
     log = tmp_path / "sync.log"
     with log.open("ab", buffering=0) as stream:

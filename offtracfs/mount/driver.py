@@ -22,6 +22,9 @@ from offtracfs.mount.fuse import Operations
 
 POLL = 1.0  # seconds between two looks for a new revision
 MAX_NAMES = 1_000  # invalidated in one call of a thread, 9 µs each
+MAX_TASKS = (1 << 31) - 1
+"""How many requests may wait for their answer; what comes then is not even read. By pyfuse3's default of 99,
+readers that wait for a slow report would hold up all others. A request that waits takes little memory."""
 
 log = logging.getLogger(__name__)
 
@@ -64,16 +67,17 @@ async def serve(operations: Operations, settled: Callable[[], int]) -> None:
     """
     telling = trio.Lock()
     async with trio.open_nursery() as nursery:
+        await nursery.start(operations.outputs.serve)
         nursery.start_soon(_end_at_signal, operations, telling)
         nursery.start_soon(_follow, operations, settled, telling)
-        await pyfuse3.main()
+        await pyfuse3.main(max_tasks=MAX_TASKS)
         nursery.cancel_scope.cancel()
 
 
 async def _end_at_signal(operations: Operations, telling: trio.Lock) -> None:
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
         await anext(aiter(signals))
-        operations.results.end()  # the session ends when every request is answered
+        operations.outputs.end()  # the session ends when every request is answered
         async with telling:  # for good: the kernel may not take in what we tell before it has our answers
             pyfuse3.terminate()
             await trio.sleep_forever()

@@ -37,8 +37,8 @@ from offtracfs.errors import OfftracfsError
 from offtracfs.mount.inodes import FIRST_NUMBER, InodeTable, Numbered
 from offtracfs.mount.pages import Page, Pages
 from offtracfs.names import NAME_MAX
-from offtracfs.reports.outputs import Made, Results
-from offtracfs.tree import Directory, File, Link, Listing, ReportFile, Tree
+from offtracfs.reports.outputs import Output, Outputs, ReportFile
+from offtracfs.tree import Directory, File, Link, Listing, Tree
 
 DIRECTORY_MODE = stat.S_IFDIR | 0o755  # nothing can be written, as the mount is read-only; but a copy can be
 FILE_MODE = stat.S_IFREG | 0o644
@@ -59,6 +59,8 @@ def answered(handler: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Corout
             return await handler(*args, **kwargs)
         except pyfuse3.FUSEError:
             raise
+        except InterruptedError as error:  # who asked was killed: nobody reads the answer, or a line about it
+            raise pyfuse3.FUSEError(errno.EINTR) from error
         except OfftracfsError as error:
             log.error("%s: %s", handler.__name__, error)
             raise pyfuse3.FUSEError(error.errno) from error
@@ -89,10 +91,10 @@ class Operations(pyfuse3.Operations):
 
     supports_dot_lookup = False
 
-    def __init__(self, tree: Tree, results: Results) -> None:
+    def __init__(self, tree: Tree, outputs: Outputs) -> None:
         super().__init__()
         self.tree = tree
-        self.results = results
+        self.outputs = outputs
         self.inodes = InodeTable()
         self.pages = Pages(tree, self._of_new_file)
         self._owner = os.getuid(), os.getgid()
@@ -120,9 +122,11 @@ class Operations(pyfuse3.Operations):
             case Link(target, mtime):
                 made = self._attributes(stat.S_IFLNK | 0o777)
                 made.st_size = len(os.fsencode(target))
-            case Made(result, _, size):
-                made, mtime = self._attributes(FILE_MODE), result.mtime
-                made.entry_timeout = 0  # the name stands for another result with each commit
+            case Output(report, file, size):
+                made, mtime = self._attributes(FILE_MODE), report.mtime
+                made.entry_timeout = 0  # the name stands for another output with each commit, and in a while
+                if file is None:
+                    made.attr_timeout = 0  # so that the kernel asks for the size before it needs it
                 made.st_size, made.st_blocks = size, -(-size // BLOCK)
             case _:
                 listing = self.tree.open(node)
@@ -146,7 +150,7 @@ class Operations(pyfuse3.Operations):
         except UnicodeDecodeError:
             node = None
         if node is not None:
-            return self._looked_up(await self.results.made(node) if isinstance(node, ReportFile) else node)
+            return self._looked_up(self.outputs.output(node) if isinstance(node, ReportFile) else node)
         if self.tree.may_appear(directory, name.decode(errors="replace")):
             raise pyfuse3.FUSEError(errno.ENOENT)
         return self._attributes(0)
@@ -161,7 +165,11 @@ class Operations(pyfuse3.Operations):
     async def getattr(self, inode: int, ctx: Any) -> pyfuse3.EntryAttributes:
         """The attributes of anything."""
         if inode >= FIRST_NUMBER or inode == pyfuse3.ROOT_INODE:
-            return self._of(self.inodes.node(inode), inode)
+            node = self.inodes.node(inode)
+            if isinstance(node, Output):
+                # Here, and in no lookup: the kernel keeps a directory locked while it waits for a lookup.
+                await self.outputs.make(node, ctx.pid)
+            return self._of(node, inode)
         file = self.tree.file(inode)
         if file is None:
             raise pyfuse3.FUSEError(errno.ESTALE)
@@ -239,17 +247,18 @@ class Operations(pyfuse3.Operations):
     async def open(self, inode: int, flags: int, ctx: Any) -> pyfuse3.FileInfo:
         """Open a file; nothing is read yet, and what the kernel has of it stays right."""
         if inode >= FIRST_NUMBER:
-            inode = FIRST_NUMBER + self._result(inode)
+            inode = FIRST_NUMBER + await self._output(inode, ctx.pid)
         return pyfuse3.FileInfo(fh=inode, keep_cache=True)
 
-    def _result(self, number: int) -> int:
-        """A file descriptor of one's own for a result, which may have to make room before it is closed."""
+    async def _output(self, number: int, reader: int) -> int:
+        """A file descriptor of one's own for an output, which may have to make room before it is closed."""
         node = self.inodes.node(number)
-        if not isinstance(node, Made):
+        if not isinstance(node, Output):
             raise pyfuse3.FUSEError(errno.EISDIR)
-        if node.file.closed:
+        file = await self.outputs.make(node, reader)
+        if file.closed:
             raise pyfuse3.FUSEError(errno.ESTALE)  # the kernel then looks its name up again
-        return os.dup(node.file.fileno())
+        return os.dup(file.fileno())
 
     @answered
     async def read(self, fh: int, off: int, size: int) -> bytes:

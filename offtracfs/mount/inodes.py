@@ -8,12 +8,12 @@ from collections.abc import Iterator
 
 import pyfuse3
 
-from offtracfs.reports.outputs import Made
+from offtracfs.reports.outputs import Output
 from offtracfs.tree import ROOT, Directory, Link
 
 FIRST_NUMBER = 1 << 48  # of what is not stored; below are the file versions, for ever
 
-Numbered = Directory | Link | Made
+Numbered = Directory | Link | Output
 
 
 class InodeTable:

@@ -15,10 +15,10 @@ import trio
 from offtracfs.errors import OfftracfsError
 from offtracfs.mount.mountpoints import Record, Sync, iso
 
-FIRST_PAUSE, LONGEST_PAUSE = 1.0, 300.0  # seconds before the side process is started again
+FIRST_PAUSE, MAX_PAUSE = 1.0, 300.0  # seconds before the side process is started again
 GOOD_WHILE = 600.0  # seconds: a side process that ran so long starts with the first pause again
 GRACE = 5.0  # seconds between SIGTERM and SIGKILL
-LARGEST_LOG = 1 << 20  # bytes, then it starts again; what was in it is kept once more, under ".1"
+MAX_LOG = 1 << 20  # bytes, then it starts again; what was in it is kept once more, under ".1"
 LOG_CHECK = 10.0  # seconds
 
 log = logging.getLogger(__name__)
@@ -38,7 +38,7 @@ async def keep_syncing(command: Sequence[str], directory: Path, record: Record) 
         record.sync = Sync(0, record.sync.restarts + 1, f"{ended} at {iso(now)}", again)
         _keep(record, directory)
         await trio.sleep(pause)
-        pause = min(2 * pause, LONGEST_PAUSE)
+        pause = min(2 * pause, MAX_PAUSE)
 
 
 async def _run(command: Sequence[str], directory: Path, record: Record) -> str:
@@ -87,7 +87,7 @@ async def keep_small(folder: Path) -> None:
 def _shorten(folder: Path) -> None:
     for file in folder.glob("*.log"):
         try:
-            if file.stat().st_size > LARGEST_LOG:
+            if file.stat().st_size > MAX_LOG:
                 shutil.copyfile(file, file.with_name(file.name + ".1"))
                 os.truncate(file, 0)
         except OSError as error:

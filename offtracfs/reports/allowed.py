@@ -29,11 +29,11 @@ session session_attribute system wiki
 NOT_KEPT = frozenset(_NOT_KEPT.split())
 """Trac's tables (``trac/db_default.py`` of 1.6) of which nothing is known here."""
 
-LONGEST_TEXT = 10_000_000  # bytes, in a cell and in a row
-LONGEST_SQL = 200_000  # bytes
+MAX_TEXT = 10_000_000  # bytes, in a cell and in a row
+MAX_SQL = 200_000  # bytes
 SIZES = {
-    sqlite3.SQLITE_LIMIT_LENGTH: LONGEST_TEXT,
-    sqlite3.SQLITE_LIMIT_SQL_LENGTH: LONGEST_SQL,
+    sqlite3.SQLITE_LIMIT_LENGTH: MAX_TEXT,
+    sqlite3.SQLITE_LIMIT_SQL_LENGTH: MAX_SQL,
     sqlite3.SQLITE_LIMIT_COLUMN: 500,
     sqlite3.SQLITE_LIMIT_EXPR_DEPTH: 1_000,
     sqlite3.SQLITE_LIMIT_COMPOUND_SELECT: 100,

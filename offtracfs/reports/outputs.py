@@ -1,121 +1,225 @@
-"""What the reports in a mount give: made by a process when first asked for, and kept for a while."""
+"""What the report files in a mount hold: each is made by a process when first asked for, and kept a while."""
 
 from __future__ import annotations
 
+import logging
 import os
+import re
+import signal
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from tempfile import TemporaryFile
-from typing import IO
+from typing import IO, NamedTuple
 
 import trio
 
 from offtracfs.errors import DatabaseError, QueryRefused
-from offtracfs.tree import ReportFile
+from offtracfs.reports.process import refusal
 
-MOST_KEPT = 100  # results, each of which takes a file descriptor
-KEPT = 256 << 20  # bytes of them, in $TMPDIR
-AT_ONCE = 2  # reports that run; this machine answers the mount's requests, too
-PATIENCE = 60.0  # seconds; the process has limits of its own, and should have ended by then
+MAX_KEPT = 100  # outputs, each of which takes a file descriptor
+MAX_BYTES = 256 << 20  # of all outputs, in $TMPDIR
+MAX_RUNNING = 2  # reports at once; this machine answers the mount's requests, too
+MAX_AGE = 60.0  # seconds; an older output is made again, since SQL can ask for the time
+TIMEOUT = 60.0  # seconds; the process has limits of its own, and should have ended by then
+POLL = 1.0  # seconds between two looks whether who waits was killed
 
-Command = Callable[[ReportFile], Sequence[str]]
-"""The command that writes a result to its standard output, or one sentence to its standard error."""
+log = logging.getLogger(__name__)
+
+_PENDING = re.compile(r"^SigPnd:\s*([0-9a-f]+)$", re.MULTILINE)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Made:
-    """A result that is there: a file of `size` bytes, until it makes room; or why there can be none.
+class ReportFile(NamedTuple):
+    """A name that stands for what a report gives at a commit; `suffix` says how it is written (csv, txt).
 
-    Made again it may be another: SQL can ask for the time, and for random numbers.
+    `commit` is 20 bytes, `mtime` in seconds since 1970 UTC.
     """
 
-    result: ReportFile
-    file: IO[bytes]
-    size: int
+    commit: bytes
+    report: int
+    suffix: str
+    mtime: int
+
+
+Command = Callable[[ReportFile], Sequence[str]]
+"""The command that writes a report file to its standard output, or one sentence to its standard error."""
+
+
+@dataclass(slots=True, eq=False)
+class Output:
+    """What a report file holds: nothing yet, where `file` is None, and then for ever the same `size` bytes.
+
+    The file is closed when it has to make room. `refusal` says why the report cannot run, "" where it has
+    run. `made` is by trio's clock. Two outputs of one report file are never equal, since they may differ: SQL
+    can ask for the time, and for random numbers.
+    """
+
+    report: ReportFile
+    file: IO[bytes] | None = None
+    size: int = 0
     refusal: str = ""
+    made: float = 0.0
 
 
-class Results:
-    """The results of a mount's reports; those used longest ago make room for others."""
+@dataclass(slots=True, eq=False)
+class _Run:
+    """A report that is to run, or runs, for as long as there are readers who wait for it."""
+
+    readers: int = 0
+    scope: trio.CancelScope = field(default_factory=trio.CancelScope)
+    done: trio.Event = field(default_factory=trio.Event)
+    failure: str = ""
+
+    async def wait(self, reader: int) -> None:
+        """Until it has ended. Raises InterruptedError as soon as the thread `reader` is seen to be killed."""
+        while not self.done.is_set():
+            if is_killed(reader):
+                raise InterruptedError
+            with trio.move_on_after(POLL):
+                await self.done.wait()
+
+
+class Outputs:
+    """The outputs of a mount's reports; those used longest ago make room for others."""
 
     def __init__(self, command: Command) -> None:
         self._command = command
-        self._kept: dict[ReportFile, Made] = {}  # the one used last is last
-        self._making: dict[ReportFile, trio.Event] = {}
-        self._running = trio.CapacityLimiter(AT_ONCE)
-        self._scopes: set[trio.CancelScope] = set()
-        self._ended = False
+        self._kept: dict[ReportFile, Output] = {}  # the one used last is last
+        self._runs: dict[Output, _Run] = {}
+        self._running = trio.CapacityLimiter(MAX_RUNNING)
+        self._nursery: trio.Nursery | None = None
+
+    async def serve(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Run the reports that readers ask for, until `end`."""
+        try:
+            async with trio.open_nursery() as self._nursery:
+                task_status.started()
+                await trio.sleep_forever()
+        finally:
+            self._nursery = None
 
     def end(self) -> None:
         """Let no report run any more: whoever waits for one is told that there is none."""
-        self._ended = True
-        for scope in self._scopes:
-            scope.cancel()
+        if self._nursery:
+            self._nursery.cancel_scope.cancel()
 
     def close(self) -> None:
         """Let go of everything."""
         while self._kept:
-            self._kept.popitem()[1].file.close()
+            _close(self._kept.popitem()[1])
 
-    async def made(self, result: ReportFile) -> Made:
-        """A result, after the report has run. Raises QueryRefused where it cannot, DatabaseError."""
-        while result not in self._kept:
-            if other := self._making.get(result):
-                await other.wait()
-            else:
-                await self._make(result)
-        found = self._kept[result] = self._kept.pop(result)
-        if found.refusal and result.suffix == "csv":
-            raise QueryRefused(f"Report {result.report} gives nothing: {found.refusal}")
+    def output(self, report: ReportFile) -> Output:
+        """The output of a report file from now on, for a while; nothing is run for that."""
+        found = self._kept.get(report)
+        if found is None or (found.file and trio.current_time() - found.made >= MAX_AGE):
+            found = Output(report)
+        self._keep(found)
         return found
 
-    async def _make(self, result: ReportFile) -> None:
-        done = self._making[result] = trio.Event()
-        try:
-            async with self._running:
-                self._keep(await self._run(result))
-        finally:
-            del self._making[result]
-            done.set()
-
-    def _keep(self, made: Made) -> None:
-        self._kept[made.result] = made
-        room = KEPT
+    def _keep(self, output: Output) -> None:
+        """Keep an output as the one used last, and none whose place it takes."""
+        before = self._kept.pop(output.report, output)
+        if before is not output:
+            _close(before)
+        self._kept[output.report] = output
+        room = MAX_BYTES
         for place, other in enumerate(reversed([*self._kept.values()])):
             room -= other.size
-            if other is not made and (room < 0 or place >= MOST_KEPT):
-                self._kept.pop(other.result).file.close()
+            if other is not output and (room < 0 or place >= MAX_KEPT):
+                _close(self._kept.pop(other.report))
 
-    async def _run(self, result: ReportFile) -> Made:
+    async def make(self, output: Output, reader: int) -> IO[bytes]:
+        """The file of an output, after the report has run; `reader` is the thread that waits for it.
+
+        All who wait for an output wait for one run, which ends when none of them is left. Raises QueryRefused
+        where the report cannot run, DatabaseError where it could not this time, and InterruptedError as soon
+        as the reader is seen to be killed.
+        """
+        if output.file is None:
+            run = self._runs.get(output) or self._start(output)
+            run.readers += 1
+            try:
+                await run.wait(reader)
+            finally:
+                run.readers -= 1
+                if not run.readers and self._runs.get(output) is run:
+                    del self._runs[output]  # who asks from now on needs another one
+                    run.scope.cancel()
+        if output.file is None:
+            raise DatabaseError(f"Report {output.report.report} could not be run: {run.failure}")
+        if output.refusal and output.report.suffix == "csv":
+            raise QueryRefused(f"Report {output.report.report} gives nothing: {output.refusal}")
+        return output.file
+
+    def _start(self, output: Output) -> _Run:
+        """Start a run, in a task of its own: the reader who asked first may be the first to leave."""
+        run = _Run(failure="the mount ends")
+        if self._nursery is None:
+            run.done.set()
+        else:
+            self._runs[output] = run
+            self._nursery.start_soon(self._run, output, run)
+        return run
+
+    async def _run(self, output: Output, run: _Run) -> None:
+        """Make an output, or say in `run` why not."""
+        try:
+            with run.scope:
+                async with self._running:
+                    await self._fill(output)
+                self._keep(output)
+        except DatabaseError as error:
+            run.failure = str(error)
+        except Exception as error:  # it would end the mount
+            log.exception("Report %d could not be run", output.report.report)
+            run.failure = str(error)
+        finally:
+            if self._runs.get(output) is run:
+                del self._runs[output]
+            run.done.set()
+
+    async def _fill(self, output: Output) -> None:
+        """Have a process write an output. Raises DatabaseError where another try may help."""
         file = TemporaryFile(buffering=0)  # noqa: SIM115  # it is kept
         try:
-            refusal = await self._refusal(result, file)
-            if refusal:  # the text is where people look for the reason
+            refused = await self._written(output.report, file)
+            if refused:  # the text is where people look for the reason
                 file.truncate(0)
-                os.pwrite(file.fileno(), refusal.encode() + b"\n", 0)
-            return Made(result, file, os.fstat(file.fileno()).st_size, refusal)
+                os.pwrite(file.fileno(), refused.encode() + b"\n", 0)
+            size = os.fstat(file.fileno()).st_size
         except BaseException:
             file.close()
             raise
+        if output.file is None:
+            output.file, output.size, output.refusal = file, size, refused
+            output.made = trio.current_time()
+        else:  # by a run that nobody waited for any more, and that could not be ended in time
+            file.close()
 
-    async def _refusal(self, result: ReportFile, file: IO[bytes]) -> str:
-        """Have a result written to a file; why there never can be one, "" where it is there.
+    async def _written(self, report: ReportFile, file: IO[bytes]) -> str:
+        """Run the process with a file as its output; why the report cannot run, "" where it has run."""
+        with trio.move_on_after(TIMEOUT):
+            done = await trio.run_process(
+                self._command(report), stdout=file, capture_stderr=True, check=False, process_group=0
+            )
+            return refusal(done.returncode, done.stderr)
+        raise DatabaseError("it did not end in time")
 
-        Raises DatabaseError where another try may help.
-        """
-        said = "it did not end in time"
-        with trio.move_on_after(0 if self._ended else PATIENCE) as scope:
-            self._scopes.add(scope)
-            try:
-                done = await trio.run_process(
-                    self._command(result), stdout=file, capture_stderr=True, check=False, process_group=0
-                )
-            finally:
-                self._scopes.discard(scope)
-            if done.returncode == 0:
-                return ""
-            lines = done.stderr.decode(errors="replace").strip().splitlines()
-            said = lines[-1].removeprefix("offtracfs: ") if lines else f"exit code {done.returncode}"
-            if done.returncode == QueryRefused.exit_code:
-                return said
-        raise DatabaseError(f"Report {result.report} could not be run: {said}")
+
+def _close(output: Output) -> None:
+    if output.file:
+        output.file.close()
+
+
+def is_killed(thread: int) -> bool:
+    """Whether a thread of any process that waits for an answer of ours was killed.
+
+    The kernel keeps it until it has our answer, and libfuse's note of that (FUSE_INTERRUPT) does not reach
+    pyfuse3's handlers. But every signal that ends a process leaves a SIGKILL with each of its threads, and
+    /proc shows it. A thread that /proc hides from us counts as alive.
+    """
+    try:
+        pending = _PENDING.search(Path(f"/proc/{thread}/status").read_text(errors="replace"))
+    except OSError:
+        return False
+    return pending is not None and bool(int(pending[1], 16) >> (signal.SIGKILL - 1) & 1)

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from offtracfs.errors import QueryRefused, UsageError
 from offtracfs.reports import columns, query, querytext, sandbox
-from offtracfs.reports.allowed import LONGEST_SQL
+from offtracfs.reports.allowed import MAX_SQL
 from offtracfs.reports.formats import Column, Row, Sheet
 from offtracfs.reports.querysql import Asker, select
 from offtracfs.reports.querytext import Fields
@@ -114,8 +114,8 @@ def _report(number: int, title: str | None, text: str | None, description: str |
 
 def _check_length(one: Report) -> None:
     """Before anything looks for something in the text."""
-    if len(one.text) > LONGEST_SQL:
-        raise QueryRefused(f"Report {one.number} is longer than {LONGEST_SQL:,} bytes, which is the limit.")
+    if len(one.text) > MAX_SQL:
+        raise QueryRefused(f"Report {one.number} is longer than {MAX_SQL:,} bytes, which is the limit.")
 
 
 def _bound(one: Report, given: Mapping[str, str]) -> Bound:

@@ -26,7 +26,7 @@ from typing import Any, NamedTuple
 from offtracfs.errors import OfftracfsError, QueryRefused
 from offtracfs.index.opening import UNWRITABLE, code_of, opened, translate
 from offtracfs.index.tables import VIEWS, views
-from offtracfs.reports.allowed import FUNCTIONS, LONGEST_TEXT, NOT_KEPT, SIZES, TABLE_FUNCTIONS
+from offtracfs.reports.allowed import FUNCTIONS, MAX_TEXT, NOT_KEPT, SIZES, TABLE_FUNCTIONS
 
 Parameters = Sequence[str] | Mapping[str, str]
 
@@ -100,7 +100,7 @@ class Sandbox:
         for what, size in SIZES.items():
             connection.setlimit(what, size)
         connection.set_progress_handler(self._is_late, STEPS)
-        connection.set_authorizer(self._judged)
+        connection.set_authorizer(self._authorize)
 
     def close(self) -> None:
         """Give the connection back."""
@@ -162,7 +162,7 @@ class Sandbox:
     def _is_late(self) -> bool:
         return self.spent > self.limits.seconds
 
-    def _judged(
+    def _authorize(
         self, action: int, one: str | None, two: str | None, schema: str | None, _inner: str | None
     ) -> int:
         """SQLite's question, for each thing that a statement would do, whether it may.
@@ -214,7 +214,7 @@ class Sandbox:
                 raise KeyboardInterrupt  # within the handler, where Python drops what is raised
             return QueryRefused(f"It takes longer than {self.limits.seconds:g} seconds, which is the limit.")
         if code == sqlite3.SQLITE_TOOBIG:
-            return QueryRefused(f"A text in it grows over {LONGEST_TEXT:,} bytes, which is the limit.")
+            return QueryRefused(f"A text in it grows over {MAX_TEXT:,} bytes, which is the limit.")
         if code in _OURS:
             return translate(error)
         if missing := _NO_TABLE.match(message):

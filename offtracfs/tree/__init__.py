@@ -24,7 +24,6 @@ from offtracfs.tree.nodes import (
     Link,
     Listing,
     Node,
-    ReportFile,
 )
 from offtracfs.tree.tree import KINDS, Tree
 
@@ -38,6 +37,5 @@ __all__ = [
     "Link",
     "Listing",
     "Node",
-    "ReportFile",
     "Tree",
 ]

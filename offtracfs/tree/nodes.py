@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from offtracfs.index import Revision
+from offtracfs.reports.outputs import ReportFile
 
 FIRST_POSITION = 3  # in a listing: "." has position 1 and ".." has 2
 
@@ -53,18 +54,6 @@ class Link:
     """A symbolic link; `mtime` in seconds since 1970 UTC."""
 
     target: str
-    mtime: int
-
-
-class ReportFile(NamedTuple):
-    """What a report gives at a commit; `suffix` says how it is written (see `offtracfs.reports.outputs`).
-
-    `commit` is 20 bytes, `mtime` in seconds since 1970 UTC.
-    """
-
-    commit: bytes
-    report: int
-    suffix: str
     mtime: int
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from offtracfs.kinds import report_path
 from offtracfs.names import result_of, split
+from offtracfs.reports.outputs import ReportFile
 from offtracfs.tree.kind import Kind
-from offtracfs.tree.nodes import Directory, Listing, Node, ReportFile
+from offtracfs.tree.nodes import Directory, Listing, Node
 
 REPORTS = "report"
 
