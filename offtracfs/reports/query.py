@@ -17,10 +17,10 @@ from offtracfs.database import Database
 from offtracfs.errors import QueryRefused
 from offtracfs.index import Revision
 from offtracfs.names import Period, parse_at
+from offtracfs.querylanguage import Fields, Query, columns, is_true
 from offtracfs.reports.columns import PEOPLE, people
 from offtracfs.reports.formats import Column, Kind, Row, Sheet
 from offtracfs.reports.querysql import Asker, Known, Sql, select
-from offtracfs.reports.querytext import Fields, Query, columns, is_true
 from offtracfs.reports.sandbox import Sandbox, run
 
 Cell = Callable[[Any], Any]
