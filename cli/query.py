@@ -7,8 +7,9 @@ from pathlib import Path
 import click
 
 from offtracfs.database import Database
+from offtracfs.errors import QueryRefused
+from offtracfs.querylanguage import no_field, parse
 from offtracfs.reports import query
-from offtracfs.reports.querytext import parse
 
 from .questions import NOBODY, at, confined, form, moment, write
 from .text import shown
@@ -18,8 +19,11 @@ from .text import shown
 @click.argument("text", metavar="QUERY")
 @form
 @at
+@click.option(
+    "--like-trac", is_flag=True, help="Pass over names that no field has, as Trac does, and say so on stderr."
+)
 @click.pass_obj
-def command(directory: Path, text: str, form: str, at: str | None) -> None:
+def command(directory: Path, text: str, form: str, at: str | None, like_trac: bool) -> None:
     r"""List the tickets that a query in Trac's query language asks for.
 
     \b
@@ -32,16 +36,18 @@ def command(directory: Path, text: str, form: str, at: str | None) -> None:
 
     Operators are = is, ~= contains, ^= begins with, $= ends with, and each with a ! in front. All tickets
     that match are listed unless there is a max. Dates are in the database's time zone, and with --at
-    "today" is then. $USER is you, as the tracker knows you
-    (`offtracfs status` says as whom).
+    "today" is then. $USER is you, as the tracker knows you (`offtracfs status` says as whom). A name that no
+    field has is refused.
 
-    Exit codes: 0 whatever there is to list, 64 Trac would not understand the query, or no such moment.
+    Exit codes: 0 whatever there is to list, 64 the query cannot be understood, or no such moment.
     """
     database = Database(directory)
     revision = moment(database, at)
     fields = query.fields_at(database, revision)
     asked = parse(text, fields)
     for name in asked.unknown:
+        if not like_trac:
+            raise QueryRefused(f"{no_field(name, fields)} Trac would pass over it, and so does --like-trac.")
         click.echo(f"offtracfs: There is no field {shown(name)}, and Trac passes over it.", err=True)
     now = query.now_at(at or "", revision, database.settings.zone)
     with confined(database, revision) as box:

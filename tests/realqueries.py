@@ -17,9 +17,9 @@ from offtracfs.database import Database
 from offtracfs.errors import QueryRefused
 from offtracfs.index.moments import revision_chosen
 from offtracfs.index.tables import VIEWS
+from offtracfs.querylanguage import SYNONYMS, parse
 from offtracfs.reports import query, sandbox
 from offtracfs.reports.formats import write_csv
-from offtracfs.reports.querytext import SYNONYMS, parse
 from tests.realreports import Table, table
 from tests.tracclient import SPRING
 from tests.tracservers import RealTrac

@@ -73,8 +73,12 @@ def test_groups(database: Database) -> None:
 
 
 def test_unknown_field(database: Database) -> None:
-    """A constraint on what is no field is told, and passed over as Trac does."""
+    """What is no field is refused, with the nearest one; like Trac, it is told and passed over."""
     done = said(database, "stauts\x1b=new&id=1&col=id", "--format", "csv")
+    assert (done.returncode, done.stdout) == (64, "")
+    sentence = "There is no field 'stauts\\x1b': do you mean status?"
+    assert done.stderr == f"offtracfs: {sentence} Trac would pass over it, and so does --like-trac.\n"
+    done = said(database, "stauts\x1b=new&id=1&col=id", "--format", "csv", "--like-trac")
     assert (done.returncode, done.stdout) == (0, "id\n1\n")
     assert done.stderr == "offtracfs: There is no field stauts\\x1b, and Trac passes over it.\n"
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from offtracfs.errors import QueryRefused
-from offtracfs.reports.querytext import LONGEST, Clause, columns, parse
+from offtracfs.querylanguage import MAX_LENGTH, Clause, columns, no_field, parse
 from offtracfs.trackers.tracdb.fields import FIRST, LAST
 
 OWN = ("type", "status", "priority", "milestone", "component", "resolution")
@@ -39,7 +39,7 @@ REFUSED = [
     "?%c3=1",
     "?status=%00",
 ]
-TOO_ODD = ["", "a\0b=1", "status=\udcff", f"max={'9' * 5_000}", "x" * 5_000, "status=new&" * LONGEST]
+TOO_ODD = ["", "a\0b=1", "status=\udcff", f"max={'9' * 5_000}", "x" * 5_000, "status=new&" * MAX_LENGTH]
 
 
 def clauses(text: str) -> list[Clause]:
@@ -133,10 +133,34 @@ def test_layout() -> None:
     assert parse("?col=owner&col=nosuch", FIELDS).columns == ["id", "owner"]
 
 
-def test_unknown_names() -> None:
-    """An order or a group that no field has counts as none, and constraints of that kind are told."""
+@pytest.mark.parametrize(
+    ("text", "unknown"),
+    [
+        ("order=nosuch&group=nosuch&stauts=new&~x=1", ["nosuch", "stauts", "~x"]),
+        ("status=new&col=id|sumary|modified&order=created&group=type&row=nosuch", ["sumary"]),
+        ("?status=new&stauts=new&col=sumary&order=id", ["stauts", "sumary"]),
+        ("?0_owner=bob&0_owner_mode=~&0_created=2008&0_created_end=2009&0_ower=x", ["ower"]),
+    ],
+)
+def test_unknown_names(text: str, unknown: list[str]) -> None:
+    """Names that no field has are told, wherever they stand; Trac passes over them."""
+    asked = parse(text, FIELDS)
+    assert asked.unknown == unknown
+    assert (asked.order in unknown, asked.group in unknown) == (False, False)
+    assert not set(unknown).intersection(asked.columns, *asked.clauses)
+
+
+def test_unknown_order_and_group() -> None:
+    """An order or a group that no field has counts as none."""
     asked = parse("order=nosuch&group=nosuch&stauts=new&~x=1", FIELDS)
-    assert (asked.order, asked.group, asked.unknown) == ("priority", "", ["stauts", "~x"])
+    assert (asked.order, asked.group) == ("priority", "")
+
+
+def test_the_nearest_name() -> None:
+    """A sentence about a name that no field has holds the nearest one, if any is near."""
+    assert no_field("stauts", FIELDS) == "There is no field 'stauts': do you mean status?"
+    assert no_field("modifed", FIELDS) == "There is no field 'modifed': do you mean modified?"
+    assert no_field("xyz", FIELDS) == "There is no field 'xyz'."
 
 
 @pytest.mark.parametrize(

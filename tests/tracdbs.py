@@ -54,6 +54,7 @@ REPORTS = [
         "query:owner=ann\r\n&or\r\n&milestone!=\r\n&col=summary|owner&row=description&nosuch=1",
         "",
     ),
+    ("Told twice", "query:order=id&order=owner&desc=0&desc=2&col=nosuch&or&owner=ann&max=none|5", ""),
     ("No query", "query:nonsense", ""),
 ]
 """Title, query and description."""

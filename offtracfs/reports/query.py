@@ -22,10 +22,10 @@ from offtracfs.index import Revision
 from offtracfs.index.moments import meaning
 from offtracfs.kinds import is_definition
 from offtracfs.names import Period
+from offtracfs.querylanguage import Fields, Query, columns, is_true
 from offtracfs.reports.columns import PEOPLE, people
 from offtracfs.reports.formats import Column, Kind, Row, Sheet
 from offtracfs.reports.querysql import Asker, Known, Sql, select
-from offtracfs.reports.querytext import Fields, Query, columns, is_true
 from offtracfs.reports.sandbox import Sandbox, run
 from offtracfs.store import git
 

@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 from offtracfs.dates import moment
 from offtracfs.errors import QueryRefused
 from offtracfs.index.tables import VIEWS
+from offtracfs.querylanguage import MODES, Clause, Query
 from offtracfs.records import EPOCH
-from offtracfs.reports.querytext import MODES, Clause, Query
 
 ENUMS = {"resolution": "resolution", "priority": "priority", "severity": "severity", "type": "ticket_type"}
 """Fields whose values have an order of their own, and what Trac's table calls them there."""

@@ -11,12 +11,13 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import NamedTuple
 
+from offtracfs import querylanguage
 from offtracfs.errors import QueryRefused, UsageError
-from offtracfs.reports import columns, query, querytext, sandbox
+from offtracfs.querylanguage import Fields
+from offtracfs.reports import columns, query, sandbox
 from offtracfs.reports.allowed import MAX_SQL
 from offtracfs.reports.formats import Column, Row, Sheet
 from offtracfs.reports.querysql import Asker, select
-from offtracfs.reports.querytext import Fields
 from offtracfs.reports.sandbox import Sandbox
 from offtracfs.reports.variables import Bound, bound, defaults, filled
 
@@ -70,7 +71,7 @@ def sheet(box: Sandbox, one: Report, context: Context, given: Mapping[str, str])
     values = {"USER": context.user} | dict(given)
     title = f"{{{one.number}}} {filled(one.title, defaults(one.text) | values)}"
     if one.is_query:
-        asked = querytext.parse(one.text, context.fields)
+        asked = querylanguage.parse(one.text, context.fields)
         shown = query.sheet(box, asked, context.fields, values["USER"], context.now)
         return replace(shown, title=title), [*_unknown(one, given, [])]
     made = _bound(one, values)
@@ -90,9 +91,11 @@ def trouble(box: Sandbox, one: Report, context: Context) -> str:
     try:
         _check_length(one)
         if one.is_query:
-            asked = querytext.parse(one.text, context.fields)
+            asked = querylanguage.parse(one.text, context.fields)
             known = {field["name"]: field for field in context.fields}
-            select(asked, querytext.columns(asked, context.fields), known, Asker(context.user, context.now))
+            select(
+                asked, querylanguage.columns(asked, context.fields), known, Asker(context.user, context.now)
+            )
         else:
             made = _bound(one, {"USER": context.user})
             sandbox.check(box, made.sql, made.values)

@@ -5,18 +5,12 @@ The arguments are in the order of Trac 1.4 and later; before, it followed from P
 
 from __future__ import annotations
 
-import re
 from urllib.parse import parse_qsl, urlencode
 
-SYNONYMS = {"created": "time", "modified": "changetime"}
+from offtracfs.errors import QueryRefused
+from offtracfs.querylanguage import LISTS, SETTINGS, Clause, arguments, is_true, meant
+
 PAGE = "100"  # tickets on a page, unless the site's configuration says otherwise
-TRUE = ("yes", "true", "enabled", "on", "1")
-
-_CLAUSE = re.compile(r"(?<!\\)&")
-_ITEM = re.compile(r"(?<!\\)\|")
-_FILTER = re.compile(r"([^=]+?)(!?[~^$]?)=(.*)", re.DOTALL)
-
-Clause = dict[str, list[str]]
 
 
 def saved_query(query: str, number: int, fields: set[str]) -> str | None:
@@ -28,7 +22,7 @@ def saved_query(query: str, number: int, fields: set[str]) -> str | None:
     if joined.startswith(("?", "query:?")):
         pairs = parse_qsl(joined.partition("?")[2], keep_blank_values=True)
     elif joined.startswith("query:"):
-        pairs = _pairs(joined.removeprefix("query:"), fields) or []
+        pairs = _pairs(joined.removeprefix("query:"), fields)
     else:
         return None
     if not pairs or any(name == "report" and value != str(number) for name, value in pairs):
@@ -36,39 +30,20 @@ def saved_query(query: str, number: int, fields: set[str]) -> str | None:
     return "query:?" + urlencode([pair for pair in pairs if pair[0] != "report"])
 
 
-def _pairs(text: str, fields: set[str]) -> list[tuple[str, str]] | None:
-    """The arguments of an expression in Trac's query language, None where it is none."""
+def _pairs(text: str, fields: set[str]) -> list[tuple[str, str]]:
+    """The arguments of an expression in Trac's query language, none where it is none."""
     clauses: list[Clause] = [{}]
     options: Clause = {}
-    for part in _CLAUSE.split(text):
-        if part == "or":
-            clauses.append({})
-            continue
-        match = _FILTER.fullmatch(part.replace(r"\&", "&"))
-        if match is None:
-            return None
-        field, mode, values = match[1], match[2], match[3]
-        items = [mode + item.replace(r"\|", "|") for item in _ITEM.split(values)]
-        known = field in OPTIONS
-        target = options if known else clauses[-1]
-        target.setdefault(field if known else SYNONYMS.get(field, field), []).extend(items)
+    try:
+        for name, value in arguments(text, {"id", *fields}):
+            if name == "or":
+                clauses.append({})
+            elif name:
+                target = options if name in SETTINGS or name in LISTS else clauses[-1]
+                target.setdefault(name, []).append(value)
+    except QueryRefused:
+        return []
     return [*_constraints(clauses, fields), *_options(options, fields)]
-
-
-OPTIONS = (
-    "order",
-    "group",
-    "page",
-    "max",
-    "format",
-    "row",
-    "rows",
-    "desc",
-    "groupdesc",
-    "verbose",
-    "col",
-    "report",
-)
 
 
 def _constraints(clauses: list[Clause], fields: set[str]) -> list[tuple[str, str]]:
@@ -91,11 +66,10 @@ def _options(options: Clause, fields: set[str]) -> list[tuple[str, str]]:
         return options.get(name, [""])[0]
 
     def true(name: str) -> str:
-        return "1" if first(name).strip().lower() in TRUE else ""
+        return "1" if is_true(first(name)) else ""
 
-    order = SYNONYMS.get(first("order"), first("order"))
-    columns = [SYNONYMS.get(name, name) for name in options.get("col", [])]
-    columns = [name for name in columns if name in fields or name == "id"]
+    order = meant(first("order"))
+    columns = options.get("col", [])
     rows = [name for name in options.get("row", []) + options.get("rows", []) if name in fields]
     if true("verbose") and "description" not in rows:
         rows.append("description")

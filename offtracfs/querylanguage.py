@@ -1,4 +1,4 @@
-r"""What the text of a query asks for, read as Trac reads it.
+r"""Trac's query language: what the text of a query asks for, read as Trac reads it.
 
 Trac knows two ways to write one, and both may be a report's text:
 
@@ -15,18 +15,20 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from typing import Any
 from urllib.parse import unquote_plus
 
 from offtracfs.errors import QueryRefused
 
-LONGEST = 1 << 16  # characters of a text: no longer address would get into a Trac
+MAX_LENGTH = 1 << 16  # characters of a text: no longer address would get into a Trac
 SYNONYMS = {"created": "time", "modified": "changetime"}
 DEFAULT_COLUMNS = 7
 MODES = ("~", "^", "$")
 
-_SETTINGS = ("order", "group", "page", "max", "format", "report", "desc", "groupdesc", "verbose")
-_ARGUMENTS = {*_SETTINGS, "or", "col", "row", "rows", "update"}  # some of which are only a page's layout
+SETTINGS = ("order", "group", "page", "max", "format", "report", "desc", "groupdesc", "verbose")
+LISTS = ("col", "row", "rows")
+_ARGUMENTS = {*SETTINGS, *LISTS, "or", "update"}  # some of which are only a page's layout
 _AND, _OR = re.compile(r"(?<!\\)&"), re.compile(r"(?<!\\)\|")
 _MODE = re.compile(r"(.*?)(!?[~^$]?)", re.DOTALL)
 _ADDRESS = re.compile(r"https?://[^?]*(?=\?)")
@@ -52,14 +54,14 @@ class Query:
     group_descending: bool = False
     most: int = 0  # tickets on a page; 0: all
     page: int = 1
-    unknown: list[str] = field(default_factory=list)  # arguments that Trac passes over
+    unknown: list[str] = field(default_factory=list)  # names that no field has: Trac passes over them
 
 
 def parse(text: str, fields: Fields) -> Query:
     """What a query's text asks for, of a tracker with these fields. Raises QueryRefused."""
     text = "".join(map(str.strip, text.splitlines()))
-    if len(text) > LONGEST or _UNUSABLE.search(text):
-        raise QueryRefused(f"A query is UTF-8 text of at most {LONGEST:,} characters, without NUL.")
+    if len(text) > MAX_LENGTH or _UNUSABLE.search(text):
+        raise QueryRefused(f"A query is UTF-8 text of at most {MAX_LENGTH:,} characters, without NUL.")
     names = {"id", *(field["name"] for field in fields)}
     text = text.removeprefix("query:")
     if address := _ADDRESS.match(text):
@@ -67,11 +69,16 @@ def parse(text: str, fields: Fields) -> Query:
     if text.startswith("?"):
         times = {field["name"] for field in fields if field.get("type") == "time"}
         return _query(list(_of_address(text, names, times)), names)
-    return _query(list(_of_language(text, names)), names)
+    return _query(list(arguments(text, names)), names)
 
 
-def _of_language(text: str, names: set[str]) -> Iterator[Argument]:
-    """The arguments that a text in the query language stands for."""
+def arguments(text: str, names: set[str]) -> Iterator[Argument]:
+    """The arguments of the address that a text in the query language stands for.
+
+    `names` are those of the fields, and id. Constraints come in order, with "or" between their groups. Then
+    come the settings, of which the last one of a name counts. A column that no field has is an argument
+    without a name. Raises QueryRefused.
+    """
     settings = {}
     for part in _AND.split(text):
         if part == "or":
@@ -83,16 +90,17 @@ def _of_language(text: str, names: set[str]) -> Iterator[Argument]:
             raise QueryRefused(f"{part[:60]!r} is no part of a query: write one like status=new.")
         name, mode = match[1], match[2]
         values = [mode + value.replace(r"\|", "|") for value in _OR.split(tail)]
-        if name in _SETTINGS:
+        if name in SETTINGS:
             settings[name] = values[0]
         elif name == "col":
-            yield from (("col", value) for value in map(_meant, values) if value in names)
+            yield from (("col" if value in names else "", value) for value in map(meant, values))
         else:
-            yield from ((_meant(name), value) for value in values)
+            yield from ((meant(name), value) for value in values)
     yield from settings.items()
 
 
-def _meant(name: str) -> str:
+def meant(name: str) -> str:
+    """The field that is meant by a name, which may be an older one."""
     return SYNONYMS.get(name, name)
 
 
@@ -108,7 +116,9 @@ def _of_address(text: str, names: set[str], times: set[str]) -> Iterator[Argumen
     clauses: dict[int, list[Argument]] = {}
     for key, values in form.items():
         number, name = _NUMBERED.fullmatch(key).groups()  # type: ignore[union-attr]
-        if (name := _meant(name)) not in names:
+        if (name := meant(name)) not in names:
+            if not name.endswith(("_mode", "_end")):
+                yield "", name
             continue
         mode = form.get(f"{key}_mode", [""])[0]
         found = [mode + value for value in values]
@@ -141,7 +151,8 @@ def _query(arguments: list[Argument], names: set[str]) -> Query:
         else:
             given.setdefault(name, []).append(value)
     first = {name: values[0] for name, values in given.items()}
-    columns, order, group = given.get("col", []), _meant(first.get("order", "")), first.get("group", "")
+    columns, order, group = given.get("col", []), meant(first.get("order", "")), first.get("group", "")
+    unknown = {*given.pop("", []), *columns, order, group, *(given.keys() - _ARGUMENTS)} - names - {""}
     if columns and "id" not in columns:
         columns.insert(0, "id")
     return Query(
@@ -153,8 +164,15 @@ def _query(arguments: list[Argument], names: set[str]) -> Query:
         group_descending=is_true(first.get("groupdesc", "")),
         most=_number("max", first.get("max", "0"), 0),
         page=_number("page", first.get("page") or "1", 1),
-        unknown=sorted(given.keys() - _ARGUMENTS),
+        unknown=sorted(unknown),
     )
+
+
+def no_field(name: str, fields: Fields) -> str:
+    """A sentence about a name that no field has, with the nearest one that there is."""
+    names = ["id", *(field["name"] for field in fields), *SYNONYMS]
+    near = get_close_matches(name, names, 1)
+    return f"There is no field {name[:60]!r}" + (f": do you mean {near[0]}?" if near else ".")
 
 
 def is_true(value: str) -> bool:
