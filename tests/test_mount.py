@@ -150,7 +150,7 @@ async def test_stopped_driver(
     database: Database, tmp_path: Path, place: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A driver that does not answer keeps neither `mount` nor `umount` waiting, by whatever path."""
-    monkeypatch.setattr(mountpoints, "PATIENCE", 0.1)
+    monkeypatch.setattr(mountpoints, "TIMEOUT", 0.1)
     (tmp_path / "link").symlink_to(place)
     asked = tmp_path / "link" if name == "link" else place
     await offtracfs(database, "mount", "--no-sync", place)

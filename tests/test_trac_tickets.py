@@ -104,8 +104,8 @@ async def test_batches_grow(trac: StandInTrac) -> None:
     numbers = trac.fill(3000, SPRING)
     await fetch(await client(trac), numbers)
     sizes = [len(asked_for(request)) for request in trac.requests if asked_for(request)]
-    assert sizes[0] == batches.FIRST
-    assert max(sizes) == batches.MOST
+    assert sizes[0] == batches.FIRST_KEYS
+    assert max(sizes) == batches.MAX_KEYS
 
 
 async def test_batches_shrink(trac: StandInTrac, autojump_clock: trio.testing.MockClock) -> None:
@@ -125,7 +125,7 @@ async def test_slow_reader(trac: StandInTrac) -> None:
     async with tracker.tickets(numbers) as stream:
         await anext(aiter(stream))
         await trio.testing.wait_all_tasks_blocked()
-        assert sum(len(asked_for(request)) for request in trac.requests) <= 10 * batches.FIRST
+        assert sum(len(asked_for(request)) for request in trac.requests) <= 10 * batches.FIRST_KEYS
 
 
 async def test_large_tickets(trac: StandInTrac) -> None:
@@ -136,7 +136,7 @@ async def test_large_tickets(trac: StandInTrac) -> None:
     got = await fetch(tracker, await tracker.ids())
     assert all(isinstance(item, Ticket) for item in got.values())
     sizes = [len(asked_for(request)) for request in trac.requests if asked_for(request)]
-    assert max(sizes) <= batches.FIRST
+    assert max(sizes) <= batches.FIRST_KEYS
 
 
 async def test_reader_leaves(trac: StandInTrac) -> None:

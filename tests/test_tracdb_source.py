@@ -177,7 +177,7 @@ async def test_write_ahead_log(trac: RealTrac) -> None:
 
 async def test_locked(large: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A database that stays locked is said to be out of reach."""
-    monkeypatch.setattr(source, "PATIENCE", 0.0)
+    monkeypatch.setattr(source, "TIMEOUT", 0.0)
     with closing(sqlite3.connect(large, isolation_level=None)) as writer:
         writer.execute("BEGIN EXCLUSIVE")
         with closing(SqliteSource(large, tmp_path)) as copy, pytest.raises(Unreachable, match="is locked"):

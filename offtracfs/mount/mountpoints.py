@@ -30,7 +30,7 @@ from offtracfs.errors import DiskFull, MountError
 TYPE = "offtracfs"  # in /proc/self/mountinfo, after "fuse."
 DEVICE = Path("/dev/fuse")
 CONFIGURATION = Path("/etc/fuse.conf")
-PATIENCE = 15.0  # seconds to wait for the processes of a mount that is gone
+TIMEOUT = 15.0  # seconds to wait for the processes of a mount that is gone
 LINKS = 40  # as many as the kernel follows (path_resolution(7))
 
 
@@ -194,7 +194,7 @@ def _watched(pid: int) -> int | None:
 
 
 def _wait(processes: Mapping[int, int]) -> None:
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + TIMEOUT
     for pid, process in processes.items():
         ended, _, _ = select.select([process], [], [], max(deadline - time.monotonic(), 0))
         os.close(process)

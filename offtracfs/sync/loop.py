@@ -30,7 +30,7 @@ from offtracfs.trackers import Tracker
 SETTLES = 60  # seconds after which nothing is expected to come in any more, from a tracker that was asked
 SWEEP = timedelta(days=1)  # how often everything is looked at
 TIMEOUT, POLL = 600.0, 0.1  # seconds to wait for the writer's lock, and between two tries
-LONGEST_PAUSE = 3600.0  # seconds between two tries to log in that are refused
+MAX_PAUSE = 3600.0  # seconds between two tries to log in that are refused
 
 LOST = (
     "Git's branch is gone, and the index that knew its last commit is of no use: `git --git-dir={0} fsck` "
@@ -207,7 +207,7 @@ async def watch(
             if isinstance(error, Suspicious):
                 options = {}
             # A wrong password that is tried every minute locks its owner out.
-            pause = min(2 * pause, LONGEST_PAUSE) if isinstance(error, LoginRefused) else interval
+            pause = min(2 * pause, MAX_PAUSE) if isinstance(error, LoginRefused) else interval
             await trio.sleep(pause)
 
 

@@ -18,10 +18,10 @@ from offtracfs.trackers.trac.rpc import Rpc
 from offtracfs.trackers.trac.tasks import background
 
 IN_FLIGHT = 3  # multicalls at once: one is computed, one travels, one is decoded
-FIRST = 10  # keys in the first multicalls
-MOST = 400  # keys in a multicall
-GOAL = 1.0  # seconds that a multicall should take
-HOPELESS = 5  # single keys in a row that the server fails on before it counts as down
+FIRST_KEYS = 10  # keys in the first multicalls
+MAX_KEYS = 400  # keys in a multicall
+TARGET = 1.0  # seconds that a multicall should take
+MAX_FAILURES = 5  # single keys in a row that the server fails on before it counts as down
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -38,7 +38,7 @@ class _Fetch(Generic[K, V]):
         self.calls = calls
         self.made = made
         self.again: deque[list[K]] = deque()
-        self.size = FIRST
+        self.size = FIRST_KEYS
         self.failed_in_a_row = 0
 
     def take(self) -> list[K]:
@@ -74,15 +74,15 @@ class _Fetch(Generic[K, V]):
     def failed(self, error: TrackerError, count: int) -> list[TrackerError]:
         """The error as the answer to each call of one key. Raises it where nothing else comes any more."""
         self.failed_in_a_row += 1
-        if self.failed_in_a_row >= HOPELESS:
+        if self.failed_in_a_row >= MAX_FAILURES:
             raise error
         return [error] * count
 
     def adapt(self, count: int, seconds: float) -> None:
-        if seconds > 2 * GOAL:
+        if seconds > 2 * TARGET:
             self.size = max(1, count // 2)
-        elif seconds < GOAL / 2 and count >= self.size:
-            self.size = min(MOST, self.size * 2)
+        elif seconds < TARGET / 2 and count >= self.size:
+            self.size = min(MAX_KEYS, self.size * 2)
 
 
 @asynccontextmanager

@@ -35,7 +35,7 @@ from offtracfs.trackers.trac.site import (
 from offtracfs.trackers.trac.tasks import background
 
 PAUSES = (0.5, 1.0, 2.0)  # seconds between two tries
-LONGEST_PAUSE = 60.0  # seconds that a Retry-After may ask for
+MAX_PAUSE = 60.0  # seconds that a Retry-After may ask for
 DEADLINE = 300.0  # seconds for one question, tries and pauses included
 SHORT_DEADLINE = 60.0  # seconds for one that can be asked in smaller parts
 STREAM_DEADLINE = 1800.0  # seconds for one streamed answer
@@ -227,7 +227,7 @@ def _wait(error: TrackerError, pause: float, patient: bool) -> float | None:
     """Seconds to wait before the same question is asked again; None where that would be in vain."""
     match error:
         case Busy(wait=wait):
-            return max(pause, wait) if wait <= LONGEST_PAUSE else None
+            return max(pause, wait) if wait <= MAX_PAUSE else None
         case Unusable():
             return pause if patient else None
         case Unreachable():

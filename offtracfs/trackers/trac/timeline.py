@@ -12,7 +12,7 @@ from defusedxml.ElementTree import fromstring
 from offtracfs.errors import TrackerError
 from offtracfs.trackers.trac.http import Http
 
-FARTHEST = 90  # days that Trac's timeline looks back, unless its max_daysback says otherwise
+MAX_DAYS = 90  # days that Trac's timeline looks back, unless its max_daysback says otherwise
 DETAILS = {"attachment", "editedticket", "closedticket", "reopenedticket", "batchmodify"}
 """The kinds of items among the details of tickets."""
 
@@ -20,7 +20,7 @@ _ATTACHED = re.compile(r"/attachment/ticket/(\d+)/", re.ASCII)
 
 
 async def attached_since(http: Http, moment: datetime, now: datetime) -> set[int]:
-    """Ids of the tickets that got an attachment at or after `moment`, at most FARTHEST days before `now`.
+    """Ids of the tickets that got an attachment at or after `moment`, at most MAX_DAYS days before `now`.
 
     One request. Raises TrackerError where the timeline cannot be read.
     """
@@ -30,7 +30,7 @@ async def attached_since(http: Http, moment: datetime, now: datetime) -> set[int
         "ticket_details": "on",
         "format": "rss",
         "max": "0",
-        "daysback": str(max(1, min(days, FARTHEST))),
+        "daysback": str(max(1, min(days, MAX_DAYS))),
     }
     answer = await http.page("timeline", params=params)
     if answer.status != HTTPStatus.OK:

@@ -37,9 +37,9 @@ PAGES = (
     1000  # copied at once, some 4 MB in 10 ms, while which a writer waits; 4 times as many after each restart
 )
 SETTLES = 2  # seconds after which a file's time of change tells two changes apart
-MOST_PAGES = 256_000  # 1 GB in some 2 seconds; a Trac gives up after 10
+MAX_PAGES = 256_000  # 1 GB in some 2 seconds; a Trac gives up after 10
 POLL = 0.001  # seconds between two tries of a step: SQLite's own would miss the pauses of a busy writer
-PATIENCE = 30.0  # seconds that SQLite may be locked, or a server may take to answer
+TIMEOUT = 30.0  # seconds that SQLite may be locked, or a server may take to answer
 WHERE_FROM = "Its password may stand in ~/.pgpass or $OFFTRACFS_PASSWORD."
 NO_DRIVER = "PostgreSQL needs the Python package psycopg: pip install 'offtracfs[postgresql]'."
 
@@ -98,7 +98,7 @@ class SqliteSource:
                 try:
                     live.backup(self._copy, pages=pages, progress=_progress(), sleep=POLL)
                 except _Restarted:
-                    if pages >= MOST_PAGES:
+                    if pages >= MAX_PAGES:
                         raise sqlite3.OperationalError("it is written to without a pause") from None
                     pages *= 4
                 else:
@@ -146,7 +146,7 @@ def _progress() -> Callable[[int, int, int], None]:
         nonlocal least, moved
         trio.from_thread.check_cancelled()
         if status in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-            if time.monotonic() - moved > PATIENCE:
+            if time.monotonic() - moved > TIMEOUT:
                 raise sqlite3.OperationalError("database is locked")
         elif remaining >= least:
             raise _Restarted
@@ -191,7 +191,7 @@ class PostgresSource:
                 server,
                 pool_pre_ping=True,
                 isolation_level="REPEATABLE READ",
-                connect_args={"connect_timeout": int(PATIENCE), "application_name": "offtracfs"},
+                connect_args={"connect_timeout": int(TIMEOUT), "application_name": "offtracfs"},
             )
         except ImportError:
             raise UsageError(NO_DRIVER) from None
