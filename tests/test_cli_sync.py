@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -322,12 +323,10 @@ def test_what_is_kept(home: Path, trac: ServedTrac, end: signal.Signals, code: i
     trac.hold(b"200")
     with started(home, "--db", "db", "sync") as process:
         assert trac.asked.wait(30)
-        while not (
-            found := re.search(
-                r"^Tickets +none yet, (\d+) of 200 fetched$", run(home, "status"), re.MULTILINE
-            )
-        ):
-            pass
+        how_far = r"^Tickets +none yet, (\d+) of 200 fetched$"
+        deadline = time.monotonic() + 60
+        while not (found := re.search(how_far, said := run(home, "status"), re.MULTILINE)):
+            assert time.monotonic() < deadline, said
         process.send_signal(end)
         _, said = process.communicate(timeout=30)
     assert process.returncode == code
