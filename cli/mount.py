@@ -6,7 +6,7 @@ import gc
 import logging
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -29,7 +29,11 @@ NO_SYNC_YET = "{}: nothing has been synced yet. The folders are empty until the 
 
 @click.command()
 @shared.mountpoint
-@click.option("--foreground", is_flag=True, help="Stay, and log to the terminal; Ctrl-C unmounts.")
+@click.option(
+    "--foreground",
+    is_flag=True,
+    help="Stay, and log to the terminal what DIR/log would hold; Ctrl-C unmounts.",
+)
 @click.option("--no-sync", is_flag=True, help="Show what is there, and never ask the tracker.")
 @shared.interval
 @click.option("--allow-other", is_flag=True, help="Let other users of this machine read it.")
@@ -51,7 +55,8 @@ def command(
       offtracfs umount ~/trac
 
     Comes back when the mount answers. Two processes stay until the unmount: the driver, and one that
-    syncs at the interval; `offtracfs status` shows them, and DIR/log holds what they have to say.
+    syncs at the interval; `offtracfs status` shows them, and DIR/log holds what they have to say. In the
+    foreground the terminal, or systemd's journal, has that instead.
     """
     return mount(
         directory,
@@ -89,7 +94,8 @@ def mount(
     (directory / "log").mkdir(mode=0o700, exist_ok=True)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     options = mountpoints.options(directory, allow_other=allow_other)
-    drive = partial(_drive, database, mountpoint, options, sync)
+    syncing = partial(sideprocess.keep_syncing, sync, directory, foreground=foreground) if sync else None
+    drive = partial(_drive, database, mountpoint, options, syncing)
     if foreground:
         drive(lambda: None)
         return 0
@@ -125,7 +131,7 @@ def _drive(
     database: Database,
     mountpoint: Path,
     options: set[str],
-    sync: list[str] | None,
+    syncing: Callable[[mountpoints.Record], Awaitable[None]] | None,
     ready: Callable[[], None],
 ) -> None:
     """Be the driver of a mount until it is unmounted; `ready` is called when it answers."""
@@ -136,12 +142,12 @@ def _drive(
         async with trio.open_nursery() as nursery:
             with driver.mounted(operations, mountpoint, options):
                 if tree.head is None:
-                    _say_empty(mountpoint, sync)
+                    _say_empty(mountpoint, syncs=syncing is not None)
                 ready()
                 gc.freeze()  # what is there now, stays: looking through it costs a listing a tenth more
                 nursery.start_soon(sideprocess.keep_small, database.path / "log")
-                if sync:
-                    nursery.start_soon(sideprocess.keep_syncing, sync, database.path, record)
+                if syncing:
+                    nursery.start_soon(syncing, record)
                 await driver.serve(operations, lambda: database.state().settled)
             nursery.cancel_scope.cancel()
 
@@ -150,6 +156,6 @@ def _drive(
         trio.run(live, record)
 
 
-def _say_empty(mountpoint: Path, sync: list[str] | None) -> None:
-    how = ", which has begun" if sync else ": `offtracfs sync` does it"
+def _say_empty(mountpoint: Path, *, syncs: bool) -> None:
+    how = ", which has begun" if syncs else ": `offtracfs sync` does it"
     click.echo(said(NO_SYNC_YET.format(mountpoint, how)))

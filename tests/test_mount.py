@@ -116,16 +116,20 @@ async def test_signals_unmount(database: Database, place: Path, number: signal.S
 
 
 async def test_foreground_stays_until_interrupted(database: Database, place: Path) -> None:
-    """With --foreground the command serves the mount itself, and Ctrl-C unmounts and ends with 0."""
+    """With --foreground the command serves the mount itself and logs to the terminal; Ctrl-C unmounts."""
     command = [*PROGRAM, "--db", str(database.path), "mount", "--foreground", str(place)]
     process = await away(partial(subprocess.Popen, command, stdout=-1, stderr=subprocess.STDOUT, text=True))
     with process:
         await until(lambda: mountpoints.mounted_at(place))
         assert record(database).pid == process.pid
         assert await run("cat", place / "ticket/1.json") == "[1, 2]\n"
+        assert process.stdout
+        of_side_process = await away(process.stdout.readline)
         process.send_signal(signal.SIGINT)
         said, _ = await away(process.communicate)
     assert (process.returncode, said) == (0, "")
+    assert "http://127.0.0.1:9 cannot be reached" in of_side_process
+    assert not (database.path / "log" / "sync.log").exists()
     assert mountpoints.mounted_at(place) is None
 
 

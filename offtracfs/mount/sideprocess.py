@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Sequence
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -24,12 +25,18 @@ LOG_CHECK = 10.0  # seconds
 log = logging.getLogger(__name__)
 
 
-async def keep_syncing(command: Sequence[str], directory: Path, record: Record) -> None:
-    """Run the side process as long as this is not cancelled; start it again, after a growing pause."""
+async def keep_syncing(
+    command: Sequence[str], directory: Path, record: Record, *, foreground: bool = False
+) -> None:
+    """Run the side process as long as this is not cancelled; start it again, after a growing pause.
+
+    What it says goes to ``log/sync.log`` in `directory`; in the foreground it goes where this process's own
+    words go, so that a terminal, or systemd's journal, has both.
+    """
     pause = FIRST_PAUSE
     while True:
         began = trio.current_time()
-        ended = await _run(command, directory, record)
+        ended = await _run(command, directory, record, foreground=foreground)
         if trio.current_time() - began >= GOOD_WHILE:
             pause = FIRST_PAUSE
         now = datetime.now(UTC)
@@ -41,10 +48,10 @@ async def keep_syncing(command: Sequence[str], directory: Path, record: Record) 
         pause = min(2 * pause, MAX_PAUSE)
 
 
-async def _run(command: Sequence[str], directory: Path, record: Record) -> str:
+async def _run(command: Sequence[str], directory: Path, record: Record, *, foreground: bool) -> str:
     """Run the side process; how it ended. It does not outlive this process, whatever ends that."""
     try:
-        with (directory / "log" / "sync.log").open("ab") as output:
+        with nullcontext() if foreground else (directory / "log" / "sync.log").open("ab") as output:
             process = subprocess.Popen(  # noqa: ASYNC220  # trio forks in a thread: its end would be the parent's
                 ["setpriv", "--pdeathsig", "TERM", "--", *command],
                 cwd="/",
