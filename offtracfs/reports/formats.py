@@ -7,6 +7,7 @@ is an array with an object a row. These three are written as the rows come, what
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, tzinfo
