@@ -175,7 +175,10 @@ async def mounted(
             try:
                 yield operations
             finally:
-                pyfuse3.terminate()
+                with trio.CancelScope(
+                    shield=True
+                ):  # else a failing test never ends
+                    await driver.end(operations)
 
 
 async def run(*command: str | Path, code: int = 0, **options: Any) -> str:

@@ -332,7 +332,7 @@ def test_history_that_is_gone(database: Database) -> None:
         ("field/component/c.json", records.dump({"name": "d"}), "its name is 'd'"),
         ("field/component/c.json", records.dump([]), "shape of what is kept in that place"),
         ("db.json", records.dump([]), "shape of what is kept in that place"),
-        ("db.json", records.dump({"recent": "", "settled": "x"}), "shape of what is kept in that place"),
+        ("db.json", records.dump({"recent": "", "settled": "x"}), "a time that cannot be read"),
         ("db.json", records.dump({"recent": "", "settled": 5}), "shape of what is kept in that place"),
         ("fields.json", records.dump({}), "shape of what is kept in that place"),
         ("other.json", records.dump({}), "shape of what is kept in that place"),

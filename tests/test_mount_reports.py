@@ -178,7 +178,7 @@ class Waiting(Counting):
 
     async def getattr(self, inode: int, ctx: Any) -> Any:
         """Count, and answer as ever."""
-        if inode >= FIRST_NUMBER and isinstance(self.numbers.node(inode), Output):
+        if inode >= FIRST_NUMBER and isinstance(self.inodes.node(inode), Output):
             self.asked += 1
         return await super().getattr(inode, ctx)
 

@@ -14,8 +14,8 @@ from offtracfs.records import check_times
 
 def _check(_key: Key, value: Any) -> None:
     match value:
-        case {"recent": str()}:
-            check_times("it", [time for name in ("recent", "settled") if (time := value.get(name))])
+        case {"recent": str(recent), **more} if isinstance(settled := more.get("settled", ""), str):
+            check_times("it", filter(None, (recent, settled)))
         case _:
             raise misshapen()
 

@@ -65,25 +65,30 @@ async def serve(operations: Operations, settled: Callable[[], int]) -> None:
 
     `settled` says since when nothing can change any more, in seconds since 1970 UTC.
     """
-    telling = trio.Lock()
     async with trio.open_nursery() as nursery:
         await nursery.start(operations.outputs.serve)
-        nursery.start_soon(_end_at_signal, operations, telling)
-        nursery.start_soon(_follow, operations, settled, telling)
+        nursery.start_soon(_end_at_signal, operations)
+        nursery.start_soon(_follow, operations, settled)
         await pyfuse3.main(max_tasks=MAX_TASKS)
         nursery.cancel_scope.cancel()
 
 
-async def _end_at_signal(operations: Operations, telling: trio.Lock) -> None:
+async def _end_at_signal(operations: Operations) -> None:
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
         await anext(aiter(signals))
-        operations.outputs.end()  # the session ends when every request is answered
-        async with telling:  # for good: the kernel may not take in what we tell before it has our answers
-            pyfuse3.terminate()
-            await trio.sleep_forever()
+        await end(operations)
 
 
-async def _follow(operations: Operations, settled: Callable[[], int], telling: trio.Lock) -> None:
+async def end(operations: Operations) -> None:
+    """End what `serve` does. The order matters: the session ends only when every request is answered."""
+    operations.outputs.end()  # whoever waits for a report gets an answer now
+    # For good: the kernel may not take in what we tell it before it has our answers, and from here on there
+    # may be none. A call that waits for that would never come back.
+    await operations.telling.acquire()
+    pyfuse3.terminate()
+
+
+async def _follow(operations: Operations, settled: Callable[[], int]) -> None:
     """Go over to each new revision, and tell the kernel what it has to ask for again."""
     tree, told, failing = operations.tree, operations.tree.head, False
     while True:
@@ -95,7 +100,7 @@ async def _follow(operations: Operations, settled: Callable[[], int], telling: t
                     log.error("The database has another history now: this mount ends, mount it anew.")
                     pyfuse3.terminate()
                     return
-                await _tell(operations, told, telling)
+                await _tell(operations, told)
                 told = tree.head
             tree.settled = since
             failing = False
@@ -106,7 +111,7 @@ async def _follow(operations: Operations, settled: Callable[[], int], telling: t
             failing = True
 
 
-async def _tell(operations: Operations, told: Revision | None, telling: trio.Lock) -> None:
+async def _tell(operations: Operations, told: Revision | None) -> None:
     """Invalidate what has changed since a head of which the kernel has been told.
 
     The tree is at the new head already, so whoever asks from now on gets the new answer, and what the kernel
@@ -122,7 +127,7 @@ async def _tell(operations: Operations, told: Revision | None, telling: trio.Loc
     changed = tree.changed_names(told)
     stale = ((number, os.fsencode(name)) for path, name in changed for number in moving.get(path, ()))
     while batch := list(itertools.islice(stale, MAX_NAMES)):
-        async with telling:
+        async with operations.telling:
             await trio.to_thread.run_sync(_invalidate, batch)
     # Attributes of directories: mtime and link count. The kernel takes these in without any of its locks.
     for number in itertools.chain.from_iterable(moving.values()):

@@ -32,6 +32,7 @@ from dataclasses import dataclass
 from typing import Any, ParamSpec, TypeVar
 
 import pyfuse3
+import trio
 
 from offtracfs.errors import OfftracfsError
 from offtracfs.mount.inodes import FIRST_NUMBER, InodeTable, Numbered
@@ -96,6 +97,7 @@ class Operations(pyfuse3.Operations):
         self.tree = tree
         self.outputs = outputs
         self.inodes = InodeTable()
+        self.telling = trio.Semaphore(1)  # held while the kernel is told to forget names (see `driver`)
         self.pages = Pages(tree, self._of_new_file)
         self._owner = os.getuid(), os.getgid()
         self._opened: dict[int, Opened] = {}
