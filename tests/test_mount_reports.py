@@ -76,6 +76,29 @@ async def test_a_report_is_a_file(database: Database, place: Path) -> None:
         assert len(asked.reports) == 2
 
 
+SENDFILE = """
+import os, sys
+file = os.open(sys.argv[1], os.O_RDONLY)
+out = os.open(sys.argv[2], os.O_WRONLY | os.O_CREAT)
+os.sendfile(out, file, 0, 1_000_000)
+"""
+READS = {
+    "read": ["sh", "-c", 'cat < "$0" > "$1"'],
+    "size first": ["cp"],
+    "sendfile": [sys.executable, "-c", SENDFILE],
+    "from the end": ["sh", "-c", 'tail -c 1000 "$0" > "$1"'],
+}
+
+
+@pytest.mark.parametrize("reads", READS.values(), ids=READS.keys())
+async def test_however_it_is_read(database: Database, place: Path, tmp_path: Path, reads: list[str]) -> None:
+    """The first who opens a report file has all of it, even a program that never asks for its size."""
+    async with mounted(database, place) as operations:
+        await run(*reads, place / "report/1.csv", tmp_path / "copy")
+        expected = f"report 1 as csv at {operations.tree.head.commit.hex()}\n"
+        assert await away((tmp_path / "copy").read_text) == expected
+
+
 async def test_reports_of_the_past(database: Database, place: Path) -> None:
     """Below "@…" the report is that of the last commit by then."""
     commits = [(await run("git", f"--git-dir={database.path}/git", "rev-parse", f"main~{n}")) for n in (0, 2)]
