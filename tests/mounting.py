@@ -175,9 +175,7 @@ async def mounted(
             try:
                 yield operations
             finally:
-                with trio.CancelScope(
-                    shield=True
-                ):  # else a failing test never ends
+                with trio.CancelScope(shield=True):  # else a failing test never ends
                     await driver.end(operations)
 
 

@@ -81,6 +81,9 @@ async def _end_at_signal(operations: Operations) -> None:
 
 async def end(operations: Operations) -> None:
     """End what `serve` does. The order matters: the session ends only when every request is answered."""
+    if operations.ending:
+        return
+    operations.ending = True
     operations.outputs.end()  # whoever waits for a report gets an answer now
     # For good: the kernel may not take in what we tell it before it has our answers, and from here on there
     # may be none. A call that waits for that would never come back.

@@ -98,6 +98,7 @@ class Operations(pyfuse3.Operations):
         self.outputs = outputs
         self.inodes = InodeTable()
         self.telling = trio.Semaphore(1)  # held while the kernel is told to forget names (see `driver`)
+        self.ending = False  # whether the session is to end
         self.pages = Pages(tree, self._of_new_file)
         self._owner = os.getuid(), os.getgid()
         self._opened: dict[int, Opened] = {}
