@@ -200,7 +200,7 @@ def test_saved_query(database: Database) -> None:
         ("10", 64, "no report 10"),
         ("1 USER", 64, "'USER' is no variable: write NAME=VALUE"),
         ("1 =x", 64, "'=x' is no variable"),
-        ("one", 64, "'one' is no report's number: `offtracfs report` lists"),
+        ("one", 64, "'one' is no report's number: `offtracfs --db db report` lists"),
         ("1 --format xml", 64, "'xml' is not one of"),
         ("2", 64, "no table tickets"),
         ("4", 64, "nonsense"),
@@ -227,7 +227,7 @@ def test_before_the_first_sync(tmp_path: Path) -> None:
     new_database(tmp_path / "db")
     done = offtracfs(tmp_path, "--db", "db", "report")
     assert (done.returncode, done.stdout) == (66, "")
-    assert "offtracfs sync" in done.stderr
+    assert "offtracfs --db db sync" in done.stderr
 
 
 def test_user_of_no_name(tmp_path: Path) -> None:

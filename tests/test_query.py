@@ -15,10 +15,10 @@ from offtracfs import records
 from offtracfs.database import Database
 from offtracfs.errors import QueryRefused
 from offtracfs.index.moments import revision_chosen
+from offtracfs.kinds.fields import FIRST, LAST
 from offtracfs.querylanguage import parse
 from offtracfs.reports import query, sandbox
 from offtracfs.reports.formats import Row, Sheet, write_csv
-from offtracfs.trackers.tracdb.fields import FIRST, LAST
 from tests.mounting import AUTUMN, SPRING, SUMMER, append, new_database
 
 NOW = datetime.fromtimestamp(AUTUMN, UTC)

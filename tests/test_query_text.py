@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from offtracfs.errors import QueryRefused
+from offtracfs.kinds.fields import FIRST, LAST
 from offtracfs.querylanguage import MAX_LENGTH, Clause, columns, no_field, parse
-from offtracfs.trackers.tracdb.fields import FIRST, LAST
 
 OWN = ("type", "status", "priority", "milestone", "component", "resolution")
 FIELDS: list[dict[str, Any]] = [

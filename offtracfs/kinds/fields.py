@@ -11,6 +11,21 @@ _TEXTS = ("label", "type", "format")
 _SCALARS = ("value", "order", "custom", "optional")
 _MAX_QUOTE = 100  # characters of what is wrong in a message
 
+FIRST = (
+    {"name": "summary", "type": "text", "label": "Summary"},
+    {"name": "reporter", "type": "text", "label": "Reporter"},
+    {"name": "owner", "type": "text", "label": "Owner"},
+    {"name": "description", "type": "textarea", "format": "wiki", "label": "Description"},
+)
+LAST = (
+    {"name": "keywords", "type": "text", "format": "list", "label": "Keywords"},
+    {"name": "cc", "type": "text", "format": "list", "label": "Cc"},
+    {"name": "time", "type": "time", "format": "relative", "label": "Created"},
+    {"name": "changetime", "type": "time", "format": "relative", "label": "Modified"},
+)
+LISTED = ("type", "status", "priority", "milestone", "component", "version", "severity", "resolution")
+"""Fields with a list of values; Trac shows those that have any, between the first and the last."""
+
 
 def is_definition(value: Any) -> bool:
     """Whether `value` defines a field, as an item of ``fields.json`` does.
@@ -29,6 +44,12 @@ def is_definition(value: Any) -> bool:
                 and all(isinstance(option, str) for option in options)
             )
     return False
+
+
+def of_every_trac() -> list[dict[str, Any]]:
+    """The definitions of the fields that every Trac has, for want of a tracker's own."""
+    listed = [{"name": name, "type": "select", "label": name.capitalize()} for name in LISTED]
+    return [*FIRST, *listed, *LAST]
 
 
 def _check(_key: Key, value: Any) -> None:

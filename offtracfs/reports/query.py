@@ -20,7 +20,7 @@ from offtracfs.database.snapshot import stored
 from offtracfs.errors import QueryRefused
 from offtracfs.index import Revision
 from offtracfs.index.moments import meaning
-from offtracfs.kinds import is_definition
+from offtracfs.kinds.fields import is_definition, of_every_trac
 from offtracfs.names import Period
 from offtracfs.querylanguage import Fields, Query, columns, is_true
 from offtracfs.reports.columns import PEOPLE, people
@@ -44,10 +44,7 @@ def fields_at(database: Database, revision: Revision) -> Fields:
     fields = records.load(found) if found else None
     if isinstance(fields, list) and (known := [field for field in fields if is_definition(field)]):
         return known
-    from offtracfs.trackers.tracdb.fields import FIRST, LAST, LISTED  # a tenth of a second, and seldom needed
-
-    listed = [{"name": name, "type": "select", "label": name.capitalize()} for name in LISTED]
-    return [*FIRST, *listed, *LAST]
+    return of_every_trac()
 
 
 def now_at(at: str, revision: Revision, zone: tzinfo, clock: Callable[[], float] = time.time) -> datetime:

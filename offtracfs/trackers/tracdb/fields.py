@@ -9,26 +9,12 @@ from typing import Any
 from sqlalchemy import Connection, func, literal, select
 
 from offtracfs.kinds import field_path
+from offtracfs.kinds.fields import FIRST, LAST, LISTED
 from offtracfs.trackers.tracdb import tables
 from offtracfs.trackers.tracdb.ini import Ini, custom_field
 from offtracfs.trackers.tracdb.tables import Clock, text
 
 FAR = 2**63  # later than every time
-
-FIRST = (
-    {"name": "summary", "type": "text", "label": "Summary"},
-    {"name": "reporter", "type": "text", "label": "Reporter"},
-    {"name": "owner", "type": "text", "label": "Owner"},
-    {"name": "description", "type": "textarea", "format": "wiki", "label": "Description"},
-)
-LAST = (
-    {"name": "keywords", "type": "text", "format": "list", "label": "Keywords"},
-    {"name": "cc", "type": "text", "format": "list", "label": "Cc"},
-    {"name": "time", "type": "time", "format": "relative", "label": "Created"},
-    {"name": "changetime", "type": "time", "format": "relative", "label": "Modified"},
-)
-LISTED = ("type", "status", "priority", "milestone", "component", "version", "severity", "resolution")
-"""Fields with a list of values; Trac shows those that have any."""
 
 NO_CUSTOM = {"", "_ts", "time", "changetime", *tables.STORED}
 """Names that no custom field can have beside the rest of a ticket's record."""
