@@ -25,6 +25,7 @@ from offtracfs.errors import (
     TrackerError,
 )
 from offtracfs.sync.fetch import Action, decide
+from offtracfs.sync.items import Files
 from offtracfs.sync.spool import Spool
 from offtracfs.trackers import Missing, Tracker
 from offtracfs.trackers.trac import connect
@@ -68,19 +69,18 @@ def calls(trac: StandInTrac, method: str) -> list[list[Any]]:
 @pytest.mark.parametrize(
     ("stored", "found", "action"),
     [
-        (None, (b"r", b"l"), Action.ADD),
-        ((b"r", b"l"), (b"r", b"l"), Action.NOTHING),
-        ((b"r", b"l"), (b"r", b"m"), Action.CHANGE),
-        ((b"r", b"l"), Missing(1, "gone", gone=True), Action.DELETE),
+        (None, {"1.json": b"r", "1.log": b"l"}, Action.ADD),
+        ({"1.json": b"r", "1.log": b"l"}, {"1.json": b"r", "1.log": b"l"}, Action.NOTHING),
+        ({"1.json": b"r", "1.log": b"l"}, {"1.json": b"r", "1.log": b"m"}, Action.CHANGE),
+        ({"1.json": b"r"}, {"1.json": b"r", "1.log": b"l"}, Action.CHANGE),
+        ({"1.json": b"r"}, Missing(1, "gone", gone=True), Action.DELETE),
         (None, Missing(1, "gone", gone=True), Action.NOTHING),
-        ((b"r", b"l"), Missing(1, "broken"), Action.REPORT),
+        ({"1.json": b"r"}, Missing(1, "broken"), Action.REPORT),
         (None, Missing(1, "broken"), Action.REPORT),
     ],
 )
-def test_decide(
-    stored: tuple[bytes, bytes] | None, found: tuple[bytes, bytes] | Missing, action: Action
-) -> None:
-    """What is done about a ticket depends on what is stored and what was found, and on nothing else."""
+def test_decide(stored: Files | None, found: Files | Missing, action: Action) -> None:
+    """What is done about an item depends on what is stored and what was found, and on nothing else."""
     assert decide(stored, found) is action
 
 
@@ -111,11 +111,9 @@ async def test_progress(trac: StandInTrac, database: Database) -> None:
         said.setdefault(what, []).append((done, total))
 
     outcome = await synced(database, trac, progress=note)
-    assert said["tickets"] == said["past"] == [(number, 5) for number in range(1, 6)]
-    assert said["git"] == [
-        (1, None),
-        *((number, outcome.commits) for number in range(2, outcome.commits + 1)),
-    ]
+    assert "past" not in said
+    assert said["tickets"] == [(number, 5) for number in range(1, 6)]
+    assert said["git"] == [(number, outcome.commits) for number in range(1, outcome.commits + 1)]
     said.clear()
     trac.change(2, trac.clock, status="closed")
     trac.change(2, trac.clock, comment="and more")
@@ -336,7 +334,7 @@ async def test_interrupted_full(trac: StandInTrac, database: Database) -> None:
         trac.always = None
         differs = {n for n in trac.tickets if stored[path := f"ticket/{n}.json"] != expected(trac)[path]}
         with closing(Spool(database.path / "spool.db")) as spool:
-            assert spool.numbers() == differs
+            assert spool.keys("ticket") == differs
     outcome = await synced(database, trac, full=True)
     assert (outcome.changed, outcome.commits) == (2, 1)
     assert mirrored(database) == expected(trac)
@@ -350,7 +348,7 @@ async def test_full_that_finds_nothing_writes_nothing(trac: StandInTrac, databas
     with pytest.raises(TrackerError):
         await synced(database, trac, full=True)
     with closing(Spool(database.path / "spool.db")) as spool:
-        assert (spool.begun, spool.numbers()) == (None, set())
+        assert (spool.begun, spool.keys("ticket")) == (None, set())
 
 
 async def test_daily_sweep(trac: StandInTrac, database: Database) -> None:
