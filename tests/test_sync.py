@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import trio
 import trio.testing
@@ -429,6 +430,47 @@ async def test_lost_permission(trac: StandInTrac, database: Database) -> None:
     trac.lacks = set()
     assert (await synced(database, trac)).changed == 1
     assert mirrored(database) == expected(trac)
+
+
+def losing(trac: StandInTrac) -> faults.Answerer:
+    """The permission to see tickets is lost just before one is asked for."""
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if b'"ticket.get"' in request.content:
+            trac.lacks = {"TICKET_VIEW"}
+        return trac.honest(request)
+
+    return answer
+
+
+async def test_permission_lost_within_a_sync(trac: StandInTrac, database: Database) -> None:
+    """A ticket that may not be seen any more is no deleted one: it is named, kept, and asked for again."""
+    await synced(database, trac)
+    before = mirrored(database)
+    trac.change(1, trac.clock, "bob", "unseen")
+    trac.always = losing(trac)
+    outcome = await synced(database, trac)
+    assert "1 cannot be had: TICKET_VIEW privileges are required" in outcome.problems[0]
+    assert (outcome.deleted, outcome.commits) == (0, 0)
+    assert mirrored(database) == before
+    trac.always, trac.lacks = None, set()
+    assert (await synced(database, trac)).changed == 1
+    assert mirrored(database) == expected(trac)
+
+
+async def test_what_is_not_listed_is_not_asked_for_for_ever(trac: StandInTrac, database: Database) -> None:
+    """A ticket that could not be had is asked for again until a sweep shows that there is none."""
+    await synced(database, trac)
+    trac.clock += HOUR
+    number = trac.create("broken", trac.clock)
+    trac.broken.add(number)
+    await synced(database, trac)
+    assert database.state().missing == {"ticket": [number]}
+    trac.broken.clear()
+    del trac.tickets[number]
+    trac.broken.add(number)
+    await swept(database, trac)
+    assert database.state().missing == {}
 
 
 async def test_permission_missing_from_the_first(trac: StandInTrac, database: Database) -> None:

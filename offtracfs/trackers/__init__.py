@@ -28,8 +28,8 @@ class Ticket:
 class Missing:
     """A ticket that was asked for and not had.
 
-    `gone` says that the tracker knows no such ticket (deleted, or not ours to see); else its answer was
-    an error or could not be used, and `reason` is one sentence about it.
+    `gone` says that the tracker knows no such ticket; else its answer was an error (a permission may be
+    missing) or could not be used, and `reason` is one sentence about it.
     """
 
     number: int
