@@ -32,7 +32,7 @@ from offtracfs.trackers import Missing, Tracker
 from offtracfs.trackers.trac import connect
 from tests import faults
 from tests.mounting import append, damage
-from tests.standin import StandInTrac
+from tests.standin import Answerer, StandInTrac
 from tests.syncing import expected, git, log, mirrored, new_database, swept, synced
 
 DAY = datetime(2020, 1, 1, tzinfo=UTC)
@@ -432,7 +432,7 @@ async def test_lost_permission(trac: StandInTrac, database: Database) -> None:
     assert mirrored(database) == expected(trac)
 
 
-def losing(trac: StandInTrac) -> faults.Answerer:
+def losing(trac: StandInTrac) -> Answerer:
     """The permission to see tickets is lost just before one is asked for."""
 
     def answer(request: httpx.Request) -> httpx.Response:

@@ -5,7 +5,7 @@ While the tracker makes its next answers, the versions of what has arrived are f
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import Enum, auto
@@ -80,7 +80,7 @@ class Found:
         return len(self.new) + len(self.changed) + len(self.gone)
 
 
-Wanted = list[tuple[ItemKind, list[Key]]]
+Wanted = Sequence[tuple[ItemKind, list[Key]]]
 """What to ask the tracker for."""
 
 
@@ -125,7 +125,7 @@ class Fetch:
             self._spool.clear()  # what an earlier try has fetched may have changed without a trace
         await self._drop_outdated()
         wanted = await self._wanted(full=extent is Extent.FULL)
-        await self.prepare_again(self._snapshot)
+        await self.prepare_again(self._snapshot, wanted)
         await self._fetch(wanted)
         if extent is Extent.SWEEP:
             await self._fetch(await self._suspects())
@@ -174,9 +174,13 @@ class Fetch:
         return sorted(keys - self._spool.keys(kind.name))
 
     async def _listed(self, kind: ItemKind) -> Collection[Key]:
-        """What the tracker lists. Notes which of those known here are gone."""
+        """What the tracker lists. Notes which known ones are gone, and forgets what came and went."""
         listed, found = set(await kind.listed()), self.found[kind.name]
-        found.gone |= kind.known(self._snapshot) - listed
+        known = kind.known(self._snapshot)
+        found.gone |= known - listed
+        fleeting = self._spool.keys(kind.name) - listed - known
+        self._spool.drop(kind.name, fleeting)
+        found.new -= fleeting
         found.missing = [key for key in found.missing if key in listed]
         return listed
 
@@ -241,10 +245,11 @@ class Fetch:
         found = self.found[kind.name]
         (found.changed if stored else found.new).add(item.key)
 
-    async def prepare_again(self, snapshot: Snapshot) -> None:
+    async def prepare_again(self, snapshot: Snapshot, wanted: Wanted = ()) -> None:
         """Find the versions of all that is in the spool, leading on from this snapshot; write their blobs.
 
         That is for what an interrupted sync has left, and where the branch has moved since the last snapshot.
+        What is `wanted` is still to come.
         """
         self.commit = snapshot.commit
         self._spool.forget_versions()
@@ -252,14 +257,16 @@ class Fetch:
             found = self.found[kind.name]
             found.new.clear()
             found.changed.clear()
-            total = len(self._spool.keys(kind.name))
+            here = len(self._spool.keys(kind.name))
+            total = here + sum(len(keys) for of, keys in wanted if of is kind)
             for done, item in enumerate(self._spool.items(kind.name), 1):
                 try:
                     self._prepare(kind, item, stored_files(kind, item.key, snapshot))
                 except DatabaseDamaged as error:
                     self.problems.append(_damaged(kind, item.key, error))
                     self._spool.drop(kind.name, [item.key])
-                if done % SPOOLED_AT_ONCE == 0 or done == total:
+                self._progress(kind.plural, done, total)
+                if done % SPOOLED_AT_ONCE == 0 or done == here:
                     self._keep()
                     await trio.lowlevel.checkpoint()  # to be ended
 

@@ -69,6 +69,7 @@ _item = Table(
     Column("key", _Key, primary_key=True),
     Column("created", Integer, nullable=False),  # microseconds since 1970 UTC
     Column("changed", Integer, nullable=False),  # the same
+    Column("past", LargeBinary, nullable=False),  # what its kind needs to find its versions again
 )
 
 _file = Table(
@@ -177,11 +178,10 @@ class Spool:
             return
         with self._transaction() as connection:
             self._delete(connection, (_item, _file), [(item.kind, item.key) for item in items])
-            rows = [
-                {"kind": item.kind, "key": item.key, "created": item.created, "changed": item.changed}
-                for item in items
-            ]
-            connection.execute(insert(_item), rows)
+            columns = [column.name for column in _item.c]
+            connection.execute(
+                insert(_item), [{name: getattr(item, name) for name in columns} for item in items]
+            )
             files = [
                 {"kind": item.kind, "key": item.key, "path": path, "data": data}
                 for item in items
@@ -223,7 +223,8 @@ class Spool:
                 here = _file.c.kind == kind, _file.c.key.between(first, last)
                 for row in connection.execute(select(_file).where(*here)):
                     files[row.key][row.path] = row.data
-            yield from (Item._make((*row, files[row.key])) for row in rows)
+            for *values, past in rows:
+                yield Item._make((*values, files[values[1]], past))
 
     def _page(self, statement: Select[Any]) -> list[Any]:
         with self._transaction() as connection:

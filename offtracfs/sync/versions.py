@@ -29,7 +29,7 @@ def ready_versions(kind: ItemKind, item: Item, stored: Files | None, writer: Wri
 
     Raises DatabaseError, DiskFull.
     """
-    versions = list(kind.versions(item.files, stored))
+    versions = list(kind.versions(item, stored))
     blobs: list[dict[str, bytes | None]] = [{} for _ in versions]
     for path in kind.paths(item.key):  # file by file: git stores each as a small difference from the last
         for version, found in zip(versions, blobs, strict=True):

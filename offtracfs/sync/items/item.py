@@ -22,13 +22,18 @@ Files = Mapping[str, bytes]
 
 
 class Item(NamedTuple):
-    """An item as the tracker has it; moments in microseconds since 1970 UTC."""
+    """An item as the tracker has it; moments in microseconds since 1970 UTC.
+
+    `past` is what `ItemKind.versions` needs beside the files, in a form of the kind's own: the versions of a
+    page, say, where the tracker gives them one by one. The spool keeps it, git does not.
+    """
 
     kind: str  # the name of its kind
     key: Key
     created: int
     changed: int
     files: Files
+    past: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,10 +108,10 @@ class ItemKind(ABC):
         """What `fetch` gave, with what the stored files know more precisely; None where it is new here."""
 
     @abstractmethod
-    def versions(self, files: Files, stored: Files | None) -> Iterator[Version]:
-        """The versions that lead from the stored files to these, in the order in which they happened.
+    def versions(self, item: Item, stored: Files | None) -> Iterator[Version]:
+        """The versions that lead from the stored files to the item's, in the order in which they happened.
 
-        There are none where the stored files are these.
+        There are none where the stored files are the item's. The tracker is not asked again.
         """
 
     def mentions(self, _found: Any) -> Iterable[str]:

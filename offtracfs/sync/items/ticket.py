@@ -86,9 +86,9 @@ class Tickets(ItemKind):
     def _merge(self, old: Any, new: Any) -> Any:
         return records.merge(old, new, exact_text=self.tracker.exact_text)
 
-    def versions(self, files: Files, stored: Files | None) -> Iterator[Version]:
+    def versions(self, item: Item, stored: Files | None) -> Iterator[Version]:
         """By its change log (`offtracfs.sync.replay`)."""
-        record, log = self._loaded(files)
+        record, log = self._loaded(item.files)
         old_record, old_log = self._loaded(stored) if stored else (None, None)
         old_rows = None if old_log is None else records.rows(old_log)
         paths = self.paths(record[0])
