@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import simplejson
@@ -84,6 +85,7 @@ def iso(moment: datetime) -> str:
     return moment.astimezone(UTC).replace(tzinfo=None).isoformat()
 
 
+@lru_cache(10_000)  # a log is read as often as it grows
 def microseconds(text: str) -> int:
     """Microseconds since 1970 of an ISO text as records hold them. Raises ValueError."""
     if not ISO.fullmatch(text):

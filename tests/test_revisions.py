@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -15,8 +15,11 @@ from offtracfs.kinds import changelog_path, ticket_path
 from offtracfs.records import from_microseconds, iso, microseconds
 from offtracfs.store import Store
 from offtracfs.store.fastimport import Writer
+from offtracfs.sync.items import Item, Tickets
 from offtracfs.sync.revisions import MAX_LISTED, Plan, append
-from offtracfs.sync.spool import Fetched, Spool
+from offtracfs.sync.spool import Spool
+from offtracfs.sync.versions import ready_versions, stored_files
+from offtracfs.trackers import Tracker
 from offtracfs.trackers.tracrules import TracRules
 from tests.helpers import git, listed, log_of
 
@@ -48,12 +51,15 @@ def put(spool: Spool, *tickets: Ticket) -> None:
     """Tickets as a fetch leaves them in the spool."""
     spool.add(
         [
-            Fetched(
+            Item(
+                "ticket",
                 record[0],
                 microseconds(record[1]),
                 microseconds(record[2]),
-                records.dump(record),
-                records.dump(changelog),
+                {
+                    ticket_path(record[0]): records.dump(record),
+                    changelog_path(record[0]): records.dump(changelog),
+                },
             )
             for record, changelog in tickets
         ]
@@ -61,7 +67,7 @@ def put(spool: Spool, *tickets: Ticket) -> None:
 
 
 def plan(found: Mapping[str, Any] | None = None, *, now: int = NOW, floor: int = 0, recent: str = "") -> Plan:
-    return Plan(now, floor, found or {}, recent or text(now), now - 60, TracRules())
+    return Plan(now, floor, found or {}, recent or text(now), now - 60)
 
 
 @pytest.fixture
@@ -70,11 +76,25 @@ def database(tmp_path: Path) -> Database:
     return Database.create(tmp_path / "db", Settings("http://127.0.0.1:9/"))
 
 
+class TicketLogs:
+    """What of a tracker the versions of its tickets need."""
+
+    log_rules = TracRules()
+
+
 def sync(database: Database, what: Plan, *tickets: Ticket) -> int:
-    """What a sync does after it has fetched; the number of commits."""
-    with closing(Spool(database.path / "spool.db")) as spool, database.snapshot() as snapshot:
+    """What a sync does with what it has fetched; the number of commits."""
+    kind = Tickets(cast(Tracker, TicketLogs()))
+    with (
+        closing(Spool(database.path / "spool.db")) as spool,
+        database.store.importing() as writer,
+        database.snapshot() as snapshot,
+    ):
         put(spool, *tickets)
-        commits = append(snapshot, spool, what)
+        spool.forget_versions()
+        for item in spool.items("ticket"):
+            spool.add_versions(ready_versions(kind, item, stored_files(kind, item.key, snapshot), writer))
+        commits = append(snapshot, spool, writer, what)
         spool.clear()
     index.catch_up(database.path, database.store)
     return commits

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
 from unittest.mock import patch
@@ -14,8 +14,10 @@ from hypothesis import strategies as st
 
 from offtracfs.errors import DatabaseBusy, DatabaseDamaged, DatabaseError, DiskFull
 from offtracfs.index import build
+from offtracfs.kinds import Key
 from offtracfs.sync import spool as module
-from offtracfs.sync.spool import NOTICED, Fetched, Ordered, Spool
+from offtracfs.sync.items import Item
+from offtracfs.sync.spool import NOTICED, ReadyVersion, Spool
 from tests.helpers import few, fill, process, read_only, replace, small_disk
 
 BEGUN = "2011-04-09T21:16:07.123456"
@@ -35,10 +37,10 @@ def spool(file: Path) -> Iterator[Spool]:
         yield spool
 
 
-def numbers(file: Path) -> set[int]:
+def numbers(file: Path) -> set[Key]:
     """The tickets in a spool, opened anew."""
     with closing(Spool(file)) as spool:
-        return spool.numbers()
+        return spool.keys("ticket")
 
 
 def begun(file: Path) -> str | None:
@@ -47,21 +49,36 @@ def begun(file: Path) -> str | None:
         return spool.begun
 
 
-def ticket(number: int, text: bytes = b"[]") -> Fetched:
-    return Fetched(number, number * 10, number * 10 + 5, text, b"log" + text)
+def ticket(number: int, text: bytes = b"[]") -> Item:
+    files = {f"ticket/{number}.json": text, f"changelog/{number}.json": b"log" + text}
+    return Item("ticket", number, number * 10, number * 10 + 5, files)
 
 
-def version(moment: int, number: int, sequence: int = 0, text: bytes = b"") -> Ordered:
-    return Ordered(moment, number, sequence, b"bob" + text, b"#1" + text, b"r" * 20, b"c" * 20)
+def page(name: str, text: bytes = b"= Start =") -> Item:
+    """An item of another kind: it has a name, and one file."""
+    return Item("page", name, 5, 6, {f"page/{name}.txt": text})
+
+
+def version(
+    moment: int, key: Key, sequence: int = 0, text: bytes = b"", blob: bytes | None = b"r" * 20
+) -> ReadyVersion:
+    files = {f"ticket/{key}.json": blob, f"changelog/{key}.json": b"c" * 20}
+    kind = "ticket" if isinstance(key, int) else "page"
+    return ReadyVersion(moment, kind, key, sequence, b"bob" + text, b"#1" + text, files)
+
+
+def in_order(versions: Iterable[ReadyVersion]) -> list[ReadyVersion]:
+    return sorted(versions, key=lambda item: item[:4])
 
 
 def test_a_new_spool_is_empty(spool: Spool) -> None:
     """A new spool belongs to no sync yet and holds nothing."""
     assert spool.begun is None
-    assert spool.numbers() == set()
-    assert list(spool.tickets()) == []
+    assert spool.keys("ticket") == set()
+    assert spool.count() == 0
+    assert list(spool.items("ticket")) == []
     assert list(spool.ordered()) == list(spool.ordered(noticed=True)) == []
-    assert spool.noticed() == 0
+    assert spool.versions() == (0, 0)
     assert spool.first_created() is None
     assert spool.last_changed(1 << 60) is None
 
@@ -75,17 +92,49 @@ def test_what_arrived_is_there(spool: Spool, file: Path) -> None:
     with closing(Spool(file)) as again:
         for opened in (spool, again):
             assert opened.begun == BEGUN
-            assert opened.numbers() == {1, 2, 3, 10**17}
-            assert list(opened.tickets()) == [ticket(1, ODD), ticket(2), ticket(3, b"new"), ticket(10**17)]
+            assert opened.keys("ticket") == {1, 2, 3, 10**17}
+            found = list(opened.items("ticket"))
+            assert found == [ticket(1, ODD), ticket(2), ticket(3, b"new"), ticket(10**17)]
             assert opened.first_created() == 10
+            assert opened.count() == 4
     spool.clear()
     assert spool.begun is None
-    assert spool.numbers() == set()
+    assert spool.keys("ticket") == set()
+
+
+def test_kinds_of_item(spool: Spool) -> None:
+    """Items of several kinds are apart; each comes back with the key and the files that it had."""
+    pages = [page("42"), page("Start", ODD), page("TracGuide")]
+    spool.add([ticket(42), *pages])
+    spool.add([Item("page", "Start", 1, 2, {"page/other": b""})])
+    assert spool.keys("ticket") == {42}
+    assert spool.keys("page") == {"42", "Start", "TracGuide"}
+    assert list(spool.items("ticket")) == [ticket(42)]
+    assert list(spool.items("page")) == [
+        pages[0],
+        Item("page", "Start", 1, 2, {"page/other": b""}),
+        pages[2],
+    ]
+
+
+def test_dropped(spool: Spool) -> None:
+    """Items that are dropped are gone with their files and their versions, and no others are."""
+    spool.add([ticket(1), ticket(2), page("1")])
+    spool.add_versions([version(1, 1), version(2, 2), version(3, "1")])
+    spool.drop("ticket", [1, 7])
+    spool.drop("page", [])
+    assert list(spool.items("ticket")) == [ticket(2)]
+    assert list(spool.items("page")) == [page("1")]
+    assert list(spool.ordered()) == [version(2, 2), version(3, "1")]
+    spool.add([ticket(1, b"again")])
+    assert list(spool.items("ticket")) == [ticket(1, b"again"), ticket(2)]
 
 
 def test_times_of_tickets(spool: Spool) -> None:
     """The oldest ticket and the last change are found; what lies after the limit does not count."""
-    spool.add([Fetched(1, -5, 20, b"", b""), Fetched(2, 7, 4_000_000_000_000_000, b"", b"")])
+    spool.add(
+        [Item("ticket", 1, -5, 20, {"a": b""}), Item("page", "2", 7, 4_000_000_000_000_000, {"a": b""})]
+    )
     assert spool.first_created() == -5
     assert spool.last_changed(100) == 20
     assert spool.last_changed(20) == 20
@@ -95,47 +144,60 @@ def test_times_of_tickets(spool: Spool) -> None:
 
 moments = st.integers(-3, 3) | st.just(NOTICED)
 versions = st.lists(
-    st.builds(version, moments, st.integers(1, 3), st.integers(0, 3), st.binary()),
-    unique_by=lambda item: item[:3],
+    st.builds(
+        version,
+        moments,
+        st.integers(1, 3) | st.sampled_from(["1", "b"]),
+        st.integers(0, 3),
+        st.binary(),
+        st.none() | st.just(b"b" * 20),
+    ),
+    unique_by=lambda item: item[1:4],
     max_size=20,
 )
 
 
 @few
 @given(first=versions, then=versions)
-def test_order(tmp_path_factory: pytest.TempPathFactory, first: list[Ordered], then: list[Ordered]) -> None:
-    """Versions come out in time order, within a moment by ticket; those of unknown moment are apart."""
+def test_order(
+    tmp_path_factory: pytest.TempPathFactory, first: list[ReadyVersion], then: list[ReadyVersion]
+) -> None:
+    """Versions come out in time order, within a moment by item; those of unknown moment are apart."""
     file = tmp_path_factory.mktemp("spool") / "spool.db"
     with closing(Spool(file)) as spool, patch.object(module, "ROWS", 3):
         for given_versions in (first, then):
-            spool.order(iter(given_versions))
+            spool.forget_versions()
+            spool.add_versions(given_versions[:7])
+            spool.add_versions(given_versions[7:])
             known = [item for item in given_versions if item.moment != NOTICED]
             unknown = [item for item in given_versions if item.moment == NOTICED]
-            assert list(spool.ordered()) == sorted(known)
-            assert list(spool.ordered(noticed=True)) == sorted(unknown)
-            assert spool.noticed() == len(unknown)
+            assert list(spool.ordered()) == in_order(known)
+            assert list(spool.ordered(noticed=True)) == in_order(unknown)
+            assert spool.versions() == (len(given_versions), len(unknown))
 
 
-def test_order_is_all_or_nothing(spool: Spool) -> None:
+def test_versions_are_all_or_nothing(spool: Spool) -> None:
     """Where the versions cannot all be had, those of before stay."""
 
-    def broken() -> Iterator[Ordered]:
+    def broken() -> Iterator[ReadyVersion]:
         yield version(2, 2)
         raise KeyError
 
-    spool.order(iter([version(1, 1)]))
+    spool.add_versions([version(1, 1)])
     with pytest.raises(KeyError):
-        spool.order(broken())
+        spool.add_versions(broken())
     assert list(spool.ordered()) == [version(1, 1)]
 
 
-def test_order_from_what_is_spooled(spool: Spool) -> None:
-    """Tickets can be read while versions are taken in, and versions while others are counted."""
+def test_versions_from_what_is_spooled(spool: Spool) -> None:
+    """Items can be read while versions are taken in, and versions while others are counted."""
     spool.add([ticket(number) for number in range(1, 8)])
     with patch.object(module, "ROWS", 2):
-        spool.order(version(-item.number, item.number) for item in spool.tickets())
-        found = [(item.number, spool.noticed()) for item in spool.ordered()]
-    assert found == [(number, 0) for number in range(7, 0, -1)]
+        for item in spool.items("ticket"):
+            assert isinstance(item.key, int)
+            spool.add_versions([version(-item.key, item.key)])
+        found = [(item.key, spool.versions()) for item in spool.ordered()]
+    assert found == [(number, (7, 0)) for number in range(7, 0, -1)]
 
 
 def test_many_tickets_come_in_pages(spool: Spool) -> None:
@@ -143,18 +205,20 @@ def test_many_tickets_come_in_pages(spool: Spool) -> None:
     spool.add([ticket(number) for number in range(25)])
     for rows in (1, 5, 24, 25, 26):
         with patch.object(module, "ROWS", rows):
-            assert [item.number for item in spool.tickets()] == list(range(25))
+            assert [item.key for item in spool.items("ticket")] == list(range(25))
 
 
 ADD = """if True:
     import itertools
     import sys
     from pathlib import Path
-    from offtracfs.sync.spool import Fetched, Spool
+    from offtracfs.sync.items import Item
+    from offtracfs.sync.spool import Spool
     spool = Spool(Path(sys.argv[1]))
     spool.begin("2011-04-09T21:16:07", 3)
     for number in itertools.count():
-        spool.add([Fetched(2 * number + half, 1, 1, b"[]" * 1000, b"[]") for half in (0, 1)])
+        files = {"a": b"[]" * 1000, "b": b"[]"}
+        spool.add([Item("ticket", 2 * number + half, 1, 1, files) for half in (0, 1)])
         if number == 5:
             print("ready", flush=True)
 """
@@ -166,11 +230,11 @@ def test_killed(file: Path) -> None:
         with process(ADD, file):
             pass
         with closing(Spool(file)) as spool:
-            found = spool.numbers()
+            found = spool.keys("ticket")
             assert len(found) >= 12
             assert found == set(range(len(found)))
             assert len(found) % 2 == 0
-            assert all(item.record == b"[]" * 1000 for item in spool.tickets())
+            assert all(item.files == {"a": b"[]" * 1000, "b": b"[]"} for item in spool.items("ticket"))
             assert spool.begun == "2011-04-09T21:16:07"
             spool.clear()
 
@@ -185,7 +249,7 @@ def empty(file: Path) -> None:
 
 def other_tables(file: Path) -> None:
     with closing(sqlite3.connect(file)) as connection:
-        connection.executescript("DROP TABLE ticket; CREATE TABLE ticket (x)")
+        connection.executescript("DROP TABLE item; CREATE TABLE item (x)")
 
 
 @pytest.mark.parametrize("damage", [garbage, empty, other_tables, Path.unlink])
@@ -208,7 +272,7 @@ def test_damage_further_in(file: Path) -> None:
     data = file.read_bytes()
     replace(file, data[: 10 * 4096] + b"\xff" * (len(data) - 10 * 4096))
     with closing(Spool(file)) as spool, pytest.raises(DatabaseDamaged, match="sync again"):
-        list(spool.tickets())
+        list(spool.items("ticket"))
     assert begun(file) is None
     assert numbers(file) == set()
 
@@ -240,7 +304,7 @@ def test_a_full_disk(tmp_path: Path) -> None:
             with pytest.raises(DiskFull):
                 spool.add([ticket(number, ODD * 1000) for number in range(2, 10)])
             hog.unlink()
-            assert spool.numbers() == {1}
+            assert spool.keys("ticket") == {1}
             spool.add([ticket(2)])
         assert numbers(disk / "spool.db") == {1, 2}
 

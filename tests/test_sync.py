@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import trio
 import trio.testing
@@ -25,12 +26,13 @@ from offtracfs.errors import (
     TrackerError,
 )
 from offtracfs.sync.fetch import Action, decide
+from offtracfs.sync.items import Files
 from offtracfs.sync.spool import Spool
 from offtracfs.trackers import Missing, Tracker
 from offtracfs.trackers.trac import connect
 from tests import faults
 from tests.mounting import append, damage
-from tests.standin import StandInTrac
+from tests.standin import Answerer, StandInTrac
 from tests.syncing import expected, git, log, mirrored, new_database, swept, synced
 
 DAY = datetime(2020, 1, 1, tzinfo=UTC)
@@ -68,19 +70,18 @@ def calls(trac: StandInTrac, method: str) -> list[list[Any]]:
 @pytest.mark.parametrize(
     ("stored", "found", "action"),
     [
-        (None, (b"r", b"l"), Action.ADD),
-        ((b"r", b"l"), (b"r", b"l"), Action.NOTHING),
-        ((b"r", b"l"), (b"r", b"m"), Action.CHANGE),
-        ((b"r", b"l"), Missing(1, "gone", gone=True), Action.DELETE),
+        (None, {"1.json": b"r", "1.log": b"l"}, Action.ADD),
+        ({"1.json": b"r", "1.log": b"l"}, {"1.json": b"r", "1.log": b"l"}, Action.NOTHING),
+        ({"1.json": b"r", "1.log": b"l"}, {"1.json": b"r", "1.log": b"m"}, Action.CHANGE),
+        ({"1.json": b"r"}, {"1.json": b"r", "1.log": b"l"}, Action.CHANGE),
+        ({"1.json": b"r"}, Missing(1, "gone", gone=True), Action.DELETE),
         (None, Missing(1, "gone", gone=True), Action.NOTHING),
-        ((b"r", b"l"), Missing(1, "broken"), Action.REPORT),
+        ({"1.json": b"r"}, Missing(1, "broken"), Action.REPORT),
         (None, Missing(1, "broken"), Action.REPORT),
     ],
 )
-def test_decide(
-    stored: tuple[bytes, bytes] | None, found: tuple[bytes, bytes] | Missing, action: Action
-) -> None:
-    """What is done about a ticket depends on what is stored and what was found, and on nothing else."""
+def test_decide(stored: Files | None, found: Files | Missing, action: Action) -> None:
+    """What is done about an item depends on what is stored and what was found, and on nothing else."""
     assert decide(stored, found) is action
 
 
@@ -111,11 +112,9 @@ async def test_progress(trac: StandInTrac, database: Database) -> None:
         said.setdefault(what, []).append((done, total))
 
     outcome = await synced(database, trac, progress=note)
-    assert said["tickets"] == said["past"] == [(number, 5) for number in range(1, 6)]
-    assert said["git"] == [
-        (1, None),
-        *((number, outcome.commits) for number in range(2, outcome.commits + 1)),
-    ]
+    assert "past" not in said
+    assert said["tickets"] == [(number, 5) for number in range(1, 6)]
+    assert said["git"] == [(number, outcome.commits) for number in range(1, outcome.commits + 1)]
     said.clear()
     trac.change(2, trac.clock, status="closed")
     trac.change(2, trac.clock, comment="and more")
@@ -336,7 +335,7 @@ async def test_interrupted_full(trac: StandInTrac, database: Database) -> None:
         trac.always = None
         differs = {n for n in trac.tickets if stored[path := f"ticket/{n}.json"] != expected(trac)[path]}
         with closing(Spool(database.path / "spool.db")) as spool:
-            assert spool.numbers() == differs
+            assert spool.keys("ticket") == differs
     outcome = await synced(database, trac, full=True)
     assert (outcome.changed, outcome.commits) == (2, 1)
     assert mirrored(database) == expected(trac)
@@ -350,7 +349,7 @@ async def test_full_that_finds_nothing_writes_nothing(trac: StandInTrac, databas
     with pytest.raises(TrackerError):
         await synced(database, trac, full=True)
     with closing(Spool(database.path / "spool.db")) as spool:
-        assert (spool.begun, spool.numbers()) == (None, set())
+        assert (spool.begun, spool.keys("ticket")) == (None, set())
 
 
 async def test_daily_sweep(trac: StandInTrac, database: Database) -> None:
@@ -431,6 +430,47 @@ async def test_lost_permission(trac: StandInTrac, database: Database) -> None:
     trac.lacks = set()
     assert (await synced(database, trac)).changed == 1
     assert mirrored(database) == expected(trac)
+
+
+def losing(trac: StandInTrac) -> Answerer:
+    """The permission to see tickets is lost just before one is asked for."""
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if b'"ticket.get"' in request.content:
+            trac.lacks = {"TICKET_VIEW"}
+        return trac.honest(request)
+
+    return answer
+
+
+async def test_permission_lost_within_a_sync(trac: StandInTrac, database: Database) -> None:
+    """A ticket that may not be seen any more is no deleted one: it is named, kept, and asked for again."""
+    await synced(database, trac)
+    before = mirrored(database)
+    trac.change(1, trac.clock, "bob", "unseen")
+    trac.always = losing(trac)
+    outcome = await synced(database, trac)
+    assert "1 cannot be had: TICKET_VIEW privileges are required" in outcome.problems[0]
+    assert (outcome.deleted, outcome.commits) == (0, 0)
+    assert mirrored(database) == before
+    trac.always, trac.lacks = None, set()
+    assert (await synced(database, trac)).changed == 1
+    assert mirrored(database) == expected(trac)
+
+
+async def test_what_is_not_listed_is_not_asked_for_for_ever(trac: StandInTrac, database: Database) -> None:
+    """A ticket that could not be had is asked for again until a sweep shows that there is none."""
+    await synced(database, trac)
+    trac.clock += HOUR
+    number = trac.create("broken", trac.clock)
+    trac.broken.add(number)
+    await synced(database, trac)
+    assert database.state().missing == {"ticket": [number]}
+    trac.broken.clear()
+    del trac.tickets[number]
+    trac.broken.add(number)
+    await swept(database, trac)
+    assert database.state().missing == {}
 
 
 async def test_permission_missing_from_the_first(trac: StandInTrac, database: Database) -> None:

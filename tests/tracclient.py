@@ -55,7 +55,7 @@ async def fetch(tracker: Tracker, numbers: Collection[int]) -> dict[int, Ticket 
     async with tracker.tickets(numbers) as stream:
         items = [item async for item in stream]
     assert sorted(item.number for item in items) == sorted(numbers)
-    return {item.number: item for item in items}
+    return {int(item.number): item for item in items}
 
 
 async def ticket(tracker: Tracker, number: int) -> Ticket:

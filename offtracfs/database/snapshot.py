@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from offtracfs import records
 from offtracfs.index import Reader, Revision
+from offtracfs.kinds import DB_PATH
 from offtracfs.names import number_of, split
 
 if TYPE_CHECKING:
@@ -41,6 +42,11 @@ class Snapshot:
         return self.revision is None
 
     @property
+    def commit(self) -> bytes | None:
+        """The id of the revision's commit, None where there is none."""
+        return self.revision.commit if self.revision else None
+
+    @property
     def committed(self) -> int:
         """When the revision was committed, in seconds since 1970 UTC; 0 where there is none."""
         return self.revision.committed if self.revision else 0
@@ -52,14 +58,14 @@ class Snapshot:
         0 where ``db.json`` does not say so, as before this was kept there.
         """
         try:
-            return int(records.microseconds(self.load("db.json")["settled"]) // SECOND)
+            return int(records.microseconds(self.load(DB_PATH)["settled"]) // SECOND)
         except (KeyError, TypeError, ValueError):
             return 0
 
     @property
     def recent(self) -> str:
         """Up to when the tracker is known (ISO), "" where it is not."""
-        known = self.load("db.json")
+        known = self.load(DB_PATH)
         return str(known["recent"]) if known else ""
 
     def has(self, path: str) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 
 from offtracfs import records
 from offtracfs.database.files import write
+from offtracfs.kinds import Key
 
 
 @dataclass(slots=True)
@@ -22,7 +23,7 @@ class State:
     error: str = ""  # one sentence, where the last one failed
     problems: list[str] = field(default_factory=list)  # what it had to leave out
     left_out: list[str] = field(default_factory=list)  # the part of it that the last sweep had to leave out
-    missing: list[int] = field(default_factory=list)  # tickets that the tracker could not give
+    missing: dict[str, list[Key]] = field(default_factory=dict)  # by kind of item: what could not be had
     user: str = ""  # as whom the last sync, or `init`, was logged in; "" for a visitor
 
 
@@ -52,7 +53,12 @@ def _fits(value: Any, default: Any, name: str) -> bool:
             return value == "" or bool(records.microseconds(value))
         except (TypeError, ValueError):
             return False
+    if isinstance(default, dict):
+        return isinstance(value, dict) and all(_is_list(keys, int, str) for keys in value.values())
     if isinstance(default, list):
-        kind = int if name == "missing" else str
-        return isinstance(value, list) and all(type(item) is kind for item in value)
+        return _is_list(value, str)
     return type(value) is type(default)
+
+
+def _is_list(value: Any, *types: type) -> bool:
+    return isinstance(value, list) and all(type(item) in types for item in value)

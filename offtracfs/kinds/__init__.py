@@ -22,6 +22,7 @@ from offtracfs.kinds.ticket import check_ticket
 from offtracfs.names import SUFFIX, number_of, split
 
 __all__ = [
+    "DB_PATH",
     "HISTORIES",
     "KINDS",
     "MISSHAPEN",
@@ -59,6 +60,7 @@ KINDS: tuple[Kind, ...] = (
 ticket_path = ticket.KIND.numbered
 changelog_path = changelog.KIND.numbered
 report_path = report.KIND.numbered
+DB_PATH = db.KIND.path
 
 TABLES: dict[str, Table] = {table.name: table for kind in KINDS for table in kind.tables}
 

@@ -7,8 +7,8 @@ from typing import Any
 from offtracfs.errors import TrackerError
 from offtracfs.kinds.kind import ODD, Kind, Rows, Table
 from offtracfs.kinds.ticket import OWN
-from offtracfs.kinds.values import custom, microseconds, said, text
-from offtracfs.records import check_times
+from offtracfs.kinds.values import custom, said, text
+from offtracfs.records import check_times, microseconds
 
 _END = b"\n]\n"  # of a change log that is not empty
 

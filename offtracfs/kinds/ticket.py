@@ -7,8 +7,8 @@ from typing import Any
 
 from offtracfs.errors import TrackerError
 from offtracfs.kinds.kind import Kind, Rows, Table, is_scalar
-from offtracfs.kinds.values import custom, microseconds, text
-from offtracfs.records import SECOND, check_times
+from offtracfs.kinds.values import custom, text
+from offtracfs.records import SECOND, check_times, microseconds
 
 _TEXTS = (
     "component", "severity", "priority", "owner", "reporter", "cc", "version", "milestone", "status",

@@ -7,12 +7,9 @@ date that is not set. Each function raises TypeError or ValueError where a value
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any
 
 from offtracfs import records
-
-microseconds = lru_cache(10_000)(records.microseconds)  # a log is read as often as it grows
 
 
 def said(value: Any) -> str | None:
@@ -34,10 +31,10 @@ def custom(value: Any) -> str | None:
     found = text(value)
     if found is None or not records.ISO.fullmatch(found):
         return found
-    time = microseconds(found)
+    time = records.microseconds(found)
     return f"{time:018d}" if time >= 0 else f"{time:+017d}"
 
 
 def date(value: Any) -> int:
     """A date of a milestone or a version."""
-    return microseconds(value) if value else 0
+    return records.microseconds(value) if value else 0

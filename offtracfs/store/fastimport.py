@@ -71,7 +71,7 @@ class Writer:
             head.append(b"from " + self.head.hex().encode())
         self._write(b"\n".join(head) + b"\n")
         for path, blob in files:
-            name = checked(git_path(path))
+            name = _name(path)
             self._write(b"M 100644 %b %b\n" % (blob.hex().encode(), name) if blob else b"D %b\n" % name)
         self._write(b"\n")
         self._commits += 1
@@ -125,6 +125,11 @@ class Writer:
             self._process.kill()
             self._process.communicate()
             self._process = None
+
+
+@lru_cache(10_000)  # a ticket's changes are near each other
+def _name(path: str) -> bytes:
+    return checked(git_path(path))
 
 
 def checked(path: str) -> bytes:

@@ -1,28 +1,35 @@
-"""What a sync does before it writes: look at the tracker, decide, and fetch what is new into the spool."""
+"""What a sync does before it commits: look at the tracker, decide, and fetch what is new into the spool.
+
+While the tracker makes its next answers, the versions of what has arrived are found and their blobs written.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import Enum, auto
 from typing import Any
 
+import trio
+
 from offtracfs import kinds, records
 from offtracfs.database import Snapshot
 from offtracfs.errors import DatabaseDamaged, TrackerError
-from offtracfs.kinds import changelog_path, field_path, ticket_path
+from offtracfs.kinds import Key
 from offtracfs.progress import Progress
-from offtracfs.sync.changelog import paired
-from offtracfs.sync.spool import Fetched, Spool
-from offtracfs.trackers import Metadata, Missing, Ticket, Tracker
+from offtracfs.store.fastimport import Writer
+from offtracfs.sync.items import ITEM_KINDS, Files, Item, ItemKind
+from offtracfs.sync.spool import ReadyVersion, Spool
+from offtracfs.sync.versions import ready_versions, stored_files
+from offtracfs.trackers import Metadata, Missing, Tracker
 
 OVERLAP = timedelta(minutes=5)  # a slow transaction may land behind what was already seen
-SPOOLED_AT_ONCE = 50  # tickets
-MAX_MISSING = 1_000  # tickets that are asked for again by each sync; a sweep asks for all others, too
+SPOOLED_AT_ONCE = 50  # items
+MAX_MISSING = 1_000  # items of a kind that are asked for again by each sync; a sweep asks for all others, too
 TRUSTED_GONE = 20  # so many records may go at once, or
 TRUSTED_SHARE = 0.1  # this share of them, before the tracker is doubted
 LONG_AGO = "1970-01-01T00:00:00"
-VALUED_FIELDS = ("component", "milestone", "version")  # a ticket may be the first to show a value of these
 
 
 class Extent(Enum):
@@ -30,11 +37,11 @@ class Extent(Enum):
 
     NEWS = auto()  # what the tracker says is new or changed
     SWEEP = auto()  # and what a few requests for all tickets show
-    FULL = auto()  # every ticket and its change log
+    FULL = auto()  # every item
 
 
 class Action(Enum):
-    """What a sync does about one ticket."""
+    """What a sync does about one item."""
 
     ADD = auto()
     CHANGE = auto()
@@ -43,12 +50,8 @@ class Action(Enum):
     NOTHING = auto()
 
 
-Bytes = tuple[bytes, bytes]
-"""A ticket's record and its change log, as canonical bytes."""
-
-
-def decide(stored: Bytes | None, found: Bytes | Missing) -> Action:
-    """What to do about one ticket."""
+def decide(stored: Files | None, found: Files | Missing) -> Action:
+    """What to do about one item."""
     match stored, found:
         case None, Missing(gone=True):
             return Action.NOTHING
@@ -64,107 +67,133 @@ def decide(stored: Bytes | None, found: Bytes | Missing) -> Action:
             return Action.CHANGE
 
 
+@dataclass(slots=True)
+class Found:
+    """What a look at the tracker has shown of one kind of item."""
+
+    new: set[Key] = field(default_factory=set)
+    changed: set[Key] = field(default_factory=set)
+    gone: set[Key] = field(default_factory=set)
+    missing: list[Key] = field(default_factory=list)  # what the tracker could not give this time
+
+    def __len__(self) -> int:
+        return len(self.new) + len(self.changed) + len(self.gone)
+
+
+Wanted = Sequence[tuple[ItemKind, list[Key]]]
+"""What to ask the tracker for."""
+
+
 class Fetch:
-    """One sync's look at the tracker; what it found is in the spool and in these attributes."""
+    """One sync's look at the tracker; what it found is in the spool and in these attributes.
+
+    `writer` takes the blobs of every version that is in the spool in the end, also of what an interrupted
+    sync has left there: see `prepare_again`.
+    """
 
     def __init__(
         self,
         tracker: Tracker,
         snapshot: Snapshot,
         spool: Spool,
+        writer: Writer,
         progress: Progress,
-        missing: Collection[int] = (),
+        missing: Mapping[str, Collection[Key]],
     ) -> None:
-        self.records: dict[str, Any] = {}  # path → what no ticket's record is, where it changed; None: gone
-        self.new: set[int] = set()  # tickets
-        self.changed: set[int] = set()  # tickets
-        self.gone: set[int] = set()  # tickets
+        self.kinds = [kind(tracker) for kind in ITEM_KINDS]
+        self.found = {kind.name: Found() for kind in self.kinds}
+        self.records: dict[str, Any] = {}  # path → what is no item's record, where it changed; None: gone
         self.problems: list[str] = []  # what had to be left out, a sentence each
         self.doubts: list[str] = []  # what is not believed, and what to do if it is true
         self.left_out: list[str] = []  # the same, of fields and reports
-        self.missing: list[int] = []  # tickets that the tracker could not give this time
+        self.commit = snapshot.commit  # the versions in the spool lead on from there
         self.begun = tracker.now()  # when it was looked at: all that the tracker held then is fetched
         self.tracker = tracker
         self._snapshot = snapshot
         self._spool = spool
+        self._writer = writer
         self._progress = progress
-        self._missing = missing  # tickets that the tracker could not give the last time
-        self._arrived: list[Fetched] = []
-        self._asked = 0  # tickets that this look found to be new or changed
+        self._missing = missing  # by kind, what the tracker could not give the last time
+        self._arrived: list[Item] = []
+        self._versions: list[ReadyVersion] = []  # of these
+        self._asked = 0  # items that this look found to be new or changed
         self._unknown_value = False
 
     async def run(self, extent: Extent, *, accept_deletions: bool) -> None:
-        """Look and fetch; that of a first sync must be FULL. Raises TrackerError."""
+        """Look and fetch; that of a first sync must be FULL. Raises TrackerError, DatabaseError."""
         if extent is Extent.FULL and not self._snapshot.empty:
             self._spool.clear()  # what an earlier try has fetched may have changed without a trace
-        await self._fetch(await (self._all() if extent is Extent.FULL else self._changed()))
+        await self._drop_outdated()
+        wanted = await self._wanted(full=extent is Extent.FULL)
+        await self.prepare_again(self._snapshot, wanted)
+        await self._fetch(wanted)
         if extent is Extent.SWEEP:
             await self._fetch(await self._suspects())
         if extent is not Extent.NEWS or self._unknown_value:
             self._compare(await self.tracker.metadata(), accept_deletions)
-        known = sum(1 for _ in self._snapshot.tickets()) if self.gone else 0
-        if self._believed("tickets", len(self.gone), known, accept_deletions):
-            paths = (path(number) for number in self.gone for path in (ticket_path, changelog_path))
-            self.records |= dict.fromkeys(paths)
-        else:
-            self.gone.clear()
+        for kind in self.kinds:
+            gone = self.found[kind.name].gone
+            known = len(kind.known(self._snapshot)) if gone else 0
+            if not self._believed(kind.plural, len(gone), known, accept_deletions):
+                gone.clear()
         self.problems += self.tracker.problems
         self.tracker.problems.clear()  # a later sync by the same connection tells its own
 
-    async def _all(self) -> Collection[int]:
-        """All tickets, less what an earlier try of a first sync has fetched. Notes which are gone."""
-        arrived = await self._arrived_before()
-        numbers = await self._listed()
-        return self._begin(self.tracker.now(), numbers, arrived)
+    @property
+    def deleted(self) -> Iterable[str]:
+        """The paths of what is gone."""
+        return (path for kind in self.kinds for key in self.found[kind.name].gone for path in kind.paths(key))
 
-    async def _changed(self) -> Collection[int]:
-        """The tickets that the tracker says are new or changed, less what an earlier try has fetched."""
-        arrived = await self._arrived_before()
-        since = moment(self._snapshot.recent or LONG_AGO) - OVERLAP
-        changed = await self.tracker.changed_since(since)
-        answered = self.tracker.now()
-        attached = await self.tracker.attached_since(since)
-        return self._begin(answered, sorted({*changed, *self._missing, *attached}), arrived)
+    async def _drop_outdated(self) -> None:
+        """Of what an interrupted sync has fetched, forget what has changed since."""
+        if began := self._spool.begun:
+            for kind in self.kinds:
+                self._spool.drop(kind.name, await kind.changed(moment(began) - OVERLAP))
 
-    async def _arrived_before(self) -> set[int]:
-        """The tickets that an interrupted sync has fetched and that have not changed since."""
-        arrived, began = self._spool.numbers(), self._spool.begun
-        if began:
-            arrived -= set(await self.tracker.changed_since(moment(began) - OVERLAP))
-            self._count(arrived)
-        return arrived
+    async def _wanted(self, *, full: bool) -> Wanted:
+        """What the tracker says is new or changed, or all it has, less what is in the spool.
 
-    def _begin(self, answered: datetime, numbers: list[int], arrived: Collection[int]) -> list[int]:
-        """Of the tickets that the tracker has named, those that are still to come.
-
-        The sync began when that was `answered`, by the tracker's clock, unless an earlier try had begun.
+        The sync began when the first of these questions was answered, by the tracker's clock, unless an
+        earlier try had begun.
         """
-        began = self._spool.begun  # a connection may be kept for days, so its first answer says nothing
-        self.begun = moment(began) if began else answered
-        missing = [number for number in numbers if number not in arrived] if arrived else numbers
-        self._asked = len(arrived) + len(missing)
-        if began:
-            self._spool.begin(began, self._asked)
-        return missing
+        since = moment(self._snapshot.recent or LONG_AGO) - OVERLAP
+        named: dict[str, set[Key]] = {}
+        answered: datetime | None = (
+            None  # a connection may be kept for days, so its first answer says nothing
+        )
+        for kind in self.kinds:
+            named[kind.name] = set(await (self._listed(kind) if full else kind.changed(since)))
+            answered = answered or self.tracker.now()
+        began = self._spool.begun
+        self.begun = moment(began) if began else answered or self.begun
+        for kind in self.kinds if not full else ():
+            named[kind.name].update(self._missing.get(kind.name, ()), await kind.attached(since))
+        return [(kind, self._to_come(kind, named[kind.name])) for kind in self.kinds]
 
-    async def _listed(self) -> list[int]:
-        """The tickets that the tracker lists. Notes which of those known here are gone."""
-        listed = await self.tracker.ids()
-        self.gone.update(set(self._snapshot.tickets()).difference(listed))
+    def _to_come(self, kind: ItemKind, keys: set[Key]) -> list[Key]:
+        return sorted(keys - self._spool.keys(kind.name))
+
+    async def _listed(self, kind: ItemKind) -> Collection[Key]:
+        """What the tracker lists. Notes which known ones are gone, and forgets what came and went."""
+        listed, found = set(await kind.listed()), self.found[kind.name]
+        known = kind.known(self._snapshot)
+        found.gone |= known - listed
+        fleeting = self._spool.keys(kind.name) - listed - known
+        self._spool.drop(kind.name, fleeting)
+        found.new -= fleeting
+        found.missing = [key for key in found.missing if key in listed]
         return listed
 
-    async def _suspects(self) -> Collection[int]:
-        """The tickets that may have changed though the tracker does not say so. Notes which are gone."""
-        seen, known = set(await self._listed()), set(self._snapshot.tickets())
-        suspects = seen - known | seen.intersection(await self.tracker.attached_since(moment(LONG_AGO)))
-        suspects |= set(await self.tracker.outdated(lambda number: self._known(ticket_path(number))))
-        for number in known & seen - suspects:
-            log = records.rows(self._known(changelog_path(number)) or [])
-            if not all(row.permanent for row in log):
-                suspects.add(number)  # an attachment that is deleted leaves no other trace
-        return sorted(suspects - self._spool.numbers())
+    async def _suspects(self) -> Wanted:
+        """What may have changed though the tracker does not say so. Notes what is gone."""
+        wanted = []
+        for kind in self.kinds:
+            seen, known = set(await self._listed(kind)), kind.known(self._snapshot)
+            suspects = (seen - known).union(await kind.suspects(seen & known, self._load))
+            wanted.append((kind, self._to_come(kind, suspects)))
+        return wanted
 
-    def _known(self, path: str) -> Any:
+    def _load(self, path: str) -> Any:
         """What is stored at a path; None, and a problem, where git has it damaged: the rest goes on."""
         try:
             return self._snapshot.load(path)
@@ -172,75 +201,87 @@ class Fetch:
             self.problems.append(f"{path} is damaged and stays as it is: {error}")
             return None
 
-    async def _fetch(self, numbers: Collection[int]) -> None:
-        done = 0
-        try:
-            async with self.tracker.tickets(numbers) as stream:
-                async for found in stream:
-                    self._take(found)
-                    done += 1
-                    self._progress("tickets", done, len(numbers))
-        finally:
-            self._keep()
-
-    def _take(self, found: Ticket | Missing) -> None:
-        paths = ticket_path(found.number), changelog_path(found.number)
-        try:
-            record, log = self._snapshot.get(paths[0]), self._snapshot.get(paths[1])
-        except DatabaseDamaged as error:
-            self.problems.append(f"Ticket {found.number} stays as it is, since its past is damaged: {error}")
-            return
-        stored = None if record is None else (record, log or b"[]")
-        fresh = found if isinstance(found, Missing) else self._merged(found, stored)
-        action = decide(stored, fresh)
-        if action is Action.DELETE:
-            self.gone.add(found.number)
-        elif action is Action.REPORT and isinstance(found, Missing):
-            self.problems.append(found.reason)
-            if len(self.missing) < MAX_MISSING:
-                self.missing.append(found.number)
-        elif isinstance(found, Ticket) and isinstance(fresh, tuple) and action is not Action.NOTHING:
-            (self.new if action is Action.ADD else self.changed).add(found.number)
-            _, created, changed, props = found.record
-            times = records.microseconds(created), records.microseconds(changed)
-            self._arrived.append(Fetched(found.number, *times, *fresh))
-            self._look_for_new_values(props)
-            if len(self._arrived) >= SPOOLED_AT_ONCE:
+    async def _fetch(self, wanted: Wanted) -> None:
+        self._asked = self._spool.count() + sum(len(keys) for _, keys in wanted)
+        if began := self._spool.begun:
+            self._spool.begin(began, self._asked)
+        for kind, keys in wanted:
+            done = len(self._spool.keys(kind.name))
+            total = done + len(keys)
+            try:
+                async with kind.fetch(keys) as stream:
+                    async for found in stream:
+                        self._take(kind, found)
+                        done += 1
+                        self._progress(kind.plural, done, total)
+            finally:
                 self._keep()
 
-    def _merged(self, found: Ticket, stored: Bytes | None) -> Bytes:
-        """The bytes of a ticket, with what is known more precisely than it was found."""
-        record, log = found.record, found.changelog
-        plain = records.dump(record), records.dump(log)
-        if stored and stored != plain:
-            old_record, old_log = (records.load(data) for data in stored)
-            record = self._merge(old_record, record)
-            pairs = paired(records.rows(old_log), records.rows(log), self.tracker.log_rules.identity)
-            places = {new: old for old, new in pairs.items()}
-            log = [self._merge(old_log[places[n]], row) if n in places else row for n, row in enumerate(log)]
-            return records.dump(record), records.dump(log)
-        return plain
-
-    def _merge(self, old: Any, new: Any) -> Any:
-        return records.merge(old, new, exact_text=self.tracker.exact_text)
-
-    def _look_for_new_values(self, props: Mapping[str, Any]) -> None:
-        if self._unknown_value or self._snapshot.empty:
+    def _take(self, kind: ItemKind, found: Any) -> None:
+        key, of_kind = kind.key(found), self.found[kind.name]
+        try:
+            stored = stored_files(kind, key, self._snapshot)
+        except DatabaseDamaged as error:
+            self.problems.append(_damaged(kind, key, error))
             return
-        values = ((name, props.get(name)) for name in VALUED_FIELDS)
-        self._unknown_value = any(
-            value and not self._snapshot.has(field_path(name, str(value))) for name, value in values
-        )
+        item = None if isinstance(found, Missing) else kind.item(found, stored)
+        match decide(stored, item.files if item else found):
+            case Action.DELETE:
+                of_kind.gone.add(key)
+            case Action.REPORT:
+                self.problems.append(found.reason)
+                if len(of_kind.missing) < MAX_MISSING:
+                    of_kind.missing.append(key)
+            case Action.ADD | Action.CHANGE if item:
+                self._arrived.append(item)
+                self._prepare(kind, item, stored)
+                self._look_for_new_values(kind.mentions(found))
+                if len(self._arrived) >= SPOOLED_AT_ONCE:
+                    self._keep()
+
+    def _prepare(self, kind: ItemKind, item: Item, stored: Files | None) -> None:
+        """Write the blobs of an item's versions, and count it."""
+        self._versions += ready_versions(kind, item, stored, self._writer)
+        found = self.found[kind.name]
+        (found.changed if stored else found.new).add(item.key)
+
+    async def prepare_again(self, snapshot: Snapshot, wanted: Wanted = ()) -> None:
+        """Find the versions of all that is in the spool, leading on from this snapshot; write their blobs.
+
+        That is for what an interrupted sync has left, and where the branch has moved since the last snapshot.
+        What is `wanted` is still to come.
+        """
+        self.commit = snapshot.commit
+        self._spool.forget_versions()
+        for kind in self.kinds:
+            found = self.found[kind.name]
+            found.new.clear()
+            found.changed.clear()
+            here = len(self._spool.keys(kind.name))
+            total = here + sum(len(keys) for of, keys in wanted if of is kind)
+            for done, item in enumerate(self._spool.items(kind.name), 1):
+                try:
+                    self._prepare(kind, item, stored_files(kind, item.key, snapshot))
+                except DatabaseDamaged as error:
+                    self.problems.append(_damaged(kind, item.key, error))
+                    self._spool.drop(kind.name, [item.key])
+                self._progress(kind.plural, done, total)
+                if done % SPOOLED_AT_ONCE == 0 or done == here:
+                    self._keep()
+                    await trio.lowlevel.checkpoint()  # to be ended
+
+    def _look_for_new_values(self, mentioned: Iterable[str]) -> None:
+        """A value that nobody has heard of, such as a new component, has come with a record of its own."""
+        if not (self._unknown_value or self._snapshot.empty):
+            self._unknown_value = not all(map(self._snapshot.has, mentioned))
 
     def _keep(self) -> None:
         if self._arrived and self._spool.begun is None:
             self._spool.begin(records.iso(self.begun), self._asked)
         self._spool.add(self._arrived)
+        self._spool.add_versions(self._versions)
         self._arrived.clear()
-
-    def _count(self, numbers: Iterable[int]) -> None:
-        for number in numbers:
-            (self.changed if self._snapshot.has(ticket_path(number)) else self.new).add(number)
+        self._versions.clear()
 
     def _compare(self, found: Metadata, accept_deletions: bool) -> None:
         self.left_out += found.problems
@@ -251,7 +292,8 @@ class Fetch:
                 self.left_out.append(f"{path} is left out: {error}")
                 continue
             stored = self._snapshot.get(path)
-            merged = new if stored is None else self._merge(records.load(stored), new)
+            old = new if stored is None else records.load(stored)
+            merged = records.merge(old, new, exact_text=self.tracker.exact_text)
             if records.dump(merged) != stored:
                 self.records[path] = merged
         for top in sorted(found.complete):
@@ -269,6 +311,10 @@ class Fetch:
             "they are kept. If they are really gone, run `offtracfs sync --full --accept-deletions`."
         )
         return False
+
+
+def _damaged(kind: ItemKind, key: Key, error: DatabaseDamaged) -> str:
+    return f"{kind.name.capitalize()} {key} stays as it is, since its past is damaged: {error}"
 
 
 def moment(text: str) -> datetime:

@@ -1,6 +1,7 @@
 """Bring a tracker's news into its database; and the watch loop of the side process.
 
-fetch      look at the tracker, decide, fetch into the spool (`offtracfs.sync.fetch`): the fetch lock alone
+fetch      look at the tracker, decide, fetch into the spool (`offtracfs.sync.fetch`), and write the blobs of
+           what arrives: the fetch lock alone
 append     the spool into git, one commit a change (`offtracfs.sync.revisions`)
 index      git into the index, which is what readers see (`offtracfs.index`)
 save       how it ended; only then is the spool let go
@@ -22,7 +23,9 @@ from offtracfs.database import Database, Snapshot, State
 from offtracfs.errors import DatabaseBusy, DatabaseDamaged, LoginRefused, OfftracfsError, Suspicious
 from offtracfs.progress import Progress, silent
 from offtracfs.store import BRANCH
+from offtracfs.store.fastimport import Writer
 from offtracfs.sync.fetch import Extent, Fetch, moment
+from offtracfs.sync.items import Tickets
 from offtracfs.sync.revisions import SECOND, Plan, append
 from offtracfs.sync.spool import Spool
 from offtracfs.trackers import Tracker
@@ -69,7 +72,11 @@ async def sync(
     the tracker is not believed, all else is done first, and then Suspicious is raised.
     """
     began, requests, outcome = time.monotonic(), tracker.requests, Outcome()
-    with database.fetching("sync"), closing(Spool(database.path / "spool.db")) as spool:
+    with (
+        database.fetching("sync"),
+        closing(Spool(database.path / "spool.db")) as spool,
+        database.store.importing("fetching") as writer,
+    ):
         with database.writing("sync"):  # which refuses at once who could not write in the end, either
             index.catch_up(database.path, database.store, progress)  # an older one, or left behind by a kill
         state = database.state()
@@ -79,16 +86,18 @@ async def sync(
             sweep = Extent.SWEEP if _sweep_is_due(state) else Extent.NEWS
             extent = Extent.FULL if full or snapshot.empty else sweep
             outcome.swept = extent is not Extent.NEWS
-            fetch = Fetch(tracker, snapshot, spool, progress, state.missing)
+            fetch = Fetch(tracker, snapshot, spool, writer, progress, state.missing)
             await fetch.run(extent, accept_deletions=accept_deletions)
         with await _writing(database):
-            outcome.commits = _append(database, fetch, spool, progress, swept=outcome.swept)
+            outcome.commits = await _append(database, fetch, spool, writer, progress, swept=outcome.swept)
             spool.clear()
             database.store.maintain()
-    found = {"new": fetch.new, "changed": fetch.changed, "deleted": fetch.gone}
-    outcome.tickets = {kind: sorted(numbers) for kind, numbers in found.items()}
+    tickets = fetch.found[Tickets.name]
+    found = {"new": tickets.new, "changed": tickets.changed, "deleted": tickets.gone}
+    outcome.tickets = {what: sorted(map(int, keys)) for what, keys in found.items()}
     outcome.new, outcome.changed, outcome.deleted = map(len, found.values())
-    outcome.metadata = len(fetch.records) - 2 * len(fetch.gone)
+    others = (of_kind for name, of_kind in fetch.found.items() if name != Tickets.name)
+    outcome.metadata = len(fetch.records) + sum(map(len, others))
     outcome.problems, outcome.requests = fetch.problems + fetch.left_out, tracker.requests - requests
     outcome.seconds = time.monotonic() - began
     if fetch.doubts:
@@ -113,18 +122,22 @@ async def _writing(database: Database) -> ExitStack:
             await trio.sleep(POLL)
 
 
-def _append(database: Database, fetch: Fetch, spool: Spool, progress: Progress, *, swept: bool) -> int:
+async def _append(
+    database: Database, fetch: Fetch, spool: Spool, writer: Writer, progress: Progress, *, swept: bool
+) -> int:
     """Bring what was fetched into git and the index, and keep how it ended; the number of commits."""
     index.catch_up(database.path, database.store, progress)  # what others have done since the fetch began
     state = database.state()
     # Another snapshot than the one on which the fetch decided: since then others may have held the writer's
-    # lock, have built the index anew, or have put commits on the branch. The spool holds whole tickets, not
-    # differences, so their versions are found from what git has now. A ticket that somebody else has brought
-    # meanwhile, and newer, would go back to what was fetched, until the next sync asks for it again: it
-    # changed after the moment that this sync writes down as known.
+    # lock, have built the index anew, or have put commits on the branch. The versions lead on from the stored
+    # items, so where the branch has moved all of them are found again: the spool holds whole items. One that
+    # somebody else has brought meanwhile, and newer, would go back to what was fetched, until the next sync
+    # asks for it again: it changed after the moment that this sync writes down as known.
     with database.snapshot() as snapshot:
+        if snapshot.commit != fetch.commit:
+            await fetch.prepare_again(snapshot)
         plan = _plan(fetch, snapshot, spool, state)
-        commits = append(snapshot, spool, plan, progress)
+        commits = append(snapshot, spool, writer, plan, progress)
     progress("index", 0, None)
     index.catch_up(database.path, database.store, progress)
     _save(database, state, fetch, settled=plan.settled, swept=swept)
@@ -143,16 +156,16 @@ def _plan(fetch: Fetch, snapshot: Snapshot, spool: Spool, state: State) -> Plan:
     return Plan(
         now=int(fetch.tracker.now().timestamp()),
         floor=floor,
-        records=fetch.records,
+        records=fetch.records | dict.fromkeys(fetch.deleted),
         recent=max(snapshot.recent, seen) or records.iso(fetch.begun.replace(microsecond=0)),
         settled=max(floor, int(fetch.begun.timestamp()) - SETTLES),
-        rules=fetch.tracker.log_rules,
     )
 
 
 def _save(database: Database, state: State, fetch: Fetch, *, settled: int, swept: bool) -> None:
     state.ended = records.iso(datetime.now(UTC).replace(microsecond=0))
-    state.error, state.missing = " ".join(fetch.doubts), fetch.missing
+    state.error = " ".join(fetch.doubts)
+    state.missing = {kind: found.missing for kind, found in fetch.found.items() if found.missing}
     state.user = fetch.tracker.user or ""
     if swept:  # what a sweep had to leave out stands until the next
         state.swept, state.left_out = state.ended, fetch.left_out + fetch.doubts

@@ -1,7 +1,8 @@
 """From the spool into git: a sync's news in time order, one commit a change.
 
-Nothing is on the branch before everything is (see `offtracfs.store.Store.writer`), so a process killed
-at any line leaves the last sync's state, and the next sync does the same again from the spool.
+The blobs are written already (`offtracfs.sync.versions`). Nothing is on the branch before everything is (see
+`offtracfs.store.Store.appending`), so a process killed at any line leaves the last sync's state, and the next
+sync does the same again from the spool.
 """
 
 from __future__ import annotations
@@ -13,12 +14,10 @@ from typing import Any
 
 from offtracfs import records
 from offtracfs.database import Snapshot
-from offtracfs.kinds import changelog_path, ticket_path
+from offtracfs.kinds import DB_PATH
 from offtracfs.progress import Progress, silent
 from offtracfs.store.fastimport import NOBODY, Writer
-from offtracfs.sync import replay
-from offtracfs.sync.spool import NOTICED, Ordered, Spool
-from offtracfs.trackers.changelog import LogRules
+from offtracfs.sync.spool import ReadyVersion, Spool
 
 SECOND = 1_000_000  # microseconds
 MAX_LISTED = 50  # paths in the message of a commit about what the tracker did not log
@@ -26,14 +25,13 @@ MAX_LISTED = 50  # paths in the message of a commit about what the tracker did n
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a sync wants in git beside the tickets in its spool; moments in seconds since 1970 UTC."""
+    """What a sync wants in git beside the items in its spool; moments in seconds since 1970 UTC."""
 
     now: int  # by the tracker's clock
     floor: int  # no commit gets an earlier date: readers were told that this is settled
     records: Mapping[str, Any]  # path → record; None: gone
     recent: str  # for db.json: up to when the tracker is known, ISO
     settled: int  # for db.json: the floor of the next sync
-    rules: LogRules  # what the rows of the tickets' change logs mean
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +42,15 @@ class _Revision:
     files: Iterable[tuple[str, bytes | None]]
 
 
-def append(snapshot: Snapshot, spool: Spool, plan: Plan, progress: Progress = silent) -> int:
-    """Bring all of a sync's news into git; the number of commits. Raises DatabaseError."""
+def append(snapshot: Snapshot, spool: Spool, writer: Writer, plan: Plan, progress: Progress = silent) -> int:
+    """Bring all of a sync's news into git; the number of commits. Raises DatabaseError.
+
+    `writer` has written the blobs of the versions in the spool, which lead on from this snapshot.
+    """
     first = snapshot.empty
     commits, floor = 0, max(plan.floor, snapshot.committed)
-    total: int | None = None  # known when all versions are
-    with snapshot.store.writer() as writer:
+    total = _commits(spool, plan, first=first)
+    with snapshot.store.appending(writer):
 
         def commit(revision: _Revision, last: Iterable[tuple[str, bytes | None]] = ()) -> None:
             nonlocal commits, floor
@@ -66,8 +67,6 @@ def append(snapshot: Snapshot, spool: Spool, plan: Plan, progress: Progress = si
 
         if first:
             commit(_root(writer, plan, spool))
-        versions = spool.order(_versions(writer, snapshot, spool, plan.rules, progress))
-        total = _commits(versions, spool.noticed(), plan, first=first)
         pending = None
         for revision in _revisions(writer, spool, plan, first=first):
             if pending:
@@ -77,12 +76,13 @@ def append(snapshot: Snapshot, spool: Spool, plan: Plan, progress: Progress = si
             settled = records.iso(records.from_microseconds(plan.settled * SECOND))
             known = writer.blob(records.dump({"recent": plan.recent, "settled": settled}))
             done = pending or _Revision(NOBODY, plan.now, "An empty tracker", ())
-            commit(done, [("db.json", known)])
+            commit(done, [(DB_PATH, known)])
     return commits
 
 
-def _commits(versions: int, noticed: int, plan: Plan, *, first: bool) -> int:
-    """How many commits will bring so many versions, of which some no change log tells."""
+def _commits(spool: Spool, plan: Plan, *, first: bool) -> int:
+    """How many commits there will be: one a version, but for those that only a comparison shows."""
+    versions, noticed = spool.versions()
     if first:
         return 1 + max(1, versions - noticed + bool(noticed))
     return versions - noticed + bool(noticed or plan.records)
@@ -102,57 +102,20 @@ def _blobs(writer: Writer, found: Mapping[str, Any]) -> list[tuple[str, bytes | 
     ]
 
 
-def _versions(
-    writer: Writer, snapshot: Snapshot, spool: Spool, rules: LogRules, progress: Progress
-) -> Iterator[Ordered]:
-    """Every new version of the tickets in the spool, its blobs written."""
-    total = spool.count()
-    for done, ticket in enumerate(spool.tickets(), 1):
-        progress("past", done, total)
-        new = records.load(ticket.record), records.rows(records.load(ticket.changelog))
-        stored, log = (snapshot.load(path(ticket.number)) for path in (ticket_path, changelog_path))
-        versions = list(replay.since(*new, stored, records.rows(log or []), rules))
-        # All records, then all logs: each is stored as a small difference from the one before it.
-        states = [writer.blob(records.dump(version.record)) for version in versions]
-        logs = [writer.blob(records.dump(version.changelog)) for version in versions]
-        for sequence, (version, state, log) in enumerate(zip(versions, states, logs, strict=True)):
-            yield Ordered(
-                NOTICED if version.moment is None else version.moment,
-                ticket.number,
-                sequence,
-                version.author.encode("utf-8", "replace"),
-                _message(version.subject, version.body).encode("utf-8", "replace"),
-                state,
-                log,
-            )
-
-
-def _message(subject: str, body: str) -> str:
-    text = body.replace("\r\n", "\n").strip()
-    return f"{subject}\n\n{text}\n" if text else f"{subject}\n"
-
-
 def _revisions(writer: Writer, spool: Spool, plan: Plan, *, first: bool) -> Iterator[_Revision]:
     changed = {} if first else plan.records  # the first were in the root commit
     for version in spool.ordered():
         moment = version.moment // SECOND
-        yield _Revision(version.author.decode(), moment, version.message.decode(), _files(version))
+        yield _Revision(version.author.decode(), moment, version.message.decode(), version.files.items())
     noticed = list(islice(spool.ordered(noticed=True), MAX_LISTED))
     if noticed or changed:
         files = _blobs(writer, changed)
-        versions = (file for version in spool.ordered(noticed=True) for file in _files(version))
-        message = _noticed(spool.noticed(), noticed, files)
+        versions = (file for version in spool.ordered(noticed=True) for file in version.files.items())
+        message = _noticed(spool.versions()[1], noticed, files)
         yield _Revision(NOBODY, plan.now, message, chain(versions, files))  # what is gone comes last
 
 
-def _files(version: Ordered) -> list[tuple[str, bytes | None]]:
-    return [
-        (changelog_path(version.number), version.changelog),
-        (ticket_path(version.number), version.record),
-    ]
-
-
-def _noticed(count: int, some: list[Ordered], files: list[tuple[str, bytes | None]]) -> str:
+def _noticed(count: int, some: list[ReadyVersion], files: list[tuple[str, bytes | None]]) -> str:
     """The message of the commit that brings what no change log tells."""
     lines = [version.message.decode().partition("\n")[0] for version in some]
     lines += [path if blob else f"{path} is gone" for path, blob in files[: MAX_LISTED - len(lines)]]

@@ -1,25 +1,29 @@
 """What a sync has fetched and not yet brought into git: kept on disk, so that an interrupted sync goes on.
 
-It also puts the tickets' versions into time order, on disk rather than in memory. Only the holder of the
-fetch lock opens it; it can be deleted at any time at the cost of fetching again.
+It also puts the items' versions into time order, on disk rather than in memory. Only the holder of the
+fetch lock opens it; it can be deleted at any time at the cost of fetching again. The versions name blobs that
+are in the quarantine of this sync (`offtracfs.store.Store.importing`): one that goes on makes them again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
     Column,
+    Connection,
     Integer,
     LargeBinary,
     MetaData,
     Select,
     Table,
     Text,
+    bindparam,
     delete,
     func,
     insert,
@@ -28,10 +32,13 @@ from sqlalchemy import (
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import DatabaseError as SQLError
 from sqlalchemy.pool import QueuePool
+from sqlalchemy.types import UserDefinedType
 
 from offtracfs.errors import DatabaseDamaged
 from offtracfs.index.build import engine
 from offtracfs.index.opening import translate
+from offtracfs.kinds import Key
+from offtracfs.sync.items import Item
 
 ROWS = 500  # rows read or written at once
 NOTICED = 1 << 62  # the moment of a version that only the present state shows
@@ -42,57 +49,67 @@ _look = Table(
     "look",
     _metadata,
     Column("begun", Text, nullable=False),  # ISO, by the tracker's clock: what is here is no older
-    Column("total", Integer, nullable=False),  # tickets that are to come, with those that are here
+    Column("total", Integer, nullable=False),  # items that are to come, with those that are here
 )
 
-_ticket = Table(
-    "ticket",
+
+class _Key(UserDefinedType[Key]):
+    """A number or a name. SQLite keeps each as it is, and sorts numbers before names."""
+
+    cache_ok = True
+
+    def get_col_spec(self, **_: Any) -> str:
+        return "BLOB"  # which converts nothing
+
+
+_item = Table(
+    "item",
     _metadata,
-    Column("number", Integer, primary_key=True),
+    Column("kind", Text, primary_key=True),
+    Column("key", _Key, primary_key=True),
     Column("created", Integer, nullable=False),  # microseconds since 1970 UTC
     Column("changed", Integer, nullable=False),  # the same
-    Column("record", LargeBinary, nullable=False),  # canonical bytes
-    Column("changelog", LargeBinary, nullable=False),  # canonical bytes
+    Column("past", LargeBinary, nullable=False),  # what its kind needs to find its versions again
 )
 
+_file = Table(
+    "file",
+    _metadata,
+    Column("kind", Text, primary_key=True),
+    Column("key", _Key, primary_key=True),
+    Column("path", Text, primary_key=True),
+    Column("data", LargeBinary, nullable=False),
+)
+
+# In the order in which they come: taking them in writes each page once. They are sorted when they are read.
 _version = Table(
     "version",
     _metadata,
-    Column("moment", Integer, primary_key=True),  # microseconds since 1970 UTC
-    Column("number", Integer, primary_key=True),
-    Column("sequence", Integer, primary_key=True),  # of the ticket's versions
+    Column("moment", Integer, nullable=False),  # microseconds since 1970 UTC
+    Column("kind", Text, primary_key=True),
+    Column("key", _Key, primary_key=True),
+    Column("sequence", Integer, primary_key=True),  # of the item's versions
     Column("author", LargeBinary, nullable=False),  # UTF-8, as are all names that SQLite might refuse as text
     Column("message", LargeBinary, nullable=False),
-    Column("record", LargeBinary, nullable=False),  # blob id, 20 bytes
-    Column("changelog", LargeBinary, nullable=False),  # blob id, 20 bytes
+    Column("files", Text, nullable=False),  # JSON: path → blob id in hexadecimal, or null
     sqlite_with_rowid=False,
 )
-
+_IN_ORDER = (_version.c.moment, _version.c.kind, _version.c.key, _version.c.sequence)
 
 # Compiled once: SQLAlchemy's care for each row would cost more than SQLite's.
 _ADD_VERSION = str(insert(_version).compile(dialect=sqlite.dialect(paramstyle="qmark")))
 
 
-class Fetched(NamedTuple):
-    """A ticket in the spool; moments in microseconds since 1970 UTC, records as canonical bytes."""
-
-    number: int
-    created: int
-    changed: int
-    record: bytes
-    changelog: bytes
-
-
-class Ordered(NamedTuple):
-    """One version of a ticket, with the ids of its blobs."""
+class ReadyVersion(NamedTuple):
+    """A version of an item that can be committed: its blobs are written."""
 
     moment: int  # microseconds since 1970 UTC, or NOTICED
-    number: int
+    kind: str
+    key: Key
     sequence: int
     author: bytes
     message: bytes
-    record: bytes
-    changelog: bytes
+    files: Mapping[str, bytes | None]  # path → blob id, 20 bytes; None: gone
 
 
 class Spool:
@@ -150,80 +167,116 @@ class Spool:
             return found
 
     def begin(self, moment: str, total: int) -> None:
-        """A sync of so many tickets begins, or goes on."""
+        """A sync of so many items begins, or goes on."""
         with self._transaction() as connection:
             connection.execute(delete(_look))
             connection.execute(insert(_look), {"begun": moment, "total": total})
 
-    def add(self, tickets: list[Fetched]) -> None:
-        """Keep some tickets, in place of what was known of the same."""
-        if not tickets:
+    def add(self, items: Sequence[Item]) -> None:
+        """Keep some items, in place of what was known of the same."""
+        if not items:
             return
         with self._transaction() as connection:
-            statement = sqlite.insert(_ticket)
-            fresh = {name: statement.excluded[name] for name in Fetched._fields[1:]}
+            self._delete(connection, (_item, _file), [(item.kind, item.key) for item in items])
+            columns = [column.name for column in _item.c]
             connection.execute(
-                statement.on_conflict_do_update(index_elements=["number"], set_=fresh),
-                [ticket._asdict() for ticket in tickets],
+                insert(_item), [{name: getattr(item, name) for name in columns} for item in items]
+            )
+            files = [
+                {"kind": item.kind, "key": item.key, "path": path, "data": data}
+                for item in items
+                for path, data in item.files.items()
+            ]
+            connection.execute(insert(_file), files)
+
+    def drop(self, kind: str, keys: Iterable[Key]) -> None:
+        """Forget some items."""
+        with self._transaction() as connection:
+            self._delete(connection, (_item, _file, _version), [(kind, key) for key in keys])
+
+    @staticmethod
+    def _delete(connection: Connection, tables: Iterable[Table], items: list[tuple[str, Key]]) -> None:
+        for table in tables if items else ():
+            those = (table.c.kind == bindparam("of"), table.c.key == bindparam("which"))
+            connection.execute(
+                delete(table).where(*those), [{"of": kind, "which": key} for kind, key in items]
             )
 
-    def numbers(self) -> set[int]:
-        """The tickets that are here."""
+    def keys(self, kind: str) -> set[Key]:
+        """The items of a kind that are here."""
         with self._transaction() as connection:
-            return set(connection.execute(select(_ticket.c.number)).scalars())
+            return set(connection.execute(select(_item.c.key).where(_item.c.kind == kind)).scalars())
 
     def count(self) -> int:
-        """The number of tickets that are here."""
+        """The number of items that are here."""
         with self._transaction() as connection:
-            return int(connection.execute(select(func.count()).select_from(_ticket)).scalar_one())
+            return int(connection.execute(select(func.count()).select_from(_item)).scalar_one())
 
-    def tickets(self) -> Iterator[Fetched]:
-        """All tickets, by number."""
-        after = -1
-        while rows := self._page(select(_ticket).where(_ticket.c.number > after).order_by(_ticket.c.number)):
-            yield from (Fetched(*row) for row in rows)
-            after = rows[-1].number
+    def items(self, kind: str) -> Iterator[Item]:
+        """All items of a kind, by key."""
+        rows: list[Any] = []
+        those = select(_item).where(_item.c.kind == kind).order_by(_item.c.key)
+        while rows := self._page(those.where(_item.c.key > rows[-1].key) if rows else those):
+            first, last = rows[0].key, rows[-1].key
+            files: dict[Key, dict[str, bytes]] = defaultdict(dict)
+            with self._transaction() as connection:
+                here = _file.c.kind == kind, _file.c.key.between(first, last)
+                for row in connection.execute(select(_file).where(*here)):
+                    files[row.key][row.path] = row.data
+            for *values, past in rows:
+                yield Item._make((*values, files[values[1]], past))
 
     def _page(self, statement: Select[Any]) -> list[Any]:
         with self._transaction() as connection:
             return list(connection.execute(statement.limit(ROWS)))
 
     def first_created(self) -> int | None:
-        """When the oldest ticket here was created, in microseconds since 1970 UTC."""
+        """When the oldest item here was created, in microseconds since 1970 UTC."""
         with self._transaction() as connection:
-            found: int | None = connection.execute(select(func.min(_ticket.c.created))).scalar()
+            found: int | None = connection.execute(select(func.min(_item.c.created))).scalar()
             return found
 
     def last_changed(self, until: int) -> int | None:
-        """The last time at which a ticket here was changed, not after `until`; microseconds as above."""
+        """The last time at which an item here was changed, not after `until`; microseconds as above."""
         with self._transaction() as connection:
-            statement = select(func.max(_ticket.c.changed)).where(_ticket.c.changed <= until)
+            statement = select(func.max(_item.c.changed)).where(_item.c.changed <= until)
             found: int | None = connection.execute(statement).scalar()
             return found
 
-    def order(self, versions: Iterator[Ordered]) -> int:
-        """Take in these versions, in place of all that were here; their number."""
-        count = 0
+    def add_versions(self, versions: Iterable[ReadyVersion]) -> None:
+        """Keep versions of items that had none here."""
+        rows = [(*version[:-1], _dumped(version.files)) for version in versions]
+        if rows:
+            with self._transaction() as connection:
+                connection.exec_driver_sql(_ADD_VERSION, rows)
+
+    def forget_versions(self) -> None:
+        """Forget all versions, as their blobs are gone."""
         with self._transaction() as connection:
             connection.execute(delete(_version))
-            while rows := list(islice(versions, ROWS)):
-                connection.exec_driver_sql(_ADD_VERSION, rows)
-                count += len(rows)
-        return count
 
-    def ordered(self, *, noticed: bool = False) -> Iterator[Ordered]:
-        """All versions in time order; at one moment by ticket, then in the ticket's own order.
+    def ordered(self, *, noticed: bool = False) -> Iterator[ReadyVersion]:
+        """All versions in time order; at one moment by item, then in the item's own order.
 
         Those whose moment is not known are apart.
         """
         those = _version.c.moment == NOTICED if noticed else _version.c.moment < NOTICED
         with self._transaction() as connection:
-            statement = select(_version).where(those).order_by(*_version.primary_key)
-            for row in connection.execute(statement.execution_options(yield_per=ROWS)):
-                yield Ordered(*row)
+            statement = select(_version).where(those).order_by(*_IN_ORDER)
+            for *values, files in connection.execute(statement.execution_options(yield_per=ROWS)):
+                yield ReadyVersion._make((*values, _loaded(files)))
 
-    def noticed(self) -> int:
-        """The number of versions whose moment is not known."""
+    def versions(self) -> tuple[int, int]:
+        """The number of all versions, and of those whose moment is not known."""
         with self._transaction() as connection:
-            statement = select(func.count()).where(_version.c.moment == NOTICED)
-            return int(connection.execute(statement).scalar_one())
+            noticed = func.count().filter(_version.c.moment == NOTICED)
+            total, unknown = connection.execute(select(func.count(), noticed).select_from(_version)).one()
+            return int(total), int(unknown)
+
+
+def _dumped(files: Mapping[str, bytes | None]) -> str:
+    return json.dumps({path: blob and blob.hex() for path, blob in files.items()})
+
+
+def _loaded(files: str) -> dict[str, bytes | None]:
+    return {path: blob and bytes.fromhex(blob) for path, blob in json.loads(files).items()}

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
+from offtracfs.kinds import Key
 from offtracfs.trackers.changelog import LogRules
 
 
@@ -26,13 +27,13 @@ class Ticket:
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """A ticket that was asked for and not had.
+    """A ticket, or another kind of item, that was asked for and not had.
 
-    `gone` says that the tracker knows no such ticket (deleted, or not ours to see); else its answer was
-    an error or could not be used, and `reason` is one sentence about it.
+    `gone` says that the tracker knows no such item; else its answer was an error (a permission may be
+    missing) or could not be used, and `reason` is one sentence about it.
     """
 
-    number: int
+    number: Key  # or its name
     reason: str
     gone: bool = False
 

@@ -31,16 +31,15 @@ class Fault(TrackerError):
 
     @property
     def gone(self) -> bool:
-        """Whether it says that the thing asked for is not there, or not ours to see.
+        """Whether it says that the thing asked for is not there; what is not ours to see may well be.
 
         The text decides where there is no code: in an XML-RPC multicall the plugin drops it (seen).
         """
-        text = str(self)
-        return self.code in (403, 404) or "does not exist" in text or "privileges are required" in text
+        return not self.forbidden and (self.code == 404 or "does not exist" in str(self))
 
     @property
     def forbidden(self) -> bool:
-        """Whether it says that a permission is missing."""
+        """Whether it says that a permission is missing. The text decides as above."""
         return self.code == 403 or "privileges are required" in str(self)
 
     @property
