@@ -52,7 +52,7 @@ def kind(node: Node) -> str:
     return name if name in ("datetime", "date") else ""
 
 
-def moment(node: Node, what: str = "datetime") -> Node:
+def as_moment(node: Node, what: str = "datetime") -> Node:
     """`node` as a "datetime" or a "date". Raises Unlike where it is not known to be a moment."""
     if kind(node):
         return node if kind(node) == what else call(what, node)
@@ -80,16 +80,16 @@ def _from_seconds(node: exp.UnixToTime) -> Node:
 
 
 def _day(node: Node) -> Node:
-    return moment(node.this, "date")
+    return as_moment(node.this, "date")
 
 
 def _unwrapped(node: Node) -> Node:
-    return moment(node.this)
+    return as_moment(node.this)
 
 
 def _extracted(node: Node) -> Node:
     part = node.name.upper() if isinstance(node, exp.Extract) else type(node).__name__.upper()
-    when = moment(node.expression if isinstance(node, exp.Extract) else node.this)
+    when = as_moment(node.expression if isinstance(node, exp.Extract) else node.this)
     if part == "EPOCH":
         return exp.cast(call("strftime", "%s", when), "REAL", dialect="sqlite")
     if part not in PARTS:
@@ -101,7 +101,7 @@ def _written(node: exp.TimeToStr) -> Node:
     pattern = node.args.get("format")
     if not (isinstance(pattern, exp.Literal) and pattern.is_string) or "%" in _CODE.sub("", pattern.name):
         raise Unlike(node, "SQLite has no such pattern for dates")
-    return call("strftime", pattern.name, moment(node.this))
+    return call("strftime", pattern.name, as_moment(node.this))
 
 
 def _written_by_letters(node: exp.TimeToStr) -> Node:
@@ -113,7 +113,7 @@ def _written_by_letters(node: exp.TimeToStr) -> Node:
 
 
 def _cut(node: Node) -> Node:
-    unit, when = str(node.args["unit"].name).upper(), moment(node.this)
+    unit, when = str(node.args["unit"].name).upper(), as_moment(node.this)
     if node.args.get("zone"):
         raise Unlike(node, "moments are in UTC")
     if unit in HOURS:
@@ -175,7 +175,7 @@ def _summed(node: exp.Add | exp.Sub, becomes: Callable[[Node, str], str]) -> Nod
     length = _interval(other)
     if not kind(one):
         if length or kind(other):
-            one = moment(one)
+            one = as_moment(one)
         else:
             return node
     unit = length[1] if length else ""
@@ -194,7 +194,7 @@ def _date_sum(node: Node) -> Node:
         amount = exp.Literal.number(amount.name)
     if isinstance(node, exp.DateSub):
         amount = exp.Neg(this=exp.paren(amount))
-    when = node.this if kind(node.this) else moment(node.this)
+    when = node.this if kind(node.this) else as_moment(node.this)
     unit = str(node.args["unit"].name)
     return moved(when, amount, unit, node, _same_kind(when, unit))
 
@@ -206,7 +206,7 @@ def _compared(node: Node) -> Node:
         for name in sides:
             side = node.args[name]
             if not isinstance(side, exp.Null):
-                side.replace(moment(side.copy()))
+                side.replace(as_moment(side.copy()))
     return node
 
 

@@ -26,7 +26,7 @@ from offtracfs.trackers.credentials import Credentials
 from offtracfs.trackers.registry import Kind
 from offtracfs.trackers.tracrules import TracRules
 
-KEPT = "refs/offtrac"  # where the folder's own commits go
+COMMITS = "refs/offtrac"  # where the folder's own commits go
 OTHERS = ("fields.json", "report/*.json", "field/*/*.json")
 
 
@@ -133,13 +133,13 @@ class Folder:
 
 
 def keep_commits(url: str, repository: Path) -> None:
-    """Take the folder's own commits, if it has any, into the repository of its database, below `KEPT`.
+    """Take the folder's own commits, if it has any, into the repository of its database, below `COMMITS`.
 
     Raises DatabaseError.
     """
     folder = _path(url)
     if (folder / ".git").exists():
-        git(repository, "fetch", "--quiet", "--no-tags", str(folder), f"+refs/heads/*:{KEPT}/*")
+        git(repository, "fetch", "--quiet", "--no-tags", str(folder), f"+refs/heads/*:{COMMITS}/*")
 
 
 async def _connect(url: str, _who: Credentials | None, _directory: Path | None) -> Folder:

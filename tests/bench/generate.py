@@ -24,7 +24,7 @@ QUIET = 365 * 86_400  # seconds in the end without a new ticket: else its last c
 SECOND = 1_000_000  # Trac's times are in microseconds
 DESCRIPTION = 600, 0.9  # bytes in the median, and sigma of the logarithm: a few are very long
 COMMENT = 250, 0.9
-LONGEST = 50_000  # bytes of a text
+MAX_LENGTH = 50_000  # bytes of a text
 CHANGES = 5  # of a ticket: comments, most of them with a change of a field
 PAUSE = 20 * 86_400  # mean seconds between two changes of a ticket
 PEOPLE = [f"dev{number}@example.org" for number in range(40)]
@@ -62,8 +62,8 @@ class Writing:
 
     def text(self, median: float, sigma: float) -> str:
         """A text whose length is log-normal, in characters."""
-        length = min(int(median * self._dice.lognormvariate(0, sigma)) + 1, LONGEST)
-        start = self._dice.randrange(len(self._text) - LONGEST)
+        length = min(int(median * self._dice.lognormvariate(0, sigma)) + 1, MAX_LENGTH)
+        start = self._dice.randrange(len(self._text) - MAX_LENGTH)
         return self._text[start : start + length].strip()
 
 

@@ -81,7 +81,7 @@ def _field(name: str, kind: str) -> dict[str, Any]:
     return {"name": name, "type": kind, "label": name.capitalize()}
 
 
-def records(listed: Values) -> dict[str, Any]:
+def value_records(listed: Values) -> dict[str, Any]:
     """``field/*/*.json``: a record for each value, by path."""
     return {
         field_path(field, name): record for field, named in listed.items() for name, record in named.items()
