@@ -112,7 +112,8 @@ def _in_background(drive: Callable[[Callable[[], None]], None], log: Path) -> in
         os.close(writing)
         if os.read(reading, 1):
             return 0
-        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        _, status = os.waitpid(child, 0)
+        return os.waitstatus_to_exitcode(status)
 
     def ready() -> None:
         os.setsid()  # not before the mount: systemd's automount lets only its own process group mount

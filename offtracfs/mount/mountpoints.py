@@ -58,7 +58,8 @@ def mounted() -> Iterator[tuple[str, Mounted]]:
     for line in Path("/proc/self/mountinfo").read_text(errors="surrogateescape").splitlines():
         before, _, after = line.partition(" - ")  # proc_pid_mountinfo(5)
         kind, source = after.split(" ")[:2]
-        yield _unescaped(before.split(" ")[4]), Mounted(kind, _unescaped(source))
+        _id, _parent, _device, _root, place, *_ = before.split(" ")
+        yield _unescaped(place), Mounted(kind, _unescaped(source))
 
 
 def mounted_at(mountpoint: Path) -> Mounted | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlglot import exp
 
@@ -134,13 +134,19 @@ def moved(when: Node, amount: Node, unit: str, node: Node, what: str) -> Node:
     return call(what, when, step)
 
 
-def _interval(node: Node) -> tuple[Node, str] | None:
+class _Length(NamedTuple):
+    amount: Node
+    unit: str
+
+
+def _interval(node: Node) -> _Length | None:
     """How many, and of what unit, an interval is, or a number times one."""
     node = node.unnest()
     if isinstance(node, exp.Mul):
         for one, other in ((node.this, node.expression), (node.expression, node.this)):
             if found := _interval(one):
-                return exp.Mul(this=exp.paren(found[0]), expression=exp.paren(other.copy())), found[1]
+                product = exp.Mul(this=exp.paren(found.amount), expression=exp.paren(other.copy()))
+                return _Length(product, found.unit)
     if not isinstance(node, exp.Interval):
         return None
     amount, unit = node.this, node.args.get("unit")
@@ -150,7 +156,7 @@ def _interval(node: Node) -> tuple[Node, str] | None:
         amount = None
     if amount is None or unit is None:
         raise Unlike(node, "only intervals of one whole number and one unit can be told")
-    return amount, unit.name
+    return _Length(amount, unit.name)
 
 
 def _sum(node: exp.Add | exp.Sub) -> Node:
@@ -178,13 +184,13 @@ def _summed(node: exp.Add | exp.Sub, becomes: Callable[[Node, str], str]) -> Nod
             one = as_moment(one)
         else:
             return node
-    unit = length[1] if length else ""
+    unit = length.unit if length else ""
     if not length and becomes(one, unit) == kind(one) == "date" and not kind(other):
-        length = (other, "DAY")
+        length = _Length(other, "DAY")
     if not length:
         raise Unlike(node, "SQLite has no length of time as a value")
-    amount = exp.Neg(this=exp.paren(length[0])) if isinstance(node, exp.Sub) else length[0]
-    return moved(one, amount, length[1], node, becomes(one, unit))
+    amount = exp.Neg(this=exp.paren(length.amount)) if isinstance(node, exp.Sub) else length.amount
+    return moved(one, amount, length.unit, node, becomes(one, unit))
 
 
 def _date_sum(node: Node) -> Node:

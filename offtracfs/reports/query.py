@@ -126,6 +126,6 @@ def _grouping(name: str, known: Known, zone: tzinfo) -> Cell | None:
 
 def _rows(found: Iterator[tuple[Any, ...]], cells: list[Cell], grouping: Cell | None) -> Iterator[Row]:
     """Behind the columns come the value of the group, if there are groups, and the priority's number."""
-    for values in found:
-        group = grouping(values[-2]) if grouping else None
-        yield Row([cell(value) for cell, value in zip(cells, values, strict=False)], group, values[-1] or "")
+    for *values, priority in found:
+        group = grouping(values.pop()) if grouping else None
+        yield Row([cell(value) for cell, value in zip(cells, values, strict=True)], group, priority or "")

@@ -17,7 +17,7 @@ import trio
 from offtracfs.errors import DatabaseError, NotATracker, TrackerError, UsageError
 from offtracfs.kinds import changelog_path, check_changelog, check_ticket, ticket_path
 from offtracfs.names import number_of
-from offtracfs.records import from_microseconds, load, microseconds
+from offtracfs.records import from_microseconds, load, microseconds, rows
 from offtracfs.store.fastimport import checked
 from offtracfs.store.git import git
 from offtracfs.text import shown
@@ -69,11 +69,11 @@ class Folder:
 
     async def changed_since(self, moment: datetime) -> list[int]:
         """Ids of the tickets with a time of change at or after `moment`."""
-        return await self._since(moment, lambda ticket: [ticket.record[2]])
+        return await self._since(moment, _changed)
 
     async def attached_since(self, moment: datetime) -> list[int]:
         """Ids of the tickets with an attachment at or after `moment`."""
-        return await self._since(moment, lambda ticket: [row[0] for row in ticket.changelog if row[5] == 0])
+        return await self._since(moment, _attached)
 
     async def _since(self, moment: datetime, times: Callable[[Ticket], list[str]]) -> list[int]:
         async with self.tickets(await self.ids()) as stream:
@@ -130,6 +130,15 @@ class Folder:
 
     async def aclose(self) -> None:
         """Nothing to give back."""
+
+
+def _changed(ticket: Ticket) -> list[str]:
+    _, _, changed, _ = ticket.record
+    return [changed]
+
+
+def _attached(ticket: Ticket) -> list[str]:
+    return [row.time for row in rows(ticket.changelog) if not row.permanent]
 
 
 def keep_commits(url: str, repository: Path) -> None:

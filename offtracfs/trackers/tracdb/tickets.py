@@ -80,7 +80,7 @@ def _ticket(
         times = {field["name"] for field in definitions if field["type"] == "time"}
         changes = [_change(clock, times, row) for row in log]
         props = _props(clock, definitions, row, stored)
-        props = _undeclared(row, stored, {change[2] for change in changes}) | props
+        props = _undeclared(row, stored, {field for _, _, field, *_ in changes}) | props
         record = [number, clock.iso(row["time"]), clock.iso(row["changetime"]), props]
         return Ticket(number, check_ticket(number, record), check_changelog(number, changes))
     except TrackerError as error:
