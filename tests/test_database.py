@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from offtracfs import index, records
-from offtracfs.database import Database, Settings
+from offtracfs.database import Database
 from offtracfs.database import database as directory
 from offtracfs.errors import (
     DatabaseBusy,
@@ -28,20 +28,13 @@ from offtracfs.errors import (
 )
 from offtracfs.index.opening import LINK
 from offtracfs.store import Store
-from tests.helpers import append, fill, process, small_disk
-
-SETTINGS = Settings("http://127.0.0.1:9/trac")
+from tests.helpers import SETTINGS, append, fill, one_sentence, process, small_disk
 
 
 @pytest.fixture
 def database(tmp_path: Path) -> Database:
     """An empty database."""
     return Database.create(tmp_path / "db", SETTINGS)
-
-
-def one_sentence(error: BaseException) -> bool:
-    text = str(error)
-    return text.endswith((".", "one.")) and "\n" not in text
 
 
 def test_create(tmp_path: Path) -> None:

@@ -22,7 +22,6 @@ from offtracfs.mount import mountpoints
 from tests.helpers import fill, small_disk
 from tests.mounting import (
     AUTUMN,
-    PROGRAM,
     append,
     arguments,
     away,
@@ -33,6 +32,7 @@ from tests.mounting import (
     unmounted_after,
     until,
 )
+from tests.program import PROGRAM
 
 pytestmark = pytest.mark.usefixtures("fuse")
 

@@ -13,9 +13,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from statistics import quantiles
 
+from offtracfs.records import SECOND
 from tests.bench import generate
 from tests.bench.figures import Figure
-from tests.bench.generate import FIRST_DAY, LAST_DAY, QUIET, SECOND
+from tests.bench.generate import FIRST_DAY, LAST_DAY, QUIET
 from tests.bench.mounts import mounted
 from tests.bench.processes import timed
 
