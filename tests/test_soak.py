@@ -125,7 +125,7 @@ def test_nothing_grows(tmp_path: Path, syncs: int) -> None:
         assert done.returncode == 0, done.stderr
     found: dict[str, list[Held]] = {"sync": [], "mount": []}
     with unmounted_after(mnt), watching(tmp_path, folder, db, str(syncs)) as watch:
-        (mount,) = mountpoints.records(db)
+        (mount,) = mountpoints.mounts(db)
         assert watch.stdin
         assert watch.stdout
         for turn, line in enumerate(watch.stdout):
