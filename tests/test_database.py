@@ -292,3 +292,14 @@ def test_records_are_canonical(database: Database) -> None:
     append(database.store, {"ticket/1.json": records.dump(value)})
     with database.snapshot() as snapshot:
         assert snapshot.load("ticket/1.json") == value
+
+
+def test_few_records_need_no_store(database: Database) -> None:
+    """Where few records are wanted, git reads them: the store, which loads libgit2, is not opened."""
+    append(database.store, {"ticket/1.json": b"[1]"}, {"ticket/1.json": b"[2]"})
+    index.catch_up(database.path, database.store)
+    other = Database(database.path)
+    with other.snapshot(few=True) as snapshot:
+        assert snapshot.load("ticket/1.json") == [2]
+        assert snapshot.load("ticket/2.json") is None
+    assert "store" not in vars(other)
