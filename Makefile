@@ -15,7 +15,7 @@ export PYTHON
 .PHONY: help
 help:
 	@echo 'make demo      mount a made-up tracker with years of history at $(DEMO), and look at it'
-	@echo 'make test      linter, strict type check and tests (make test-all: the slow tests too)'
+	@echo 'make test      linter, type check, order of imports, tests (make test-all: slow ones and new stories too)'
 	@echo 'make bench     measure generated trackers of up to 100,000 tickets'
 	@echo 'make install   install below $(PREFIX), for all users (make uninstall: take it away again)'
 	@echo 'make clean     remove what the others left in this folder'

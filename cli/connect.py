@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import termios
+import tty
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -87,7 +88,7 @@ async def _answer(question: str, *, echo: bool = True) -> str:
     terminal = sys.stdin.fileno()
     before = termios.tcgetattr(terminal)
     silent = [*before]
-    silent[3] &= ~termios.ECHO
+    silent[tty.LFLAG] &= ~termios.ECHO
     try:
         if not echo:
             termios.tcsetattr(terminal, termios.TCSAFLUSH, silent)

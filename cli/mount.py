@@ -112,7 +112,8 @@ def _in_background(drive: Callable[[Callable[[], None]], None], log: Path) -> in
         os.close(writing)
         if os.read(reading, 1):
             return 0
-        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        _, status = os.waitpid(child, 0)
+        return os.waitstatus_to_exitcode(status)
 
     def ready() -> None:
         os.setsid()  # not before the mount: systemd's automount lets only its own process group mount
@@ -131,13 +132,13 @@ def _drive(
     database: Database,
     mountpoint: Path,
     options: set[str],
-    syncing: Callable[[mountpoints.Record], Awaitable[None]] | None,
+    syncing: Callable[[mountpoints.Mount], Awaitable[None]] | None,
     ready: Callable[[], None],
 ) -> None:
     """Be the driver of a mount until it is unmounted; `ready` is called when it answers."""
     tree = Tree(database.reader(upgrades=True), database.store, zone=database.settings.zone)
 
-    async def live(record: mountpoints.Record) -> None:
+    async def live(record: mountpoints.Mount) -> None:
         operations = Operations(tree, outputs)
         async with trio.open_nursery() as nursery:
             with driver.mounted(operations, mountpoint, options):

@@ -11,7 +11,7 @@ from offtracfs.errors import QueryRefused
 from offtracfs.querylanguage import no_field, parse
 from offtracfs.reports import query
 
-from .questions import NOBODY, at, confined, form, moment, write
+from .questions import NOBODY, at, confined, form, revision_for, write
 from .text import shown
 
 
@@ -42,7 +42,7 @@ def command(directory: Path, text: str, form: str, at: str | None, like_trac: bo
     Exit codes: 0 whatever there is to list, 64 the query cannot be understood, or no such moment.
     """
     database = Database(directory)
-    revision = moment(database, at)
+    revision = revision_for(database, at)
     fields = query.fields_at(database, revision)
     asked = parse(text, fields)
     for name in asked.unknown:

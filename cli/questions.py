@@ -41,7 +41,7 @@ form = click.option(
 )
 
 
-def moment(database: Database, at: str | None) -> Revision:
+def revision_for(database: Database, at: str | None) -> Revision:
     """The revision that ``--at`` stands for. Raises UsageError, NotADatabase; as `Database.reader` does."""
     if at in ("", "@"):  # a shell's variable that is not set
         raise UsageError("--at has no moment: write one like 2011-04-09, or leave --at out.")

@@ -11,7 +11,7 @@ from offtracfs.errors import UsageError
 from offtracfs.reports import query, report
 
 from . import shared
-from .questions import NOBODY, at, confined, form, moment, write
+from .questions import NOBODY, at, confined, form, revision_for, write
 from .text import shown
 
 
@@ -42,14 +42,14 @@ def command(
     wanted = None if number is None else _number(number)
     given = dict(_pair(text) for text in variables)
     database = Database(directory)
-    settings, revision = database.settings, moment(database, at)
+    settings, revision = database.settings, revision_for(database, at)
     now = query.now_at(at or "", revision, settings.zone)
     context = report.Context(query.fields_at(database, revision), database.user() or NOBODY, now)
     with confined(database, revision) as box:
         if wanted is None:
             write(report.listing(box, context), form)
             return
-        sheet, doubts = report.sheet(box, report.report(box, wanted), context, given)
+        sheet, doubts = report.sheet(box, report.get(box, wanted), context, given)
         for sentence in doubts:
             click.echo(f"offtracfs: {shown(sentence)}", err=True)
         write(sheet, form)

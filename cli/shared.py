@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from offtracfs.database import INTERVALS
+from offtracfs.database import MAX_INTERVAL, MIN_INTERVAL
 
 
 class MountPoint(click.Path):
@@ -46,7 +46,7 @@ def offering(name: str) -> Callable[[click.Context, click.Parameter, str], list[
 mountpoint = click.argument("mountpoint", type=MountPoint(file_okay=False))
 interval = click.option(
     "--interval",
-    type=Seconds(*INTERVALS),
+    type=Seconds(MIN_INTERVAL, MAX_INTERVAL),
     metavar="SECONDS",
     help="The pause between two syncs. Default: what config.toml says, else 60.",
 )

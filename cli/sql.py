@@ -10,7 +10,7 @@ from offtracfs.database import Database
 from offtracfs.reports.formats import Column, Row, Sheet
 from offtracfs.reports.sandbox import run
 
-from .questions import at, confined, form, moment, write
+from .questions import at, confined, form, revision_for, write
 
 
 @click.command()
@@ -35,7 +35,7 @@ def command(directory: Path, sql: str, form: str, at: str | None) -> None:
     Exit codes: 0 it ran, 64 it cannot run here, or no such moment, 66 no database there, or still empty.
     """
     database = Database(directory)
-    with confined(database, moment(database, at)) as sandbox:
+    with confined(database, revision_for(database, at)) as sandbox:
         names, rows = run(sandbox, sql)
         columns = [Column(name, label=name) for name in names]
         write(Sheet("", columns, map(Row, rows)), form)

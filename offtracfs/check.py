@@ -39,7 +39,7 @@ def check(database: Database, progress: Progress = silent) -> Generator[str, Non
         with closing(index.Reader(database.path)) as reader:
             yield from _some(_guarded(_damage(database, said)))
             yield from _guarded(_index(database, reader, progress))
-            yield from _some(_guarded(_records(Snapshot(database.store, reader, reader.head()), progress)))
+            yield from _some(_guarded(_records(Snapshot(database, reader, reader.head()), progress)))
     except DatabaseError as error:
         if database.store.head():
             yield str(error)
@@ -84,7 +84,7 @@ def _damage(database: Database, said: list[str]) -> Iterator[str]:
             if not files:
                 yield f"{what}: no file is in it, but the index could not be built anew."
             for directory, name, mtime in files:
-                when = records.iso(records.from_microseconds(mtime * 1_000_000))
+                when = records.iso(records.from_microseconds(mtime * records.SECOND))
                 yield f"{what}: {_path(directory, name)} as of {when}Z cannot be read."
 
 

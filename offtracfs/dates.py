@@ -40,7 +40,7 @@ class Date(NamedTuple):
     unit: str
 
 
-def moment(text: str, now: datetime) -> datetime:
+def start_of(text: str, now: datetime) -> datetime:
     """The moment at which a date begins; `now` is aware, and its time zone is that of the text.
 
     Raises QueryRefused.
@@ -52,7 +52,7 @@ def moment(text: str, now: datetime) -> datetime:
 
 
 def parse(text: str, now: datetime) -> Date | None:
-    """As `moment`, with the length of the date; None where the text is none. Raises QueryRefused."""
+    """As `start_of`, with the length of the date; None where the text is none. Raises QueryRefused."""
     text = text.strip()
     try:
         return _iso(text, now) or _written(text.lower(), now) or _relative(text, now)

@@ -129,7 +129,8 @@ def _length(first: datetime, unit: str) -> timedelta:
     if unit == "year":
         return timedelta(days=365 + calendar.isleap(first.year))
     if unit == "month":
-        return timedelta(days=calendar.monthrange(first.year, first.month)[1])
+        _, days = calendar.monthrange(first.year, first.month)
+        return timedelta(days=days)
     return timedelta(**{f"{unit}s": 1})
 
 

@@ -193,7 +193,7 @@ def _number(name: str, value: str, least: int) -> int:
     return number
 
 
-def columns(query: Query, fields: Fields) -> list[str]:
+def shown_columns(query: Query, fields: Fields) -> list[str]:
     """The columns of a query, from left to right; where it names none, those that Trac would choose."""
     if query.columns:
         return query.columns

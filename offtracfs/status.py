@@ -46,7 +46,7 @@ class Status:
     sync: State
     fetcher: str  # the process that asks the tracker, which holds the fetch lock, "" for none
     writer: str  # the process that holds the writer's lock, "" for none
-    mounts: list[mountpoints.Record]
+    mounts: list[mountpoints.Mount]
     disk: dict[str, int]
 
 
@@ -68,7 +68,7 @@ def look(database: Database) -> Status:
         database.state(),
         database.fetcher(),
         database.writer(),
-        mountpoints.records(database.path),
+        mountpoints.mounts(database.path),
         {
             "git": _size(_below(database.path / "git")),
             "index": _size(database.path.glob("index*")),

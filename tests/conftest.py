@@ -14,7 +14,9 @@ import pytest
 
 from offtracfs.database import Database
 from offtracfs.mount import driver
+from offtracfs.store import Store
 from tests.mounting import Counting, grow, missing, mounted, new_database, unmounted_after
+from tests.program import ServedTrac, user
 from tests.standin import StandInTrac
 from tests.tracclient import OnlyXml, Trac
 from tests.tracinstall import CannotInstall
@@ -65,6 +67,18 @@ def trac(request: pytest.FixtureRequest) -> Trac:
     site = server.new()
     site.transport = OnlyXml() if xml else None
     return site
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    """An empty store."""
+    return Store.create(tmp_path / "git")
+
+
+@pytest.fixture
+def home(tmp_path: Path, trac: ServedTrac) -> Path:
+    """The home of somebody with a database of that Trac, for a module whose Trac is on loopback."""
+    return user(tmp_path, trac)
 
 
 @pytest.fixture

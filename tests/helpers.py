@@ -15,11 +15,16 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from offtracfs import index
+from offtracfs.database import Settings
 from offtracfs.index.opening import LINK
 from offtracfs.index.schema import TRAC
 from offtracfs.kinds import path_in_git
 from offtracfs.store import Change, Commit, Store
 from tests.conftest import needs
+
+ROOT = Path(__file__).resolve().parent.parent
+README = ROOT / "README.md"
+SETTINGS = Settings("http://127.0.0.1:9/trac")  # of a tracker that nobody answers for
 
 Files = Mapping[str, bytes | None]
 """What a commit sets: path in the mount → contents, None to delete."""
@@ -38,6 +43,12 @@ commits = st.lists(
     st.dictionaries(paths, st.none() | st.binary(max_size=3), max_size=4), min_size=1, max_size=6
 )
 few = settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+def one_sentence(error: BaseException) -> bool:
+    """Whether an error says what is wrong in one sentence, or in one and its remedy."""
+    text = str(error)
+    return text.endswith((".", "one.")) and "\n" not in text
 
 
 def git(store: Store, *arguments: str) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, closing, contextmanager, suppress
@@ -26,6 +25,7 @@ from offtracfs.mount.fuse import Operations
 from offtracfs.names import file_name
 from offtracfs.reports.outputs import Command, Outputs, ReportFile
 from offtracfs.tree import Tree
+from tests.program import PROGRAM
 
 SPRING = int(datetime(2011, 4, 9, 12, tzinfo=UTC).timestamp())
 SUMMER = SPRING + 90 * 86_400
@@ -79,7 +79,7 @@ def tree_of(database: Database, **options: Any) -> Tree:
 
 def ticket(number: int, moment: float = SPRING, **props: str) -> dict[str, bytes | None]:
     """The records of a new ticket without changes, made at a moment in seconds since 1970 UTC."""
-    when = records.iso(records.from_microseconds(round(moment * 1_000_000)))
+    when = records.iso(records.from_microseconds(round(moment * records.SECOND)))
     props = {"summary": f"ticket {number}", "status": "new", "time": when, "changetime": when, **props}
     return {
         f"ticket/{number}.json": records.dump([number, when, when, props]),
@@ -243,9 +243,6 @@ def gone(*processes: int) -> bool:
 def arguments(pid: int) -> list[str]:
     """The command line of a process."""
     return Path(f"/proc/{pid}/cmdline").read_text().split("\0")[:-1]
-
-
-PROGRAM = (sys.executable, "-P", "-m", "offtracfs_cli")
 
 
 async def offtracfs(database: Database, *words: str | Path, code: int = 0) -> str:

@@ -8,15 +8,19 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import httpx
 
+from offtracfs.database import Database
 from tests.standin import StandInTrac
 
 PROGRAM = [sys.executable, "-P", "-m", "offtracfs_cli"]
+INSTALLED = Path(sys.executable).parent / "offtracfs"
+SPRING = datetime(2011, 4, 9, tzinfo=UTC)  # when the tickets of a `ServedTrac` are made
 Done = subprocess.CompletedProcess[str]
 
 
@@ -65,9 +69,10 @@ class ServedTrac(StandInTrac):
 
 
 @contextmanager
-def serving() -> Iterator[ServedTrac]:
-    """A Trac whose `url` any process can reach."""
+def serving(tickets: int = 0) -> Iterator[ServedTrac]:
+    """A Trac with so many tickets whose `url` any process can reach."""
     trac = ServedTrac()
+    trac.fill(tickets, SPRING)
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -113,6 +118,11 @@ def user(home: Path, trac: ServedTrac) -> Path:
     netrc.chmod(0o600)
     run(home, "init", trac.url, "--user", "admin")
     return home
+
+
+def database(home: Path) -> Database:
+    """That database."""
+    return Database(home / "db")
 
 
 def run(home: Path, *arguments: str) -> str:

@@ -82,7 +82,7 @@ def written(database: Database, number: int, at: str = "", **variables: str) -> 
     context = report.Context(query.fields_at(database, revision), "admin", datetime.now(UTC))
     out = io.StringIO(newline="")
     with closing(sandbox.connect(database.path, revision.number)) as box:
-        shown, _ = report.sheet(box, report.report(box, number), context, variables)
+        shown, _ = report.sheet(box, report.get(box, number), context, variables)
         write_csv(shown, out)
     return out.getvalue()
 

@@ -11,7 +11,6 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 
 import click
@@ -20,11 +19,9 @@ import pytest
 from offtracfs_cli.main import COMMANDS, main
 
 from offtracfs.database import Database, Settings
+from tests.helpers import README, ROOT
 from tests.mounting import append
-from tests.program import PROGRAM, ServedTrac, offtracfs, serving, started, surroundings
-
-README = Path(__file__).resolve().parent.parent / "README.md"
-SPRING = datetime(2011, 4, 9, tzinfo=UTC)
+from tests.program import PROGRAM, SPRING, ServedTrac, offtracfs, serving, started, surroundings
 
 
 @pytest.fixture
@@ -341,8 +338,7 @@ def test_remedies_name_no_database_that_was_not_given(tmp_path: Path, database: 
 
 def test_no_sentence_needs_a_man_page() -> None:
     """An installation by pip has no man page: what the program says points to its own help."""
-    root = README.parent
-    for file in [*(root / "offtracfs").rglob("*.py"), *(root / "cli").rglob("*.py")]:
+    for file in [*(ROOT / "offtracfs").rglob("*.py"), *(ROOT / "cli").rglob("*.py")]:
         assert "`man " not in file.read_text()
 
 

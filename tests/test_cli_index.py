@@ -8,7 +8,7 @@ import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -18,16 +18,13 @@ from offtracfs.database import Database
 from offtracfs.index import Reader
 from offtracfs.index.opening import LINK, VERSION
 from tests.helpers import git, tables
-from tests.program import ServedTrac, offtracfs, run, serving, started, user
-
-SPRING = datetime(2011, 4, 9, tzinfo=UTC)
+from tests.program import SPRING, ServedTrac, offtracfs, run, serving, started, user
 
 
 @pytest.fixture(scope="module")
 def trac() -> Iterator[ServedTrac]:
     """A Trac on loopback with three tickets."""
-    with serving() as served:
-        served.fill(3, SPRING)
+    with serving(3) as served:
         yield served
 
 

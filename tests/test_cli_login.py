@@ -5,16 +5,13 @@ from __future__ import annotations
 import re
 import signal
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from offtracfs.database import Database
-from tests.program import ServedTrac, offtracfs, run, serving, user
+from tests.program import SPRING, ServedTrac, offtracfs, run, serving, user
 from tests.terminal import at_a_terminal
-
-SPRING = datetime(2011, 4, 9, tzinfo=UTC)
 
 KEYRING = """
 from pathlib import Path
@@ -38,8 +35,7 @@ class Keyring(KeyringBackend):
 @pytest.fixture
 def trac() -> Iterator[ServedTrac]:
     """A Trac on loopback with three tickets, and a report about its reader."""
-    with serving() as served:
-        served.fill(3, SPRING)
+    with serving(3) as served:
         served.create("mine", SPRING, owner="admin")
         served.reports[7] = ("Mine", "SELECT $USER AS user", "")
         yield served

@@ -6,16 +6,14 @@ import json
 import os
 import re
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from offtracfs.database import Database, State
+from offtracfs.database import State
 from offtracfs.mount import mountpoints
-from tests.program import ServedTrac, offtracfs, run, serving, started, user
+from tests.program import ServedTrac, database, offtracfs, run, serving, started
 
-SPRING = datetime(2011, 4, 9, tzinfo=UTC)
 HOSTILE = "a\x1b[2J\x07b\u202ec"
 SHOWN = r"a\x1b[2J\x07b\u202ec"
 
@@ -23,19 +21,8 @@ SHOWN = r"a\x1b[2J\x07b\u202ec"
 @pytest.fixture
 def trac() -> Iterator[ServedTrac]:
     """A Trac on loopback with three tickets."""
-    with serving() as served:
-        served.fill(3, SPRING)
+    with serving(3) as served:
         yield served
-
-
-@pytest.fixture
-def home(tmp_path: Path, trac: ServedTrac) -> Path:
-    """The home of somebody with a database of that Trac."""
-    return user(tmp_path, trac)
-
-
-def database(home: Path) -> Database:
-    return Database(home / "db")
 
 
 def test_status_before_the_first_sync(home: Path, trac: ServedTrac) -> None:

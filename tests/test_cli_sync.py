@@ -8,7 +8,7 @@ import re
 import signal
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,29 +18,16 @@ from offtracfs_cli.sync import sentence
 
 from offtracfs.database import Database
 from offtracfs.sync import Outcome
-from tests.program import ServedTrac, offtracfs, run, serving, started, user
+from tests.program import SPRING, ServedTrac, database, offtracfs, run, serving, started
 from tests.syncing import expected, mirrored
 from tests.terminal import seen_at_a_terminal
-
-SPRING = datetime(2011, 4, 9, tzinfo=UTC)
 
 
 @pytest.fixture
 def trac() -> Iterator[ServedTrac]:
     """A Trac on loopback with three tickets."""
-    with serving() as served:
-        served.fill(3, SPRING)
+    with serving(3) as served:
         yield served
-
-
-@pytest.fixture
-def home(tmp_path: Path, trac: ServedTrac) -> Path:
-    """The home of somebody with a database of that Trac."""
-    return user(tmp_path, trac)
-
-
-def database(home: Path) -> Database:
-    return Database(home / "db")
 
 
 def test_init_says_what_it_found(tmp_path: Path, trac: ServedTrac) -> None:

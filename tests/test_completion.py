@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,10 +14,9 @@ from offtracfs import records
 from offtracfs.database import Database
 from tests.conftest import needs
 from tests.mounting import AUTUMN, SPRING, SUMMER, append, missing, new_database, unmounted_after
-from tests.program import offtracfs
+from tests.program import INSTALLED, offtracfs
 from tests.terminal import watched
 
-PROGRAM = Path(sys.executable).parent / "offtracfs"
 TITLES = {1: "Active, by owner: all", 2: "It's \x1b[31mred", 12: "Closed"}
 
 BASH = """
@@ -52,7 +50,7 @@ def database(tmp_path: Path) -> Database:
 
 
 def surroundings(home: Path, **more: str) -> dict[str, str]:
-    path = f"{PROGRAM.parent}:{os.environ['PATH']}"
+    path = f"{INSTALLED.parent}:{os.environ['PATH']}"
     return {"PATH": path, "HOME": str(home), "OFFTRACFS_DB": str(home / "db"), "LC_ALL": "C.UTF-8", **more}
 
 

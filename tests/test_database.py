@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from offtracfs import index, records
-from offtracfs.database import Database, Settings
+from offtracfs.database import Database
 from offtracfs.database import database as directory
 from offtracfs.errors import (
     DatabaseBusy,
@@ -28,20 +28,13 @@ from offtracfs.errors import (
 )
 from offtracfs.index.opening import LINK
 from offtracfs.store import Store
-from tests.helpers import append, fill, process, small_disk
-
-SETTINGS = Settings("http://127.0.0.1:9/trac")
+from tests.helpers import SETTINGS, append, fill, one_sentence, process, small_disk
 
 
 @pytest.fixture
 def database(tmp_path: Path) -> Database:
     """An empty database."""
     return Database.create(tmp_path / "db", SETTINGS)
-
-
-def one_sentence(error: BaseException) -> bool:
-    text = str(error)
-    return text.endswith((".", "one.")) and "\n" not in text
 
 
 def test_create(tmp_path: Path) -> None:
@@ -299,3 +292,14 @@ def test_records_are_canonical(database: Database) -> None:
     append(database.store, {"ticket/1.json": records.dump(value)})
     with database.snapshot() as snapshot:
         assert snapshot.load("ticket/1.json") == value
+
+
+def test_few_records_need_no_store(database: Database) -> None:
+    """Where few records are wanted, git reads them: the store, which loads libgit2, is not opened."""
+    append(database.store, {"ticket/1.json": b"[1]"}, {"ticket/1.json": b"[2]"})
+    index.catch_up(database.path, database.store)
+    other = Database(database.path)
+    with other.snapshot(few=True) as snapshot:
+        assert snapshot.load("ticket/1.json") == [2]
+        assert snapshot.load("ticket/2.json") is None
+    assert "store" not in vars(other)

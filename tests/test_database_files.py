@@ -20,20 +20,13 @@ from offtracfs.errors import (
     OfftracfsError,
     UsageError,
 )
-from tests.helpers import few, fill, process, small_disk
-
-SETTINGS = Settings("http://127.0.0.1:9/trac")
+from tests.helpers import SETTINGS, few, fill, one_sentence, process, small_disk
 
 
 @pytest.fixture
 def database(tmp_path: Path) -> Database:
     """An empty database."""
     return Database.create(tmp_path / "db", SETTINGS)
-
-
-def one_sentence(error: BaseException) -> bool:
-    text = str(error)
-    return text.endswith((".", "one.")) and "\n" not in text
 
 
 @few

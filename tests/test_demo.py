@@ -27,10 +27,9 @@ from offtracfs.trackers.trac import checked_url
 from offtracfs.trackers.tracrules import TracRules
 from offtracfs.tree import DAYS
 from tests.conftest import needs
+from tests.helpers import README
 from tests.mounting import missing, tree_of, unmounted_after
 from tests.program import offtracfs, surroundings
-
-README = Path(__file__).resolve().parent.parent / "README.md"
 
 
 @pytest.fixture(scope="module")

@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from offtracfs.reports.formats import (
+    MAX_WIDTH,
     MEASURED,
-    WIDEST,
     Column,
     Row,
     Sheet,
@@ -232,7 +232,7 @@ def test_long_texts_in_a_file() -> None:
     """Where there is no terminal nothing is cut, and one long text does not push all others apart."""
     long = "x" * 300
     found = lines(sheet(["a", "b"], (long, 1), ("short", 2)))
-    assert found == ["A" + " " * (WIDEST + 1) + "B", f"{long}  1", "short" + " " * (WIDEST - 3) + "2"]
+    assert found == ["A" + " " * (MAX_WIDTH + 1) + "B", f"{long}  1", "short" + " " * (MAX_WIDTH - 3) + "2"]
 
 
 def test_a_narrow_terminal() -> None:

@@ -22,7 +22,6 @@ from offtracfs.mount import mountpoints
 from tests.helpers import fill, small_disk
 from tests.mounting import (
     AUTUMN,
-    PROGRAM,
     append,
     arguments,
     away,
@@ -33,12 +32,13 @@ from tests.mounting import (
     unmounted_after,
     until,
 )
+from tests.program import PROGRAM
 
 pytestmark = pytest.mark.usefixtures("fuse")
 
 
-def record(database: Database) -> mountpoints.Record:
-    (found,) = mountpoints.records(database.path)
+def record(database: Database) -> mountpoints.Mount:
+    (found,) = mountpoints.mounts(database.path)
     return found
 
 
@@ -60,7 +60,7 @@ async def test_mount_answers_when_it_comes_back(database: Database, place: Path)
     assert await offtracfs(database, "umount", place) == ""
     assert gone(driven)
     assert await away(os.listdir, place) == []
-    assert mountpoints.records(database.path) == []
+    assert mountpoints.mounts(database.path) == []
 
 
 async def test_mount_upgrades_the_index(database: Database, place: Path) -> None:
@@ -103,7 +103,7 @@ async def test_fusermount_ends_both_processes(database: Database, place: Path) -
     processes = await mounted_processes(database, place)
     await run("fusermount3", "-u", place)
     await until(partial(gone, *processes))
-    assert mountpoints.records(database.path) == []
+    assert mountpoints.mounts(database.path) == []
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
@@ -230,7 +230,7 @@ async def test_one_database_can_be_mounted_twice(database: Database, place: Path
     with unmounted_after(tmp_path / "other"):
         for path in (place, tmp_path / "other"):
             await offtracfs(database, "mount", "--no-sync", path)
-        assert {found.mountpoint for found in mountpoints.records(database.path)} == {
+        assert {found.mountpoint for found in mountpoints.mounts(database.path)} == {
             str(place),
             str(tmp_path / "other"),
         }
@@ -282,11 +282,11 @@ def test_records_of_dead_drivers_are_removed(database: Database) -> None:
     mine = os.getpid()
     folder = database.path / "mounts"
     with mountpoints.recorded(database.path, Path("/mnt")) as live:
-        assert mountpoints.records(database.path) == [live]
+        assert mountpoints.mounts(database.path) == [live]
         text = json.loads((folder / f"{mine}.json").read_text())
         (folder / "1.json").write_text(json.dumps(text | {"pid": 1}))
         (folder / "2.json").write_text(json.dumps(text | {"pid": 2**22 + 1}))
         (folder / "3.json").write_text("{}")
-        assert mountpoints.records(database.path) == [live]
+        assert mountpoints.mounts(database.path) == [live]
         assert sorted(file.name for file in folder.iterdir()) == sorted(["3.json", f"{mine}.json"])
-    assert mountpoints.records(database.path) == []
+    assert mountpoints.mounts(database.path) == []

@@ -72,7 +72,7 @@ async def test_umount_of_a_busy_mount(database: Database, place: Path) -> None:
     assert said == (
         f"offtracfs: {place} is in use by sleep (process {user.pid}): try again when it is not.\n"
     )
-    assert len(mountpoints.records(database.path)) == 1
+    assert len(mountpoints.mounts(database.path)) == 1
     await offtracfs(database, "umount", place)
 
 

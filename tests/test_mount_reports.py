@@ -24,7 +24,6 @@ from offtracfs.reports import outputs, process
 from offtracfs.reports.outputs import Output, ReportFile
 from tests.mounting import (
     AUTUMN,
-    PROGRAM,
     SPRING,
     SUMMER,
     Counting,
@@ -39,6 +38,7 @@ from tests.mounting import (
     told,
     until,
 )
+from tests.program import PROGRAM
 
 pytestmark = pytest.mark.usefixtures("fuse")
 

@@ -20,10 +20,9 @@ import pytest
 from offtracfs.database import Database, Settings
 from offtracfs.mount.mountpoints import mounted_at
 from tests.conftest import needs
+from tests.helpers import ROOT
 from tests.mounting import append, missing, new_database, unmounted_after
-
-ROOT = Path(__file__).resolve().parent.parent
-PROGRAM = Path(sys.executable).parent / "offtracfs"
+from tests.program import INSTALLED
 
 
 def run(*command: str | Path, **env: str) -> subprocess.CompletedProcess[str]:
@@ -53,7 +52,7 @@ def install_around(program: Path, prefix: Path) -> Path:
 @pytest.fixture(scope="module")
 def prefix(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The files around the real program."""
-    return install_around(PROGRAM, tmp_path_factory.mktemp("installed") / "prefix")
+    return install_around(INSTALLED, tmp_path_factory.mktemp("installed") / "prefix")
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +90,10 @@ def test_man_page_explains_every_setting() -> None:
 
 def test_runs_as_a_module(program: click.Group) -> None:
     """`python -m offtracfs_cli` is the same program as the installed script."""
-    helps = [run(PROGRAM, "--help").stdout, run(sys.executable, "-P", "-m", "offtracfs_cli", "--help").stdout]
+    helps = [
+        run(INSTALLED, "--help").stdout,
+        run(sys.executable, "-P", "-m", "offtracfs_cli", "--help").stdout,
+    ]
     for text in helps:
         listed = re.findall(r"^  ([a-z]+)\b", text.partition("Commands:")[2], re.MULTILINE)
         assert listed == sorted(program.commands)

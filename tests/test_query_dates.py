@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from offtracfs.dates import moment
+from offtracfs.dates import start_of
 from offtracfs.errors import QueryRefused
 
 NO_DATES = """
@@ -53,7 +53,7 @@ NOW = datetime(2011, 4, 9, 21, 16, 7, 123_456, BERLIN)  # a Saturday; clocks wen
 )
 def test_iso(text: str, expected: str) -> None:
     """ISO dates and times may be cut short, and are of the asker's time zone unless they bring their own."""
-    assert moment(text, NOW).isoformat() == expected
+    assert start_of(text, NOW).isoformat() == expected
 
 
 @pytest.mark.parametrize(
@@ -68,14 +68,14 @@ def test_iso(text: str, expected: str) -> None:
 )
 def test_written(text: str) -> None:
     """A written date is a month, a day and a year, or begins with the day where the month has its name."""
-    assert moment(text, NOW).isoformat() == "2011-04-09T21:16:07+02:00"
+    assert start_of(text, NOW).isoformat() == "2011-04-09T21:16:07+02:00"
 
 
 def test_written_midnight_and_noon() -> None:
     """12 am is midnight, 12 pm noon, and without a time it is midnight; two digits are a year since 1969."""
-    assert moment("4/9/99 12:01 am", NOW).isoformat() == "1999-04-09T00:01:00+02:00"
-    assert moment("4/9/68 12:01 pm", NOW).isoformat() == "2068-04-09T12:01:00+02:00"
-    assert moment("4/9/69", NOW).isoformat() == "1969-04-09T00:00:00+01:00"
+    assert start_of("4/9/99 12:01 am", NOW).isoformat() == "1999-04-09T00:01:00+02:00"
+    assert start_of("4/9/68 12:01 pm", NOW).isoformat() == "2068-04-09T12:01:00+02:00"
+    assert start_of("4/9/69", NOW).isoformat() == "1969-04-09T00:00:00+01:00"
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ def test_written_midnight_and_noon() -> None:
 )
 def test_relative(text: str, expected: str) -> None:
     """Words are reckoned from now; a month is 30 days, a year 365."""
-    assert moment(text, NOW).isoformat() == expected
+    assert start_of(text, NOW).isoformat() == expected
 
 
 @pytest.mark.parametrize(
@@ -115,21 +115,21 @@ def test_relative(text: str, expected: str) -> None:
 )
 def test_turn_of_the_year(year: int, month: int, text: str, expected: str) -> None:
     """The month after December and the one before January are in other years."""
-    assert moment(text, datetime(year, month, 31, tzinfo=BERLIN)).date().isoformat() == expected
+    assert start_of(text, datetime(year, month, 31, tzinfo=BERLIN)).date().isoformat() == expected
 
 
 @pytest.mark.parametrize("text", [*NO_DATES, "9" * 5_000, f"1/1/{10**30}"])
 def test_no_date(text: str) -> None:
     """What is no date, or one that no calendar has, is refused with a sentence."""
     with pytest.raises(QueryRefused, match=r"^.{1,160}\.$"):
-        moment(text, NOW)
+        start_of(text, NOW)
 
 
 @given(st.text(alphabet="0123456789-+:.,TZ /aprmdaysgoinlthwek", max_size=30))
 def test_any_text(text: str) -> None:
     """Any text is an aware moment or refused."""
     with suppress(QueryRefused):
-        assert moment(text, NOW).tzinfo is not None
+        assert start_of(text, NOW).tzinfo is not None
 
 
 @pytest.mark.parametrize("text", ["9" * 60_000, "9" + " " * 60_000, "in " + "9" * 60_000])
@@ -137,5 +137,5 @@ def test_long_texts(text: str) -> None:
     """However long a text is, that it is no date is found at once."""
     begun = time.process_time()
     with pytest.raises(QueryRefused):
-        moment(text, NOW)
+        start_of(text, NOW)
     assert time.process_time() - begun < 1

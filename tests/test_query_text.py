@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from offtracfs.errors import QueryRefused
 from offtracfs.kinds.fields import FIRST, LAST
-from offtracfs.querylanguage import MAX_LENGTH, Clause, columns, no_field, parse
+from offtracfs.querylanguage import MAX_LENGTH, Clause, no_field, parse, shown_columns
 
 OWN = ("type", "status", "priority", "milestone", "component", "resolution")
 FIELDS: list[dict[str, Any]] = [
@@ -192,7 +192,7 @@ def test_the_nearest_name() -> None:
 )
 def test_columns(text: str, expected: list[str]) -> None:
     """Seven columns, those that are constrained first, without what would say the same in each row."""
-    assert columns(parse(text, FIELDS), FIELDS) == expected
+    assert shown_columns(parse(text, FIELDS), FIELDS) == expected
 
 
 @pytest.mark.parametrize("text", [*REFUSED, *TOO_ODD])
@@ -206,4 +206,4 @@ def test_refused(text: str) -> None:
 def test_any_text(text: str) -> None:
     """Any text is understood or refused, and has an id among its columns."""
     with suppress(QueryRefused):
-        assert "id" in columns(parse(text, FIELDS), FIELDS)
+        assert "id" in shown_columns(parse(text, FIELDS), FIELDS)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from offtracfs.reports.columns import columns, rows
+from offtracfs.reports.columns import heads, rows
 from offtracfs.reports.formats import Row
 
 
@@ -36,7 +36,7 @@ def cells(names: list[str], *values: Any) -> Row:
 )
 def test_hidden_columns(name: str, hidden: bool) -> None:
     """A name that begins with an underscore hides a column from people, unless it ends with just one, too."""
-    (column,) = columns([name], {})
+    (column,) = heads([name], {})
     assert (column.name, column.hidden) == (name, hidden)
 
 
@@ -52,7 +52,7 @@ def test_hidden_columns(name: str, hidden: bool) -> None:
 )
 def test_lines(names: str, lines: list[list[str]]) -> None:
     """After `x_` a row goes on on another line, and `_x_` has one of its own."""
-    seen = [column for column in columns(names.split(), {}) if not column.hidden]
+    seen = [column for column in heads(names.split(), {}) if not column.hidden]
     parts = itertools.groupby(seen, lambda column: column.line)
     assert [[column.name for column in part] for _, part in parts] == lines
 
@@ -61,14 +61,14 @@ def test_lines(names: str, lines: list[list[str]]) -> None:
 def test_columns_that_are_only_looks(name: str) -> None:
     """How a row shall look is no column in any format."""
     names = ["id", f"__{name}__", "summary"]
-    assert [column.name for column in columns(names, {})] == ["id", "summary"]
+    assert [column.name for column in heads(names, {})] == ["id", "summary"]
     assert cells(names, 1, "3", "text").cells == [1, "text"]
 
 
 def test_labels() -> None:
     """A column has the label of the ticket's field of that name, or else its own name."""
     labels: Mapping[str, str] = {"due": "Due by"}
-    found = columns(["due", "_due", "any THING_", "__group__"], labels)
+    found = heads(["due", "_due", "any THING_", "__group__"], labels)
     assert [column.label for column in found] == ["Due by", "Due", "Any thing", "Group"]
 
 
@@ -84,7 +84,7 @@ def test_labels() -> None:
 )
 def test_dates(name: str, kind: str) -> None:
     """Columns of some names hold moments."""
-    assert columns([name], {})[0].kind == kind
+    assert heads([name], {})[0].kind == kind
 
 
 def test_groups_and_colors() -> None:

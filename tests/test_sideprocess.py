@@ -10,7 +10,7 @@ import pytest
 import trio
 
 from offtracfs.mount import mountpoints, sideprocess
-from offtracfs.mount.mountpoints import Record, Sync
+from offtracfs.mount.mountpoints import Mount, Sync
 from tests.mounting import gone, until
 
 
@@ -21,8 +21,8 @@ def directory(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def record() -> Record:
-    return Record("/mnt", 1, 1, "2011-04-09T21:16:07Z", Sync())
+def record() -> Mount:
+    return Mount("/mnt", 1, 1, "2011-04-09T21:16:07Z", Sync())
 
 
 def ends(directory: Path) -> list[str]:
@@ -31,7 +31,7 @@ def ends(directory: Path) -> list[str]:
 
 
 async def test_pause_grows(
-    directory: Path, record: Record, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    directory: Path, record: Mount, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A side process that keeps failing is started again after twice the pause each time, up to a longest."""
     monkeypatch.setattr(sideprocess, "FIRST_PAUSE", 0.01)
@@ -53,7 +53,7 @@ async def test_pause_grows(
 
 
 async def test_pause_starts_over_after_a_good_while(
-    directory: Path, record: Record, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    directory: Path, record: Mount, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A side process that ran for long enough is started again after the first pause."""
     monkeypatch.setattr(sideprocess, "FIRST_PAUSE", 0.01)
@@ -66,7 +66,7 @@ async def test_pause_starts_over_after_a_good_while(
 
 
 async def test_program_that_is_missing(
-    directory: Path, record: Record, monkeypatch: pytest.MonkeyPatch, autojump_clock: Any
+    directory: Path, record: Mount, monkeypatch: pytest.MonkeyPatch, autojump_clock: Any
 ) -> None:
     """A side process that cannot even be started is tried again, and the record says why."""
     monkeypatch.setenv("PATH", str(directory))
@@ -76,7 +76,7 @@ async def test_program_that_is_missing(
     assert record.sync.ended.startswith("could not be started (No such file or directory) at ")
 
 
-async def test_side_process_ends_with_the_mount(directory: Path, record: Record) -> None:
+async def test_side_process_ends_with_the_mount(directory: Path, record: Mount) -> None:
     """When the mount ends, the side process gets a SIGTERM and is waited for."""
     script = "trap 'echo ended; exit 0' TERM; echo began; while :; do sleep 0.05; done"
     async with trio.open_nursery() as nursery:
@@ -89,7 +89,7 @@ async def test_side_process_ends_with_the_mount(directory: Path, record: Record)
 
 
 async def test_stubborn_side_process_is_killed(
-    directory: Path, record: Record, monkeypatch: pytest.MonkeyPatch
+    directory: Path, record: Mount, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A side process that does not heed SIGTERM is killed after a grace."""
     monkeypatch.setattr(sideprocess, "GRACE", 0.1)
@@ -102,7 +102,7 @@ async def test_stubborn_side_process_is_killed(
 
 
 async def test_record_that_cannot_be_written_is_no_reason_to_stop(
-    directory: Path, record: Record, caplog: pytest.LogCaptureFixture
+    directory: Path, record: Mount, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Where the record cannot be written the side process runs all the same."""
     (directory / "mounts").touch()
@@ -111,7 +111,7 @@ async def test_record_that_cannot_be_written_is_no_reason_to_stop(
         await until(lambda: ends(directory) == ["began"])
         nursery.cancel_scope.cancel()
     assert caplog.messages
-    assert mountpoints.records(directory) == []
+    assert mountpoints.mounts(directory) == []
 
 
 async def test_logs_stay_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,7 +23,7 @@ TICKETS = 50
 SLACK_FILES = 2 * PACKS  # as many packs may be open, or not yet
 DELETED = {"sync": 0, "mount": 4 * PACKS}  # a mount lets go of replaced packs when it has seen the next sync
 SLACK = 4 * MB  # of memory, for what an allocator keeps
-LARGEST_WAL = 8 * MB
+MAX_WAL = 8 * MB
 EVERY = 10  # syncs are there from one look at the processes to the next
 
 # The watch loop of `offtracfs sync --watch`, without its pauses: between two syncs a ticket changes.
@@ -125,7 +125,7 @@ def test_nothing_grows(tmp_path: Path, syncs: int) -> None:
         assert done.returncode == 0, done.stderr
     found: dict[str, list[Held]] = {"sync": [], "mount": []}
     with unmounted_after(mnt), watching(tmp_path, folder, db, str(syncs)) as watch:
-        (mount,) = mountpoints.records(db)
+        (mount,) = mountpoints.mounts(db)
         assert watch.stdin
         assert watch.stdout
         for turn, line in enumerate(watch.stdout):
@@ -134,7 +134,7 @@ def test_nothing_grows(tmp_path: Path, syncs: int) -> None:
                 assert len(list((mnt / "ticket").iterdir())) in (0, TICKETS)
                 found["sync"].append(held(watch.pid))
                 found["mount"].append(held(mount.pid))
-                assert sum(file.stat().st_size for file in db.glob("index*-wal")) <= LARGEST_WAL
+                assert sum(file.stat().st_size for file in db.glob("index*-wal")) <= MAX_WAL
                 assert len(list(db.glob("git/objects/pack/*.pack"))) <= PACKS
             watch.stdin.write("\n")
             watch.stdin.flush()

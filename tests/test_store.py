@@ -17,12 +17,6 @@ from tests.helpers import Files, append, commits, few, git, listed, log_of, repl
 ONE, TWO = {"ticket/1.json": b"one"}, {"ticket/1.json": b"two", "db.json": b"{}"}
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    """An empty store."""
-    return Store.create(tmp_path / "git")
-
-
 def fsck(store: Store) -> str:
     return git(store, "fsck", "--strict", "--full", "--no-dangling")
 

@@ -25,12 +25,6 @@ def files(store: Store) -> set[Path]:
     return {path.relative_to(store.path) for path in store.path.rglob("*") if path.is_file()}
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    """An empty store."""
-    return Store.create(tmp_path / "git")
-
-
 def test_a_writer_that_fails_writes_nothing(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the block raises, the branch stays as it was, no file is left over, and the next one works."""
     monkeypatch.setattr(fastimport, "COMMITS_AN_IMPORT", 2)

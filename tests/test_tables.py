@@ -24,8 +24,8 @@ from offtracfs.kinds import Row, record_id
 from offtracfs.store import Store
 from offtracfs.trackers import tracdb
 from tests.helpers import Files, append, few, listed, loosen, rebuilt, tables
-from tests.tracdbs import address, configure, fill
-from tests.tracservers import RealTrac, TracServer
+from tests.tracdbs import address, filled
+from tests.tracservers import RealTrac
 
 TICKET = "ticket/7.json"
 LOG = "changelog/7.json"
@@ -340,17 +340,10 @@ def test_a_damaged_object_is_no_deletion(tmp_path: Path, portions: int) -> None:
     assert [row[14] for rows in found for row in rows] == ["one", "one", "three"]
 
 
-def _filled(server: TracServer) -> RealTrac:
-    site = server.new()
-    configure(site)
-    fill(site)
-    return site
-
-
 @pytest.fixture(params=["modern_trac", "legacy_trac"])
 def trac(request: pytest.FixtureRequest) -> RealTrac:
     """A real Trac with something of everything, of either generation."""
-    return _filled(request.getfixturevalue(request.param))
+    return filled(request.getfixturevalue(request.param))
 
 
 def stored(trac: RealTrac) -> dict[str, list[Row]]:

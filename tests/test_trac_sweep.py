@@ -127,6 +127,7 @@ TIME = {"type": "time", "custom": True, "value": ""}
         (RISK, "high", "", False),
         (RISK | {"custom": False}, "low", "", False),
         (RISK | {"value": "9"}, "9", "", True),
+        ({"type": "textarea", "custom": True, "value": " a\n"}, " a\n", "", True),
         (FLAG, "", "0", True),
         (FLAG, "1", "0", False),
         (FLAG | {"value": "1"}, "1", "0", True),

@@ -18,27 +18,29 @@ from offtracfs.trackers.tracdb import TracDatabase
 from offtracfs.trackers.tracrules import TracRules
 from tests.program import offtracfs
 from tests.tracclient import DAY, SPRING, connected, fetch, outdated, stored, ticket
-from tests.tracdbs import IN_SECONDS, UNDECLARED, address, as_rpc, configure, copied, everything, fill, opened
+from tests.tracdbs import (
+    IN_SECONDS,
+    UNDECLARED,
+    address,
+    as_rpc,
+    copied,
+    everything,
+    filled,
+    opened,
+)
 from tests.tracservers import RealTrac, TracServer
-
-
-def _filled(server: TracServer) -> RealTrac:
-    site = server.new()
-    configure(site)
-    fill(site)
-    return site
 
 
 @pytest.fixture(scope="module")
 def modern(modern_trac: TracServer) -> RealTrac:
     """A real Trac 1.6 with something of everything, not to be changed."""
-    return _filled(modern_trac)
+    return filled(modern_trac)
 
 
 @pytest.fixture(scope="module")
 def legacy(legacy_trac: TracServer) -> RealTrac:
     """A real Trac 1.2 with something of everything, not to be changed."""
-    return _filled(legacy_trac)
+    return filled(legacy_trac)
 
 
 @pytest.fixture(params=["modern", "legacy"])

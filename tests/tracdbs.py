@@ -13,7 +13,7 @@ from offtracfs import kinds, records
 from offtracfs.trackers import Missing, Tracker, tracdb
 from offtracfs.trackers.tracdb import TracDatabase
 from tests.tracclient import DAY, SPRING, fetch
-from tests.tracservers import RealTrac
+from tests.tracservers import RealTrac, TracServer
 
 CUSTOM = {
     "risk": "select",
@@ -183,3 +183,11 @@ IN_SECONDS = [
     "UPDATE system SET value = '21' WHERE name = 'database_version'",
 ]
 """Makes a database one of Trac 0.11."""
+
+
+def filled(server: TracServer) -> RealTrac:
+    """A new Trac with something of everything."""
+    site = server.new()
+    configure(site)
+    fill(site)
+    return site

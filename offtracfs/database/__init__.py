@@ -15,8 +15,8 @@ log/            what the processes of a mount had to say
 
 from offtracfs.database.database import Database
 from offtracfs.database.files import write
-from offtracfs.database.settings import INTERVALS, Settings
+from offtracfs.database.settings import MAX_INTERVAL, MIN_INTERVAL, Settings
 from offtracfs.database.snapshot import Snapshot
 from offtracfs.database.state import State
 
-__all__ = ["INTERVALS", "Database", "Settings", "Snapshot", "State", "write"]
+__all__ = ["MAX_INTERVAL", "MIN_INTERVAL", "Database", "Settings", "Snapshot", "State", "write"]

@@ -14,7 +14,7 @@ from offtracfs.database import lock
 from offtracfs.database.files import write
 from offtracfs.database.settings import Settings, read_settings, settings_text
 from offtracfs.database.snapshot import Snapshot
-from offtracfs.database.state import State, load, save
+from offtracfs.database.state import State, read_state, write_state
 from offtracfs.errors import DatabaseDamaged, DatabaseTooOld, NotADatabase, UsageError, cannot_write
 
 if TYPE_CHECKING:
@@ -82,10 +82,13 @@ class Database:
             return index.Reader(self.path, heals=True)
 
     @contextmanager
-    def snapshot(self, revision: index.Revision | None = None) -> Iterator[Snapshot]:
-        """The records as they stood at a revision, or as they stand now. Raises as `reader`."""
+    def snapshot(self, revision: index.Revision | None = None, *, few: bool = False) -> Iterator[Snapshot]:
+        """The records as they stood at a revision, or as they stand now. Raises as `reader`.
+
+        `few` is as for a `Snapshot`.
+        """
         with closing(self.reader()) as reader:
-            yield Snapshot(self.store, reader, revision or reader.head())
+            yield Snapshot(self, reader, revision or reader.head(), few=few)
 
     def fetching(self, purpose: str) -> AbstractContextManager[None]:
         """Be the one who asks the tracker: for as long as that takes, which may be hours.
@@ -112,7 +115,7 @@ class Database:
 
     def state(self) -> State:
         """How the last sync ended; a new State where none has, or where the file cannot be read."""
-        return load(self.path / "state.json")
+        return read_state(self.path / "state.json")
 
     def user(self) -> str:
         """As whom the tracker knows us: as ``config.toml`` has it, else as we were last logged in; or "".
@@ -123,4 +126,4 @@ class Database:
 
     def save(self, state: State) -> None:
         """Keep the state. Raises DiskFull, DatabaseError."""
-        save(self.path / "state.json", state)
+        write_state(self.path / "state.json", state)

@@ -63,7 +63,8 @@ def holder(file: Path) -> str:
     """
     with suppress(OSError), file.open("rb") as lock:
         answer = fcntl.fcntl(lock, fcntl.F_OFD_GETLK, _request(fcntl.F_WRLCK))
-        if struct.unpack(_FLOCK, answer)[0] != fcntl.F_UNLCK:
+        kind, *_ = struct.unpack(_FLOCK, answer)
+        if kind != fcntl.F_UNLCK:
             return _signature(file)
     return ""
 

@@ -14,7 +14,7 @@ from offtracfs.errors import DatabaseDamaged, NotADatabase, UsageError
 
 PASSWORD = re.compile(r"([\w+.-]+://)?[^/?#@]*:[^/?#]+@|.*[?&](ssl)?password=")  # in a URL
 INTERVAL = 60.0  # seconds between two syncs
-INTERVALS = (1, 31 * 86400)  # the shortest and the longest, in seconds
+MIN_INTERVAL, MAX_INTERVAL = 1, 31 * 86400  # seconds
 MEANINGS = {
     "url": "The tracker's address, without a password.",
     "user": "The name to log in with. Without it, the one that netrc has for the host, else nobody.",
@@ -44,7 +44,7 @@ class Settings:
             raise UsageError(
                 "config.toml: url holds a password: take it out; `offtracfs init --help` says where it goes."
             )
-        if not INTERVALS[0] <= self.interval <= INTERVALS[1]:
+        if not MIN_INTERVAL <= self.interval <= MAX_INTERVAL:
             raise UsageError("config.toml: interval is not between 1 second and a month.")
         _ = self.zone
 

@@ -27,7 +27,7 @@ class State:
     user: str = ""  # as whom the last sync, or `init`, was logged in; "" for a visitor
 
 
-def load(file: Path) -> State:
+def read_state(file: Path) -> State:
     """The state in a file; a new one where there is none, or where it cannot be read."""
     state = State()
     try:
@@ -41,7 +41,7 @@ def load(file: Path) -> State:
     return state
 
 
-def save(file: Path, state: State) -> None:
+def write_state(file: Path, state: State) -> None:
     """Keep the state in a file. Raises DiskFull, DatabaseError."""
     write(file, json.dumps(asdict(state), indent=1).encode() + b"\n")
 

@@ -22,7 +22,6 @@ from offtracfs.trackers.tracrules import TracRules
 VERSION = 2  # of what is made here: where that changes, an older database is not used again
 URL = "demo:"
 RULES = TracRules()
-_SECOND = 1_000_000  # microseconds
 _YEAR = timedelta(days=365.25)
 
 
@@ -60,8 +59,8 @@ def _fill(made: Database) -> None:
         for change in changes:
             writer.commit(
                 author=change.author,
-                authored=change.moment // _SECOND,
-                committed=change.moment // _SECOND,
+                authored=change.moment // records.SECOND,
+                committed=change.moment // records.SECOND,
                 message=change.message,
                 files=[
                     (path, writer.blob(records.dump(item))) for path, item in sorted(change.files.items())

@@ -15,7 +15,7 @@ from typing import Any
 
 from offtracfs.demo import railway
 from offtracfs.demo.troubles import TROUBLES, Trouble
-from offtracfs.records import iso, microseconds
+from offtracfs.records import iso, microseconds, rows
 from offtracfs.trackers import Ticket
 
 SEED = 45  # the gauge, in mm
@@ -107,9 +107,12 @@ def tickets() -> Iterator[Ticket]:
     told: dict[Trouble, int] = {}
     for number, moment in enumerate([START, *moments], 1):
         years = (moment - START) / _YEAR
-        story = next(pair for pair in stories if railway.COMPONENTS[pair[0].component].since <= years)
-        stories.remove(story)
-        trouble, place = story
+        trouble, place = next(
+            (trouble, place)
+            for trouble, place in stories
+            if railway.COMPONENTS[trouble.component].since <= years
+        )
+        stories.remove((trouble, place))
         life = _born(random, moment, trouble, place)
         life.words["other"] = str(told.setdefault(trouble, number))
         with suppress(_Over):
@@ -183,6 +186,6 @@ def _next(moment: datetime) -> str:
 
 def _finished(number: int, moment: datetime, life: _Life) -> Ticket:
     created = iso(by_day(moment))
-    changed = max([created, *(row[0] for row in life.log if row[5])])
+    changed = max([created, *(row.time for row in rows(life.log) if row.permanent)])
     times = {"time": created, "changetime": changed, "_ts": str(microseconds(changed))}
     return Ticket(number, [number, created, changed, life.props | times], life.log)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from offtracfs.errors import TrackerError
@@ -26,6 +28,9 @@ LAST = (
 LISTED = ("type", "status", "priority", "milestone", "component", "version", "severity", "resolution")
 """Fields with a list of values; Trac shows those that have any, between the first and the last."""
 
+PEOPLE = ("cc", "owner", "reporter")
+"""Fields that hold lists of people."""
+
 
 def is_definition(value: Any) -> bool:
     """Whether `value` defines a field, as an item of ``fields.json`` does.
@@ -44,6 +49,18 @@ def is_definition(value: Any) -> bool:
                 and all(isinstance(option, str) for option in options)
             )
     return False
+
+
+def default(field: Mapping[str, Any]) -> str:
+    """What Trac shows in a custom field that a ticket has no value of; a number may stand for an option.
+
+    That of a time is the text of the definition.
+    """
+    value, options = str(field.get("value") or ""), field.get("options") or []
+    if options and value not in options:
+        with suppress(ValueError, IndexError):
+            value = options[int(value)]
+    return value if field.get("type") == "textarea" else value.strip()
 
 
 def of_every_trac() -> list[dict[str, Any]]:

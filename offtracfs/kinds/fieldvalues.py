@@ -23,7 +23,8 @@ def field_path(field: str, name: str) -> str:
 def _check_named(path: str, value: Any) -> None:
     match value:
         case {"name": str(name)} if all(map(is_scalar, value.values())):
-            if file_name(name) != split(path)[1]:
+            _, expected = split(path)
+            if file_name(name) != expected:
                 raise TrackerError(f"its name is {name!r}.")
         case _:
             raise misshapen()

@@ -58,7 +58,8 @@ def mounted() -> Iterator[tuple[str, Mounted]]:
     for line in Path("/proc/self/mountinfo").read_text(errors="surrogateescape").splitlines():
         before, _, after = line.partition(" - ")  # proc_pid_mountinfo(5)
         kind, source = after.split(" ")[:2]
-        yield _unescaped(before.split(" ")[4]), Mounted(kind, _unescaped(source))
+        _id, _parent, _device, _root, place, *_ = before.split(" ")
+        yield _unescaped(place), Mounted(kind, _unescaped(source))
 
 
 def mounted_at(mountpoint: Path) -> Mounted | None:
@@ -151,8 +152,8 @@ def _is_dead(mountpoint: Path, directory: Path | None) -> bool:
     return False
 
 
-def _served(mountpoint: Path, directory: Path) -> list[Record]:
-    return [record for record in records(directory) if record.mountpoint == str(mountpoint)]
+def _served(mountpoint: Path, directory: Path) -> list[Mount]:
+    return [record for record in mounts(directory) if record.mountpoint == str(mountpoint)]
 
 
 def _fusermount(*arguments: str) -> None:
@@ -227,7 +228,7 @@ class Sync:
 
 
 @dataclass(slots=True)
-class Record:
+class Mount:
     """A mount's processes."""
 
     mountpoint: str
@@ -243,13 +244,13 @@ class Record:
         write(folder / f"{self.pid}.json", json.dumps(asdict(self), indent=1).encode() + b"\n")
 
 
-def records(directory: Path) -> list[Record]:
+def mounts(directory: Path) -> list[Mount]:
     """The mounts of a database that are alive; the records of others are removed."""
     found = []
     for file in sorted((directory / "mounts").glob("*.json")):
         try:
             known = json.loads(file.read_bytes())
-            record = Record(**known | {"sync": Sync(**known["sync"])})
+            record = Mount(**known | {"sync": Sync(**known["sync"])})
         except (OSError, ValueError, TypeError, KeyError):
             continue
         if _started(record.pid) == record.started:
@@ -260,10 +261,10 @@ def records(directory: Path) -> list[Record]:
 
 
 @contextmanager
-def recorded(directory: Path, mountpoint: Path) -> Iterator[Record]:
+def recorded(directory: Path, mountpoint: Path) -> Iterator[Mount]:
     """Record that this process is a mount's driver, until the block ends. Raises DatabaseError."""
     pid = os.getpid()
-    record = Record(str(mountpoint), pid, _started(pid) or 0, iso(datetime.now(UTC)), Sync())
+    record = Mount(str(mountpoint), pid, _started(pid) or 0, iso_z(datetime.now(UTC)), Sync())
     with suppress(DiskFull):  # a tracker that can be read is worth more than its record
         record.save(directory)
     try:
@@ -282,6 +283,6 @@ def _started(pid: int) -> int | None:
     return int(rest[18]) if state not in "ZX" else None
 
 
-def iso(moment: datetime) -> str:
-    """A moment as records have it."""
+def iso_z(moment: datetime) -> str:
+    """A moment as ISO text in UTC, with its zone."""
     return f"{moment:%Y-%m-%dT%H:%M:%SZ}"

@@ -89,11 +89,13 @@ class Pages:
             self._pages[key] = page
             self.size += page.size
             while self.size > MAX_BYTES:
-                self.size -= self._pages.popitem(last=False)[1].size
+                _, oldest = self._pages.popitem(last=False)
+                self.size -= oldest.size
         return page
 
     def drop_outdated(self) -> None:
         """Let go of the pages that no directory shows any more."""
         current = {listing: self._tree.is_current(listing) for listing, _ in self._pages}
-        for key in [key for key in self._pages if not current[key[0]]]:
-            self.size -= self._pages.pop(key).size
+        for listing, after in list(self._pages):
+            if not current[listing]:
+                self.size -= self._pages.pop((listing, after)).size

@@ -14,7 +14,7 @@ from pathlib import Path
 import trio
 
 from offtracfs.errors import OfftracfsError
-from offtracfs.mount.mountpoints import Record, Sync, iso
+from offtracfs.mount.mountpoints import Mount, Sync, iso_z
 
 FIRST_PAUSE, MAX_PAUSE = 1.0, 300.0  # seconds before the side process is started again
 GOOD_WHILE = 600.0  # seconds: a side process that ran so long starts with the first pause again
@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 
 async def keep_syncing(
-    command: Sequence[str], directory: Path, record: Record, *, foreground: bool = False
+    command: Sequence[str], directory: Path, record: Mount, *, foreground: bool = False
 ) -> None:
     """Run the side process as long as this is not cancelled; start it again, after a growing pause.
 
@@ -41,14 +41,14 @@ async def keep_syncing(
             pause = FIRST_PAUSE
         now = datetime.now(UTC)
         log.warning("The side process %s; it is started again in %g s.", ended, pause)
-        again = iso(now + timedelta(seconds=pause))
-        record.sync = Sync(0, record.sync.restarts + 1, f"{ended} at {iso(now)}", again)
+        again = iso_z(now + timedelta(seconds=pause))
+        record.sync = Sync(0, record.sync.restarts + 1, f"{ended} at {iso_z(now)}", again)
         _keep(record, directory)
         await trio.sleep(pause)
         pause = min(2 * pause, MAX_PAUSE)
 
 
-async def _run(command: Sequence[str], directory: Path, record: Record, *, foreground: bool) -> str:
+async def _run(command: Sequence[str], directory: Path, record: Mount, *, foreground: bool) -> str:
     """Run the side process; how it ended. It does not outlive this process, whatever ends that."""
     try:
         with nullcontext() if foreground else (directory / "log" / "sync.log").open("ab") as output:
@@ -77,7 +77,7 @@ async def _run(command: Sequence[str], directory: Path, record: Record, *, foreg
     return f"ended with exit code {code}" if code >= 0 else f"was ended by signal {-code}"
 
 
-def _keep(record: Record, directory: Path) -> None:
+def _keep(record: Mount, directory: Path) -> None:
     try:
         record.save(directory)
     except (OfftracfsError, OSError) as error:

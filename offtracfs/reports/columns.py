@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import Any
 
 from offtracfs import text
+from offtracfs.kinds.fields import PEOPLE
 from offtracfs.reports.formats import Column, Kind, Row
 
 GROUP, COLOR = "__group__", "__color__"
@@ -24,11 +25,9 @@ KINDS: Mapping[str, Kind] = {
     "modified": "datetime",
     "time": "time",
 }
-PEOPLE = ("cc", "owner", "reporter")
-"""Columns that hold lists of people."""
 
 
-def columns(names: Sequence[str], labels: Mapping[str, str]) -> list[Column]:
+def heads(names: Sequence[str], labels: Mapping[str, str]) -> list[Column]:
     """The columns that are shown of those that a report has; `labels` are those of the ticket's fields."""
     found = []
     line = 0
@@ -47,7 +46,7 @@ def columns(names: Sequence[str], labels: Mapping[str, str]) -> list[Column]:
 
 
 def rows(names: Sequence[str], found: Iterable[Sequence[Any]]) -> Iterator[Row]:
-    """The rows that a report has found, with a cell for each of `columns`."""
+    """The rows that a report has found, with a cell for each of `heads`."""
     places = {name: place for place, name in enumerate(names)}
     group, color = places.get(GROUP), places.get(COLOR)
     shown = [place for place, name in enumerate(names) if name not in STYLES]
@@ -55,7 +54,7 @@ def rows(names: Sequence[str], found: Iterable[Sequence[Any]]) -> Iterator[Row]:
     for row in found:
         cells = [row[place] for place in shown]
         for turn in lists:
-            cells[turn] = people(cells[turn])
+            cells[turn] = shown_people(cells[turn])
         yield Row(
             cells,
             None if group is None else _group(row[group]),
@@ -64,7 +63,7 @@ def rows(names: Sequence[str], found: Iterable[Sequence[Any]]) -> Iterator[Row]:
 
 
 @lru_cache(10_000, typed=True)  # the same few people stand in very many rows
-def people(value: Any) -> Any:
+def shown_people(value: Any) -> Any:
     """A list of people as Trac shows it."""
     if not isinstance(value, str):
         return value

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlglot import exp
 
@@ -52,7 +52,7 @@ def kind(node: Node) -> str:
     return name if name in ("datetime", "date") else ""
 
 
-def moment(node: Node, what: str = "datetime") -> Node:
+def as_moment(node: Node, what: str = "datetime") -> Node:
     """`node` as a "datetime" or a "date". Raises Unlike where it is not known to be a moment."""
     if kind(node):
         return node if kind(node) == what else call(what, node)
@@ -80,16 +80,16 @@ def _from_seconds(node: exp.UnixToTime) -> Node:
 
 
 def _day(node: Node) -> Node:
-    return moment(node.this, "date")
+    return as_moment(node.this, "date")
 
 
 def _unwrapped(node: Node) -> Node:
-    return moment(node.this)
+    return as_moment(node.this)
 
 
 def _extracted(node: Node) -> Node:
     part = node.name.upper() if isinstance(node, exp.Extract) else type(node).__name__.upper()
-    when = moment(node.expression if isinstance(node, exp.Extract) else node.this)
+    when = as_moment(node.expression if isinstance(node, exp.Extract) else node.this)
     if part == "EPOCH":
         return exp.cast(call("strftime", "%s", when), "REAL", dialect="sqlite")
     if part not in PARTS:
@@ -101,7 +101,7 @@ def _written(node: exp.TimeToStr) -> Node:
     pattern = node.args.get("format")
     if not (isinstance(pattern, exp.Literal) and pattern.is_string) or "%" in _CODE.sub("", pattern.name):
         raise Unlike(node, "SQLite has no such pattern for dates")
-    return call("strftime", pattern.name, moment(node.this))
+    return call("strftime", pattern.name, as_moment(node.this))
 
 
 def _written_by_letters(node: exp.TimeToStr) -> Node:
@@ -113,7 +113,7 @@ def _written_by_letters(node: exp.TimeToStr) -> Node:
 
 
 def _cut(node: Node) -> Node:
-    unit, when = str(node.args["unit"].name).upper(), moment(node.this)
+    unit, when = str(node.args["unit"].name).upper(), as_moment(node.this)
     if node.args.get("zone"):
         raise Unlike(node, "moments are in UTC")
     if unit in HOURS:
@@ -134,13 +134,19 @@ def moved(when: Node, amount: Node, unit: str, node: Node, what: str) -> Node:
     return call(what, when, step)
 
 
-def _interval(node: Node) -> tuple[Node, str] | None:
+class _Length(NamedTuple):
+    amount: Node
+    unit: str
+
+
+def _interval(node: Node) -> _Length | None:
     """How many, and of what unit, an interval is, or a number times one."""
     node = node.unnest()
     if isinstance(node, exp.Mul):
         for one, other in ((node.this, node.expression), (node.expression, node.this)):
             if found := _interval(one):
-                return exp.Mul(this=exp.paren(found[0]), expression=exp.paren(other.copy())), found[1]
+                product = exp.Mul(this=exp.paren(found.amount), expression=exp.paren(other.copy()))
+                return _Length(product, found.unit)
     if not isinstance(node, exp.Interval):
         return None
     amount, unit = node.this, node.args.get("unit")
@@ -150,7 +156,7 @@ def _interval(node: Node) -> tuple[Node, str] | None:
         amount = None
     if amount is None or unit is None:
         raise Unlike(node, "only intervals of one whole number and one unit can be told")
-    return amount, unit.name
+    return _Length(amount, unit.name)
 
 
 def _sum(node: exp.Add | exp.Sub) -> Node:
@@ -175,16 +181,16 @@ def _summed(node: exp.Add | exp.Sub, becomes: Callable[[Node, str], str]) -> Nod
     length = _interval(other)
     if not kind(one):
         if length or kind(other):
-            one = moment(one)
+            one = as_moment(one)
         else:
             return node
-    unit = length[1] if length else ""
+    unit = length.unit if length else ""
     if not length and becomes(one, unit) == kind(one) == "date" and not kind(other):
-        length = (other, "DAY")
+        length = _Length(other, "DAY")
     if not length:
         raise Unlike(node, "SQLite has no length of time as a value")
-    amount = exp.Neg(this=exp.paren(length[0])) if isinstance(node, exp.Sub) else length[0]
-    return moved(one, amount, length[1], node, becomes(one, unit))
+    amount = exp.Neg(this=exp.paren(length.amount)) if isinstance(node, exp.Sub) else length.amount
+    return moved(one, amount, length.unit, node, becomes(one, unit))
 
 
 def _date_sum(node: Node) -> Node:
@@ -194,7 +200,7 @@ def _date_sum(node: Node) -> Node:
         amount = exp.Literal.number(amount.name)
     if isinstance(node, exp.DateSub):
         amount = exp.Neg(this=exp.paren(amount))
-    when = node.this if kind(node.this) else moment(node.this)
+    when = node.this if kind(node.this) else as_moment(node.this)
     unit = str(node.args["unit"].name)
     return moved(when, amount, unit, node, _same_kind(when, unit))
 
@@ -206,7 +212,7 @@ def _compared(node: Node) -> Node:
         for name in sides:
             side = node.args[name]
             if not isinstance(side, exp.Null):
-                side.replace(moment(side.copy()))
+                side.replace(as_moment(side.copy()))
     return node
 
 

@@ -19,12 +19,12 @@ from sqlglot.errors import SqlglotError
 
 from offtracfs.errors import QueryRefused
 from offtracfs.reports.allowed import FUNCTIONS
-from offtracfs.reports.dialectdates import DATES, MYSQL, POSTGRES, Node, Rule, Unlike, call, kind, moment
+from offtracfs.reports.dialectdates import DATES, MYSQL, POSTGRES, Node, Rule, Unlike, as_moment, call, kind
 
 logging.getLogger("sqlglot").addHandler(logging.NullHandler())  # else it speaks to the user itself
 
 NAMES = {"postgres": "PostgreSQL", "mysql": "MySQL"}
-LONGEST = 60  # characters of a construct in a sentence
+MAX_QUOTE = 60  # characters of a construct in a sentence
 ORDERED_AGGREGATES = sqlite3.sqlite_version_info >= (3, 44)
 INTEGERS = ("INT", "BIGINT", "SMALLINT", "TINYINT", "UBIGINT", "UINT")
 REALS = ("DOUBLE", "FLOAT", "DECIMAL")
@@ -83,7 +83,7 @@ def translated(sql: str) -> str | None:
         return None
     except Unlike as error:
         construct = error.node.sql(dialect=dialect, comments=False)
-        shown = construct if len(construct) <= LONGEST else construct[: LONGEST - 1] + "…"
+        shown = construct if len(construct) <= MAX_QUOTE else construct[: MAX_QUOTE - 1] + "…"
         sentence = f"{NAMES[dialect]}'s {shown} cannot run here: {error.why}."
         raise QueryRefused(sentence) from None
 
@@ -126,9 +126,9 @@ def _name_columns(tree: exp.Query, dialect: str) -> None:
 def _cast(node: exp.Cast) -> Node:
     to, inner = node.to.this.name, node.this
     if to == "DATE":
-        return moment(inner, "date")
+        return as_moment(inner, "date")
     if to in MOMENTS:
-        return moment(inner)
+        return as_moment(inner)
     if to in INTEGERS:
         return exp.cast(_rounded(inner, node), "INTEGER", dialect="sqlite")
     if to in TEXTS and not node.to.expressions:
@@ -236,7 +236,7 @@ def _called(node: exp.Anonymous) -> Node:
     if name == "NOW" and not arguments:
         return call("datetime", "now")
     if name == "UNIX_TIMESTAMP" and len(arguments) <= 1:
-        when = moment(arguments[0]) if arguments else call("datetime", "now")
+        when = as_moment(arguments[0]) if arguments else call("datetime", "now")
         return exp.cast(call("strftime", "%s", when), "INTEGER", dialect="sqlite")
     return _not_sqlites(node)
 

@@ -17,16 +17,17 @@ from typing import Any, Literal, NamedTuple, TextIO
 import simplejson
 from rich.cells import cell_len, set_cell_size
 
+from offtracfs.records import SECOND
 from offtracfs.text import shown
 
 Kind = Literal["text", "datetime", "date", "time"]
 """How a column's numbers are meant: all but "text" are microseconds since 1970 UTC."""
 
-EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001  # in UTC; arithmetic with a zone takes twice as long
+_NAIVE_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001  # in UTC; arithmetic with a zone takes twice as long
 PATTERNS: dict[Kind, str] = {"datetime": "%Y-%m-%d %H:%M", "date": "%Y-%m-%d", "time": "%H:%M:%S"}
 MEASURED = 1_000  # rows that decide how wide a table's columns are
-WIDEST = 60  # cells on the screen: a text that is longer moves what follows, and not the whole column
-NARROWEST = 4
+MAX_WIDTH = 60  # cells on the screen: a text that is longer moves what follows, and not the whole column
+MIN_WIDTH = 4
 _EXACT = re.compile(r"[0-9TZ .,:/+-]{1,32}", re.ASCII)  # 1.5, 2011-04-09T21:16:07Z, 12:30
 GAP = "  "
 INDENT = "    "  # of a row's further lines
@@ -202,12 +203,12 @@ def _fitting(widths: list[int], least: list[int], width: int | None) -> list[int
         return [max(min(wanted, most), needed) for wanted, needed in zip(widths, least, strict=True)]
 
     if width is None:
-        return at_most(WIDEST)
+        return at_most(MAX_WIDTH)
     room = width - len(GAP) * (len(widths) - 1)
-    some = (at_most(most) for most in range(width, NARROWEST - 1, -1))
+    some = (at_most(most) for most in range(width, MIN_WIDTH - 1, -1))
     fitting = next((found for found in some if sum(found) <= room), None)
     if fitting is None:
-        return at_most(NARROWEST)
+        return at_most(MIN_WIDTH)
     lost = [wanted - given for wanted, given in zip(widths, fitting, strict=True)]
     widest = max(range(len(widths)), key=lost.__getitem__)
     fitting[widest] += min(lost[widest], room - sum(fitting))
@@ -249,7 +250,7 @@ def _text(value: Any) -> str:
 def _moment(value: Any) -> datetime | None:
     """The second, in UTC, in which a number of microseconds lies; None where no calendar has it."""
     try:
-        return EPOCH + timedelta(0, (0 if value is None else value) // 1_000_000)
+        return _NAIVE_EPOCH + timedelta(0, (0 if value is None else value) // SECOND)
     except (OverflowError, TypeError, ValueError):
         return None
 

@@ -106,7 +106,8 @@ class Outputs:
     def close(self) -> None:
         """Let go of everything."""
         while self._kept:
-            _close(self._kept.popitem()[1])
+            _, output = self._kept.popitem()
+            _close(output)
 
     def output(self, report: ReportFile) -> Output:
         """The output of a report file from now on, for a while; nothing is run for that."""

@@ -9,25 +9,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from datetime import UTC, datetime, tzinfo
-from functools import partial
 from typing import Any
 
 from offtracfs import records
 from offtracfs.database import Database
-from offtracfs.database.snapshot import stored
 from offtracfs.errors import QueryRefused
 from offtracfs.index import Revision
 from offtracfs.index.moments import meaning
-from offtracfs.kinds.fields import is_definition, of_every_trac
+from offtracfs.kinds.fields import PEOPLE, is_definition, of_every_trac
 from offtracfs.names import Period
-from offtracfs.querylanguage import Fields, Query, columns, is_true
-from offtracfs.reports.columns import PEOPLE, people
+from offtracfs.querylanguage import Fields, Query, is_true, shown_columns
+from offtracfs.reports.columns import shown_people
 from offtracfs.reports.formats import Column, Kind, Row, Sheet
 from offtracfs.reports.querysql import Asker, Known, Sql, select
 from offtracfs.reports.sandbox import Sandbox, run
-from offtracfs.store import git
 
 Cell = Callable[[Any], Any]
 
@@ -39,9 +35,8 @@ def fields_at(database: Database, revision: Revision) -> Fields:
 
     Raises as `Database.reader` does.
     """
-    with closing(database.reader()) as reader:
-        found = stored("fields.json", reader, revision.horizon, partial(git.blob, database.path / "git"))
-    fields = records.load(found) if found else None
+    with database.snapshot(revision, few=True) as snapshot:
+        fields = snapshot.load("fields.json")
     if isinstance(fields, list) and (known := [field for field in fields if is_definition(field)]):
         return known
     return of_every_trac()
@@ -63,7 +58,7 @@ def sheet(box: Sandbox, query: Query, fields: Fields, user: str, now: datetime) 
     rows may, too.
     """
     known = {field["name"]: field for field in fields}
-    shown = columns(query, fields)
+    shown = shown_columns(query, fields)
     zone = now.tzinfo or UTC
     heads = [_head(name, known.get(name, {})) for name in shown]
     cells = [_cell(name, known.get(name, {}), zone) for name in shown]
@@ -102,7 +97,7 @@ def _cell(name: str, field: dict[str, Any], zone: tzinfo) -> Cell:
     """How a stored value becomes a cell."""
     if name in PEOPLE:
         unset = "anonymous" if name == "reporter" else ""
-        return lambda value: people(value or unset)
+        return lambda value: shown_people(value or unset)
     if field.get("type") == "checkbox":
         return lambda value: "1" if is_true(value or "") else "0"
     if field.get("type") == "time":
@@ -131,6 +126,6 @@ def _grouping(name: str, known: Known, zone: tzinfo) -> Cell | None:
 
 def _rows(found: Iterator[tuple[Any, ...]], cells: list[Cell], grouping: Cell | None) -> Iterator[Row]:
     """Behind the columns come the value of the group, if there are groups, and the priority's number."""
-    for values in found:
-        group = grouping(values[-2]) if grouping else None
-        yield Row([cell(value) for cell, value in zip(cells, values, strict=False)], group, values[-1] or "")
+    for *values, priority in found:
+        group = grouping(values.pop()) if grouping else None
+        yield Row([cell(value) for cell, value in zip(cells, values, strict=True)], group, priority or "")

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from offtracfs.dates import moment
+from offtracfs.dates import start_of
 from offtracfs.errors import QueryRefused
 from offtracfs.index.tables import VIEWS
 from offtracfs.querylanguage import MODES, Clause, Query
@@ -130,7 +130,7 @@ def _times(name: str, text: str, now: datetime) -> Sql | None:
         return Sql(f"COALESCE({column}, '') = ''", [])
     start, _, end = text.partition("..")
     found = [(sign, part.strip()) for sign, part in ((">=", start), ("<", end)) if part.strip()]
-    bounds = [Sql(f"{column} {sign} {_stored(name, moment(part, now))}", []) for sign, part in found]
+    bounds = [Sql(f"{column} {sign} {_stored(name, start_of(part, now))}", []) for sign, part in found]
     return _joined("AND", [*bounds])
 
 

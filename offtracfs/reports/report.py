@@ -55,7 +55,7 @@ def reports(box: Sandbox) -> list[Report]:
     return [_report(*row) for row in sandbox.run(box, _ALL).rows]
 
 
-def report(box: Sandbox, number: int) -> Report:
+def get(box: Sandbox, number: int) -> Report:
     """One report. Raises UsageError where there is none of that number."""
     for row in sandbox.run(box, _ONE, [str(number)]).rows:
         return _report(*row)
@@ -77,7 +77,7 @@ def sheet(box: Sandbox, one: Report, context: Context, given: Mapping[str, str])
     made = _bound(one, values)
     found = sandbox.run(box, made.sql, made.values)
     labels = {field["name"]: field.get("label", "") for field in context.fields}
-    heads, rows = columns.columns(found.columns, labels), columns.rows(found.columns, found.rows)
+    heads, rows = columns.heads(found.columns, labels), columns.rows(found.columns, found.rows)
     missing = [f"The variable {name} has no value: `{name}=VALUE` gives it one." for name in made.missing]
     return Sheet(title, heads, rows, context.now.tzinfo or UTC), [*missing, *_unknown(one, given, made.names)]
 
@@ -93,9 +93,8 @@ def trouble(box: Sandbox, one: Report, context: Context) -> str:
         if one.is_query:
             asked = querylanguage.parse(one.text, context.fields)
             known = {field["name"]: field for field in context.fields}
-            select(
-                asked, querylanguage.columns(asked, context.fields), known, Asker(context.user, context.now)
-            )
+            shown = querylanguage.shown_columns(asked, context.fields)
+            select(asked, shown, known, Asker(context.user, context.now))
         else:
             made = _bound(one, {"USER": context.user})
             sandbox.check(box, made.sql, made.values)

@@ -122,7 +122,7 @@ class Sandbox:
             cursor = self._connection.execute(how + sql, parameters)
         if cursor.description is None:
             raise QueryRefused("There is no SELECT in it.")
-        return Result([column[0] for column in cursor.description], self._rows(cursor))
+        return Result([name for name, *_ in cursor.description], self._rows(cursor))
 
     def _rows(self, cursor: sqlite3.Cursor) -> Iterator[tuple[Any, ...]]:
         given = 0

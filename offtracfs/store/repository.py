@@ -128,12 +128,14 @@ class Store:
 
     def blob(self, oid: bytes) -> bytes:
         """Contents of a blob. Raises DatabaseDamaged where it is missing or damaged."""
-        return self._read(oid)[1]
+        _, data = self._read(oid)
+        return data
 
     def size(self, oid: bytes) -> int:
         """Bytes in a blob, without reading them. Raises DatabaseDamaged."""
         try:
-            return int(self._repository.odb.read_header(pygit2.Oid(raw=oid))[1])
+            _, size = self._repository.odb.read_header(pygit2.Oid(raw=oid))
+            return int(size)
         except _UNREADABLE:
             return len(self.blob(oid))
 

@@ -6,12 +6,11 @@ from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import replace
 from itertools import groupby
-from typing import Any
+from operator import attrgetter
+from typing import Any, NamedTuple
 
-from offtracfs.records import Row
+from offtracfs.records import SECOND, Row
 from offtracfs.trackers.changelog import Change
-
-SECOND = 1_000_000  # in microseconds
 
 Identity = Callable[[Row], Hashable]
 """What a row keeps when it is changed in place (see `offtracfs.trackers.changelog.LogRules`)."""
@@ -70,6 +69,11 @@ def paired(old: list[Row], new: list[Row], identity: Identity) -> dict[int, int]
     return found
 
 
+class _Placed(NamedTuple):
+    place: float
+    row: Row
+
+
 def match(old: list[Row], new: list[Row], identity: Identity) -> tuple[set[int], list[float], list[Row]]:
     """The places in `new` of the rows that `old` had; and those rows with their places, in order.
 
@@ -77,13 +81,13 @@ def match(old: list[Row], new: list[Row], identity: Identity) -> tuple[set[int],
     stands after the one before it.
     """
     found = paired(old, new, identity)
-    stored: list[tuple[float, Row]] = []
+    stored: list[_Placed] = []
     before = -1
     for n, row in enumerate(old):
         before = found.get(n, before)
         same = n in found and _plain(new[before]) == _plain(row)
-        stored.append((before if n in found else before + 0.5, new[before] if same else row))
-    stored.sort(key=lambda pair: pair[0])
+        stored.append(_Placed(before if n in found else before + 0.5, new[before] if same else row))
+    stored.sort(key=attrgetter("place"))
     return set(found.values()), [place for place, _ in stored], [row for _, row in stored]
 
 

@@ -72,26 +72,26 @@ def since(
     version = None
     if new := old_record is None or _is_another(record, old_record):
         known: set[int] = set()
-        state = _State(rules, record, created, last_changed, dict(props))
-        version = state.create(first)
+        ticket = _Replayed(rules, record, created, last_changed, dict(props))
+        version = ticket.create(first)
     else:
         known, places, rows = match(old_changelog or [], changelog, rules.identity)
         _, created, changed, props = old_record
-        state = _State(rules, record, created, changed, dict(props), places, rows)
+        ticket = _Replayed(rules, record, created, changed, dict(props), places, rows)
     for change in unknown(ordered, known):
         if version:
             yield version
-        version = state.apply(change)
-    explained = state.has_all_values() and state.rows == changelog
-    if version and explained and state.changed[:19] == last_changed[:19]:
+        version = ticket.apply(change)
+    explained = ticket.has_all_values() and ticket.rows == changelog
+    if version and explained and ticket.changed[:19] == last_changed[:19]:
         yield replace(version, record=record, changelog=changelog)
         return
     if version:
         yield version
     if version or (old_record, old_changelog) != (record, changelog):
         # A changetime that moved alone says itself when.
-        dated = new or (explained and state.changed < last_changed)
-        moment = max(state.moment, microseconds(last_changed)) if dated else None
+        dated = new or (explained and ticket.changed < last_changed)
+        moment = max(ticket.moment, microseconds(last_changed)) if dated else None
         what = "changed, the log does not say how" if dated else "as the tracker says now"
         yield Version(moment, "", f"#{number} {what}", "", record, changelog)
 
@@ -106,7 +106,7 @@ def _is_another(record: list[Any], stored: list[Any]) -> bool:
 
 
 @dataclass(slots=True)
-class _State:
+class _Replayed:
     """A ticket while changes are applied to it, and its record in the end, to which they lead.
 
     `places` are those of its rows in the final log, ascending; `moment` is its last version's.
@@ -123,7 +123,7 @@ class _State:
 
     def create(self, values: dict[str, Any]) -> Version:
         """The first version, with these values of its fields."""
-        last = self.final[3]
+        *_, last = self.final
         self.props.update((name, self._value(text, last[name])) for name, text in values.items())
         self._touch(self.created)
         what = f"created: {values.get('summary') or ''}"
@@ -131,7 +131,7 @@ class _State:
 
     def apply(self, change: Change) -> Version:
         """The version that a change makes."""
-        last = self.final[3]
+        *_, last = self.final
         for place, row in (*change.rows.items(), *change.rewrites.items()):
             self._put(place, row)
         for name, (_, new) in change.values.items():
@@ -143,7 +143,8 @@ class _State:
 
     def has_all_values(self) -> bool:
         """Whether the fields are set as in the end: NULL, '' and a missing field are no difference."""
-        return self._set(self.props) == self._set(self.final[3])
+        *_, last = self.final
+        return self._set(self.props) == self._set(last)
 
     def _set(self, props: dict[str, Any]) -> dict[str, Any]:
         times = self.rules.times
@@ -166,7 +167,7 @@ class _State:
         self.rules.stamp(self.props, time, self.final)
 
     def _version(self, moment: int, author: str, what: str, body: str) -> Version:
-        number = self.final[0]
+        number, *_ = self.final
         self.moment = max(self.moment, moment)
         record = [number, self.created, self.changed, dict(self.props)]
         return Version(self.moment, author, _line(f"#{number} {what}"), body, record, list(self.rows))

@@ -93,13 +93,14 @@ def _from_netrc(file: Path, host: str) -> tuple[str, str] | None:
         raise UsageError(f"{file} cannot be read: {getattr(error, 'strerror', 'it is not text')}.") from None
     except netrc.NetrcParseError as error:  # its own message may quote a password
         raise UsageError(f"{file} has something in line {error.lineno} that netrc does not know.") from None
-    if entry is None or not entry[2]:
+    login, _, password = entry or ("", "", "")
+    if not password:
         return None
     if status.st_uid != os.getuid() or status.st_mode & 0o077:
         raise UsageError(
             f"{file} holds a password and is not yours alone: `chmod 600 {shlex.quote(str(file))}`."
         )
-    return entry[0], entry[2]
+    return login, password
 
 
 def keyring_name() -> str:

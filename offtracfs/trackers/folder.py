@@ -17,7 +17,7 @@ import trio
 from offtracfs.errors import DatabaseError, NotATracker, TrackerError, UsageError
 from offtracfs.kinds import changelog_path, check_changelog, check_ticket, ticket_path
 from offtracfs.names import number_of
-from offtracfs.records import from_microseconds, load, microseconds
+from offtracfs.records import from_microseconds, load, microseconds, rows
 from offtracfs.store.fastimport import checked
 from offtracfs.store.git import git
 from offtracfs.text import shown
@@ -26,7 +26,7 @@ from offtracfs.trackers.credentials import Credentials
 from offtracfs.trackers.registry import Kind
 from offtracfs.trackers.tracrules import TracRules
 
-KEPT = "refs/offtrac"  # where the folder's own commits go
+COMMITS = "refs/offtrac"  # where the folder's own commits go
 OTHERS = ("fields.json", "report/*.json", "field/*/*.json")
 
 
@@ -69,11 +69,11 @@ class Folder:
 
     async def changed_since(self, moment: datetime) -> list[int]:
         """Ids of the tickets with a time of change at or after `moment`."""
-        return await self._since(moment, lambda ticket: [ticket.record[2]])
+        return await self._since(moment, _changed)
 
     async def attached_since(self, moment: datetime) -> list[int]:
         """Ids of the tickets with an attachment at or after `moment`."""
-        return await self._since(moment, lambda ticket: [row[0] for row in ticket.changelog if row[5] == 0])
+        return await self._since(moment, _attached)
 
     async def _since(self, moment: datetime, times: Callable[[Ticket], list[str]]) -> list[int]:
         async with self.tickets(await self.ids()) as stream:
@@ -132,14 +132,23 @@ class Folder:
         """Nothing to give back."""
 
 
+def _changed(ticket: Ticket) -> list[str]:
+    _, _, changed, _ = ticket.record
+    return [changed]
+
+
+def _attached(ticket: Ticket) -> list[str]:
+    return [row.time for row in rows(ticket.changelog) if not row.permanent]
+
+
 def keep_commits(url: str, repository: Path) -> None:
-    """Take the folder's own commits, if it has any, into the repository of its database, below `KEPT`.
+    """Take the folder's own commits, if it has any, into the repository of its database, below `COMMITS`.
 
     Raises DatabaseError.
     """
     folder = _path(url)
     if (folder / ".git").exists():
-        git(repository, "fetch", "--quiet", "--no-tags", str(folder), f"+refs/heads/*:{KEPT}/*")
+        git(repository, "fetch", "--quiet", "--no-tags", str(folder), f"+refs/heads/*:{COMMITS}/*")
 
 
 async def _connect(url: str, _who: Credentials | None, _directory: Path | None) -> Folder:

@@ -65,7 +65,7 @@ class Stored(Kind):
             yield directory, name
             while directory and directory not in directories:
                 directories.add(directory)
-                directory = split(directory)[0]
+                directory, _ = split(directory)
         for path in directories:
             above, name = split(path)
             if (name in self._found(above, after)) != (name in self._found(above, horizon)):

@@ -14,6 +14,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from offtracfs.records import SECOND
 from tests.realreports import add_stock_reports
 from tests.tracinstall import installed
 
@@ -21,10 +22,9 @@ RECIPE = 4  # changes with what is made here, so that older databases in a cache
 FIRST_DAY = 1_104_537_600  # 2005-01-01, in seconds since 1970 UTC
 LAST_DAY = 1_735_689_600  # 2025-01-01
 QUIET = 365 * 86_400  # seconds in the end without a new ticket: else its last changes would all come at once
-SECOND = 1_000_000  # Trac's times are in microseconds
 DESCRIPTION = 600, 0.9  # bytes in the median, and sigma of the logarithm: a few are very long
 COMMENT = 250, 0.9
-LONGEST = 50_000  # bytes of a text
+MAX_LENGTH = 50_000  # bytes of a text
 CHANGES = 5  # of a ticket: comments, most of them with a change of a field
 PAUSE = 20 * 86_400  # mean seconds between two changes of a ticket
 PEOPLE = [f"dev{number}@example.org" for number in range(40)]
@@ -62,8 +62,8 @@ class Writing:
 
     def text(self, median: float, sigma: float) -> str:
         """A text whose length is log-normal, in characters."""
-        length = min(int(median * self._dice.lognormvariate(0, sigma)) + 1, LONGEST)
-        start = self._dice.randrange(len(self._text) - LONGEST)
+        length = min(int(median * self._dice.lognormvariate(0, sigma)) + 1, MAX_LENGTH)
+        start = self._dice.randrange(len(self._text) - MAX_LENGTH)
         return self._text[start : start + length].strip()
 
 

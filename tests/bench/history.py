@@ -13,14 +13,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from statistics import quantiles
 
+from offtracfs.records import SECOND
 from tests.bench import generate
 from tests.bench.figures import Figure
-from tests.bench.generate import FIRST_DAY, LAST_DAY, QUIET, SECOND
+from tests.bench.generate import FIRST_DAY, LAST_DAY, QUIET
 from tests.bench.mounts import mounted
 from tests.bench.processes import timed
 
 MOMENTS = 400  # that are looked at, each for the first time
-MOST = 50  # ms
+MAX_TIME = 50  # ms
 TIMES = 3
 COPIED = 10_000  # tickets: more are not copied to disk twice
 
@@ -56,8 +57,8 @@ def _percentiles(size: int, what: str, look: Callable[[], object]) -> Iterator[F
         look()
         taken.append((time.perf_counter() - began) * 1000)
     cuts = quantiles(taken, n=100)
-    yield Figure(size, f"{what}, p50", cuts[49], "ms", most=MOST)
-    yield Figure(size, f"{what}, p99", cuts[98], "ms", most=MOST)
+    yield Figure(size, f"{what}, p50", cuts[49], "ms", most=MAX_TIME)
+    yield Figure(size, f"{what}, p99", cuts[98], "ms", most=MAX_TIME)
 
 
 def _moment(dice: random.Random) -> float:

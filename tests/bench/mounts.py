@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from offtracfs.mount.mountpoints import records
+from offtracfs.mount.mountpoints import mounts
 from tests.bench.counting import Counted, counted
 from tests.bench.figures import MB, Figure
 from tests.bench.processes import drop_caches, offtracfs, status, timed, times
@@ -125,6 +125,6 @@ def _refaults() -> int:
 def _memory(size: int, database: Path) -> Iterator[Figure]:
     with mounted(database) as mountpoint:
         timed("ls", "-lR", cwd=mountpoint)
-        (record,) = records(database)
+        (record,) = mounts(database)
         memory = status(record.pid, "RssAnon") / MB
     yield Figure(size, "Driver's own memory (RssAnon) after `ls -lR`", memory, "MB", most=100)

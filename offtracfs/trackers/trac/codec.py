@@ -165,7 +165,7 @@ def _from_xml(value: Element) -> Any:
         case "array":
             return [_from_xml(item) for item in kind.iterfind("data/value")]
         case "struct":
-            return {item[0].text or "": _from_xml(item[1]) for item in kind}
+            return {name.text or "": _from_xml(member) for name, member in kind}
         case "dateTime.iso8601":
             return _XML_TIME.sub(r"\1-\2-\3T\4", (kind.text or "").strip())
     return _SCALARS[kind.tag](kind.text or "")

@@ -62,7 +62,8 @@ async def _values(
     incomplete: set[str] = set()
 
     def call(key: Value) -> list[Call]:
-        return [(f"ticket.{key[0]}.get", [key[1]])]
+        kind, name = key
+        return [(f"ticket.{kind}.get", [name])]
 
     def pair(key: Value, record: Any) -> tuple[Value, Any]:
         return key, record

@@ -13,10 +13,9 @@ from contextlib import suppress
 from typing import Any, NamedTuple
 
 from offtracfs import records
+from offtracfs.kinds.fields import PEOPLE, default
 from offtracfs.text import people
 
-PEOPLE = ("cc", "owner", "reporter")
-SECOND = 1_000_000  # microseconds
 QUARTER = 15 * 60  # seconds; every time zone is whole quarters of an hour away from UTC
 UNSET = "1970-01-01T00:00:00"  # in a record, Trac's own time that is not set
 _CLOCK = re.compile(r"\d{1,2}:([0-5]\d):([0-5]\d)", re.ASCII)
@@ -66,7 +65,7 @@ def shows(field: Definition, value: str, text: str) -> bool:
     if kind == "checkbox" and value not in ("0", "1", ""):
         return text in ("0", "1")  # "yes" is true, but not in every version of Trac
     # Records show the default of a custom field that is not stored, Trac's table does not.
-    return bool(field.get("custom")) and text == unset and value == _default(field)
+    return bool(field.get("custom")) and text == unset and value == default(field)
 
 
 def _shows_time(field: Definition, value: str, text: str) -> bool:
@@ -76,20 +75,11 @@ def _shows_time(field: Definition, value: str, text: str) -> bool:
         return False
     clock = _CLOCK.search(text)
     with suppress(ValueError):
-        second = records.microseconds(value) // SECOND
+        second = records.microseconds(value) // records.SECOND
         # Long ago, time zones were no quarters of an hour apart. A text without a clock is a day.
         if clock and second >= 0:
             return second % QUARTER == int(clock[1]) * 60 % QUARTER + int(clock[2])
     return True
-
-
-def _default(field: Definition) -> str:
-    """What a record has in a custom field that is not stored; a number may stand for an option."""
-    value, options = str(field.get("value") or ""), field.get("options") or []
-    if options and value not in options:
-        with suppress(ValueError, IndexError):
-            value = options[int(value)]
-    return value.strip()
 
 
 def _aliases(field: str, value: str, text: str) -> set[Alias] | None:

@@ -98,11 +98,11 @@ async def _parsed(
     chunks: AsyncIterator[bytes], fields: Mapping[str, Definition], exact_text: bool
 ) -> AsyncGenerator[Row, None]:
     async with aclosing(_lines(chunks)) as lines:
-        header: list[str] = await anext(lines, [])
-        if len(header) != len(fields) + 1 or header[0].lower() not in ("id", "ticket"):
+        first, *titles = await anext(lines, [""])
+        if len(titles) != len(fields) or first.lower() not in ("id", "ticket"):
             raise TrackerError("The columns of all tickets are not those that were asked for.")
-        titles = zip(fields.items(), header[1:], strict=True)
-        names = [name if title in (name, field.get("label")) else "" for (name, field), title in titles]
+        told_fields = zip(fields.items(), titles, strict=True)
+        names = [name if title in (name, field.get("label")) else "" for (name, field), title in told_fields]
         async for number, *values in lines:
             if not _ID.fullmatch(number) or len(values) != len(names):
                 raise TrackerError("The columns of all tickets have a line that is no ticket's.")

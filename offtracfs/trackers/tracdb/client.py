@@ -94,7 +94,7 @@ class TracDatabase:
             site = self._site(connection)
             found = reports.reports(connection, {field["name"] for field in site.definitions})
             undeclared = fields.undeclared_in_use(connection, site.definitions)
-        found |= fields.records(site.values) | {"fields.json": site.definitions + undeclared}
+        found |= fields.value_records(site.values) | {"fields.json": site.definitions + undeclared}
         return Metadata(found, {"report", *(f"field/{name}" for name in site.values)})
 
     async def outdated(self, stored: Stored) -> list[int]:

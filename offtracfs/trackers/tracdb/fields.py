@@ -81,7 +81,7 @@ def _field(name: str, kind: str) -> dict[str, Any]:
     return {"name": name, "type": kind, "label": name.capitalize()}
 
 
-def records(listed: Values) -> dict[str, Any]:
+def value_records(listed: Values) -> dict[str, Any]:
     """``field/*/*.json``: a record for each value, by path."""
     return {
         field_path(field, name): record for field, named in listed.items() for name, record in named.items()
@@ -92,7 +92,7 @@ def _enum(connection: Connection, field: str) -> Iterator[tuple[str, Any]]:
     enum = tables.enum.c
     kind = "ticket_type" if field == "type" else field
     rows = connection.execute(select(enum.name, enum.value).where(enum.type == kind).order_by(enum.name))
-    for name, value in sorted(rows, key=lambda row: _number(text(row[1]))):
+    for name, value in sorted(rows, key=lambda row: _number(text(row.value))):
         yield text(name), text(value)
 
 
@@ -113,7 +113,8 @@ def _milestones(connection: Connection, clock: Clock) -> Iterator[tuple[str, Any
     milestone = tables.milestone.c
     query = select(milestone.name, milestone.due, milestone.completed, milestone.description)
     rows = sorted(
-        connection.execute(query), key=lambda row: (row[2] or FAR, row[1] or FAR, _natural(text(row[0])))
+        connection.execute(query),
+        key=lambda row: (row.completed or FAR, row.due or FAR, _natural(text(row.name))),
     )
     for name, due, completed, description in rows:
         record = {"due": _time(clock, due), "completed": _time(clock, completed)}
@@ -123,7 +124,7 @@ def _milestones(connection: Connection, clock: Clock) -> Iterator[tuple[str, Any
 def _versions(connection: Connection, clock: Clock) -> Iterator[tuple[str, Any]]:
     version = tables.version.c
     rows = connection.execute(select(version.name, version.time, version.description))
-    newest_first = sorted(rows, key=lambda row: (row[1] or FAR, _natural(text(row[0]))), reverse=True)
+    newest_first = sorted(rows, key=lambda row: (row.time or FAR, _natural(text(row.name))), reverse=True)
     for name, time, description in newest_first:
         record = {"time": _time(clock, time), "description": text(description)}
         yield text(name), record | {"name": text(name)}

@@ -27,7 +27,7 @@ def saved_query(query: str, number: int, fields: set[str]) -> str | None:
         return None
     if not pairs or any(name == "report" and value != str(number) for name, value in pairs):
         return query  # Trac shows the form for mending it
-    return "query:?" + urlencode([pair for pair in pairs if pair[0] != "report"])
+    return "query:?" + urlencode([(name, value) for name, value in pairs if name != "report"])
 
 
 def _pairs(text: str, fields: set[str]) -> list[tuple[str, str]]:

@@ -17,7 +17,7 @@ def reports(connection: Connection, fields: set[str]) -> dict[str, Any]:
     """``report/*.json`` by path; `fields` are those that a saved query may name."""
     report = tables.report.c
     rows = connection.execute(select(report.id, report.title, report.query, report.description))
-    return {report_path(row[0]): _report(fields, row[0], *map(text, row[1:])) for row in rows}
+    return {report_path(number): _report(fields, number, *map(text, texts)) for number, *texts in rows}
 
 
 def _report(fields: set[str], number: int, title: str, query: str, description: str) -> dict[str, str]:

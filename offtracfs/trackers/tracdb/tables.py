@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import BigInteger, Integer, Text, column, table
 
-from offtracfs.records import from_microseconds, iso, microseconds
+from offtracfs.records import SECOND, from_microseconds, iso, microseconds
 
 OLDEST, NEWEST = 21, 45  # database versions: Trac 0.11, and 1.4 to 1.6
 MICROSECONDS = 25  # the database version from which times are no longer in seconds (0.12's own upgrade)
@@ -47,7 +47,7 @@ class Clock:
 
     def __init__(self, schema: int) -> None:
         self.schema = schema
-        self.unit = 1 if schema >= MICROSECONDS else 1_000_000  # microseconds
+        self.unit = 1 if schema >= MICROSECONDS else SECOND  # microseconds
 
     def microseconds(self, value: Any) -> int:
         """Microseconds since 1970. Raises ValueError where it is no number."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from contextlib import suppress
 from datetime import UTC, datetime, tzinfo
 from itertools import groupby
 from operator import itemgetter
@@ -14,6 +13,7 @@ from sqlalchemy import Connection, Text, cast, literal, null, select, union
 
 from offtracfs.errors import TrackerError
 from offtracfs.kinds import check_changelog, check_ticket
+from offtracfs.kinds.fields import default
 from offtracfs.records import from_microseconds, iso
 from offtracfs.trackers import Missing, Ticket
 from offtracfs.trackers.tracdb import tables
@@ -80,7 +80,7 @@ def _ticket(
         times = {field["name"] for field in definitions if field["type"] == "time"}
         changes = [_change(clock, times, row) for row in log]
         props = _props(clock, definitions, row, stored)
-        props = _undeclared(row, stored, {change[2] for change in changes}) | props
+        props = _undeclared(row, stored, {field for _, _, field, *_ in changes}) | props
         record = [number, clock.iso(row["time"]), clock.iso(row["changetime"]), props]
         return Ticket(number, check_ticket(number, record), check_changelog(number, changes))
     except TrackerError as error:
@@ -97,8 +97,9 @@ def _props(clock: Clock, definitions: Definitions, row: Any, stored: dict[str, A
             props[name] = clock.iso(row[name]) if time else text(row[name])
         elif name in stored:
             props[name] = _time(stored[name]) if time else text(stored[name])
-        elif default := _default(field):
-            props[name] = default
+        elif unset := default(field):
+            # A date is in the zone of Trac's machine, which should be ours.
+            props[name] = _date(unset, None) if time else unset
     return props
 
 
@@ -126,17 +127,6 @@ def _time(value: Any) -> str:
         return iso(from_microseconds(int(said)))
     except ValueError:
         return _date(said, UTC)
-
-
-def _default(field: dict[str, Any]) -> str:
-    """What a ticket shows in a custom field that is not stored; a number may stand for an option."""
-    value, options = str(field.get("value", "")), field.get("options")
-    if value and options and value not in options:
-        with suppress(ValueError, IndexError):
-            value = options[int(value)]
-    if field["type"] == "time":
-        return _date(value, None)  # in the zone of Trac's machine, which should be ours
-    return value if field["type"] == "textarea" else value.strip()
 
 
 def _date(said: str, zone: tzinfo | None) -> str:
