@@ -6,7 +6,7 @@ from offtracfs.errors import TrackerError, Unreachable
 
 
 class Unusable(TrackerError):
-    """An answer that cannot be used; one to a smaller question may be."""
+    """An answer that cannot be used. The answer to a smaller question may be usable."""
 
 
 class CutShort(Unusable, Unreachable):
@@ -31,7 +31,7 @@ class Fault(TrackerError):
 
     @property
     def gone(self) -> bool:
-        """Whether it says that the thing asked for is not there, or not ours to see.
+        """Whether it says that the thing asked for is not there, or that we may not see it.
 
         The text decides where there is no code: in an XML-RPC multicall the plugin drops it (seen).
         """
