@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
 
 def stored(path: str, reader: Reader, horizon: int, blob: Callable[[bytes], bytes]) -> bytes | None:
-    """A record's bytes as of a horizon, None where there is none; `blob` reads the object of that id."""
+    """A record's bytes as of a horizon, None where there is none.
+
+    `blob` gives a blob's contents by its id (20 bytes).
+    """
     entry = reader.find(*split(path), horizon)
     version = reader.version(entry.inode) if entry else None
     return blob(version.blob) if version and version.blob else None
@@ -24,7 +27,7 @@ SECOND = 1_000_000  # microseconds
 
 
 class Snapshot:
-    """The records at `revision`; there are none where that is None, before the first sync has ended.
+    """The records at `revision`. Before the first sync has ended that is None, and there are no records.
 
     Its methods raise DatabaseDamaged where the index or git cannot be read.
     """
@@ -47,9 +50,9 @@ class Snapshot:
 
     @property
     def settled(self) -> int:
-        """The moment up to which readers were told that all is known, in seconds since 1970 UTC.
+        """The moment before which no commit is added any more, in seconds since 1970 UTC.
 
-        0 where ``db.json`` does not say so, as before this was kept there.
+        0 where ``db.json`` does not say, since an earlier version of this program wrote it.
         """
         try:
             return int(records.microseconds(self.load("db.json")["settled"]) // SECOND)
