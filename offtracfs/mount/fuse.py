@@ -42,7 +42,7 @@ from offtracfs.names import NAME_MAX
 from offtracfs.reports.outputs import Output, Outputs, ReportFile
 from offtracfs.tree import Directory, File, Link, Listing, Tree
 
-# With the owner's write permission: the mount is read-only, but what `cp -r` copies can be changed and deleted.
+# Writable, though the mount is read-only: so what `cp -r` has copied can be changed and deleted.
 DIRECTORY_MODE = stat.S_IFDIR | 0o755
 FILE_MODE = stat.S_IFREG | 0o644
 TIMEOUT = 3600.0  # seconds for which the kernel need not ask again

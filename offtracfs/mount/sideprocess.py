@@ -53,7 +53,7 @@ async def _run(command: Sequence[str], directory: Path, record: Record, *, foreg
     try:
         with nullcontext() if foreground else (directory / "log" / "sync.log").open("ab") as output:
             # Not trio's: it forks in a worker thread, and --pdeathsig would act when that thread ends.
-            process = subprocess.Popen(  # noqa: ASYNC220  # see below
+            process = subprocess.Popen(  # noqa: ASYNC220
                 ["setpriv", "--pdeathsig", "TERM", "--", *command],
                 cwd="/",
                 stdin=subprocess.DEVNULL,

@@ -69,7 +69,6 @@ class Stored(Kind):
                 directory = split(directory)[0]
         for path in directories:
             above, name = split(path)
-            if (name in self._directory_names(above, after)) != (
-                name in self._directory_names(above, horizon)
-            ):
+            before, now = self._directory_names(above, after), self._directory_names(above, horizon)
+            if (name in before) != (name in now):
                 yield above, name
