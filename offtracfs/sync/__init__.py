@@ -1,9 +1,9 @@
 """Bringing a tracker's news into its database, stage by stage.
 
-fetch      look at the tracker, decide, fetch into the spool
+fetch      ask the tracker what has changed, and fetch that into the spool
 spool      what has arrived and is not in git yet; puts versions into time order, on disk
 replay     pure: a ticket and its change log → every version that it ever had
-changelog  what the rows of a change log mean
+changelog  which change of a log came first, and which of its rows are new
 revisions  from the spool into git, one commit a change
 loop       one sync from end to end, and the watch loop of the side process
 """
