@@ -1,4 +1,4 @@
-"""What is no SQLite: SQL written for PostgreSQL or MySQL, in SQLite's words where they say the same.
+"""Translates SQL written for PostgreSQL or MySQL into SQLite's, where that has words for the same.
 
 sqlglot reads a statement; it is changed from the inside out by the rules below and in
 `offtracfs.reports.dialectdates`, and then held against a list of what means the same in SQLite. Anything else
@@ -24,7 +24,7 @@ from offtracfs.reports.dialectdates import DATES, MYSQL, POSTGRES, Node, Rule, U
 logging.getLogger("sqlglot").addHandler(logging.NullHandler())  # else it speaks to the user itself
 
 NAMES = {"postgres": "PostgreSQL", "mysql": "MySQL"}
-LONGEST = 60  # characters of a construct in a sentence
+MAX_QUOTE = 60  # characters of a construct in a sentence
 ORDERED_AGGREGATES = sqlite3.sqlite_version_info >= (3, 44)
 INTEGERS = ("INT", "BIGINT", "SMALLINT", "TINYINT", "UBIGINT", "UINT")
 REALS = ("DOUBLE", "FLOAT", "DECIMAL")
@@ -36,7 +36,7 @@ SQLITES = (
     "time",
     "strftime",
     "julianday",
-)  # functions that others have too, for other ends
+)  # functions of SQLite that mean something else in other databases
 
 _SAME = """
 Abs Add Alias And Anonymous Avg Between Boolean CTE Case Cast Ceil Coalesce Column Count DPipe DataType
@@ -83,7 +83,7 @@ def translated(sql: str) -> str | None:
         return None
     except Unlike as error:
         construct = error.node.sql(dialect=dialect, comments=False)
-        shown = construct if len(construct) <= LONGEST else construct[: LONGEST - 1] + "…"
+        shown = construct if len(construct) <= MAX_QUOTE else construct[: MAX_QUOTE - 1] + "…"
         sentence = f"{NAMES[dialect]}'s {shown} cannot run here: {error.why}."
         raise QueryRefused(sentence) from None
 
