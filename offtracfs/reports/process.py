@@ -92,7 +92,7 @@ def _limit(what: int, limit: int) -> None:
 
 @contextmanager
 def _watched(sandbox: Sandbox, say: Callable[[str], None]) -> Iterator[None]:
-    """End this process when a statement is GRACE seconds late: SQLite, in one step, has not looked at the clock."""
+    """End this process when a statement is GRACE seconds late: SQLite has not looked at the clock."""
     done, limit = threading.Event(), sandbox.limits.seconds
 
     def watch() -> None:

@@ -48,7 +48,7 @@ def fields_at(database: Database, revision: Revision) -> Fields:
 
 
 def now_at(at: str, revision: Revision, zone: tzinfo, clock: Callable[[], float] = time.time) -> datetime:
-    """What "now" is for a query: with `at` the period's last second, or the commit's time; else the real now."""
+    """What "now" is for a query: with `at`, the period's last second or the commit's time; else now."""
     seconds = float(revision.committed) if at else clock()
     match at and meaning(at.removeprefix("@"), zone, clock):
         case Period(_, end):
