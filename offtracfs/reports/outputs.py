@@ -114,10 +114,7 @@ class Outputs:
             _close(self._kept.popitem()[1])
 
     def output(self, report: ReportFile) -> Output:
-        """The output that is current for a report file, a new one if that is too old.
-
-        This does not run the report.
-        """
+        """The output that a report file stands for now, a new one if that is too old; nothing is run yet."""
         found = self._kept.get(report)
         if found is None or (found.file and trio.current_time() - found.made >= MAX_AGE):
             found = Output(report)
@@ -125,10 +122,7 @@ class Outputs:
         return found
 
     def _keep(self, output: Output) -> None:
-        """Keep an output, as the one used last.
-
-        Close the report file's earlier one, and old ones where room is short.
-        """
+        """Keep an output, as the one used last; close the one that it replaces, and old ones to make room."""
         before = self._kept.pop(output.report, output)
         if before is not output:
             _close(before)
