@@ -23,9 +23,6 @@ def stored(path: str, reader: Reader, horizon: int, blob: Callable[[bytes], byte
     return blob(version.blob) if version and version.blob else None
 
 
-SECOND = 1_000_000  # microseconds
-
-
 class Snapshot:
     """The records at `revision`. Before the first sync has ended that is None, and there are no records.
 
@@ -55,7 +52,7 @@ class Snapshot:
         0 where ``db.json`` does not say, since an earlier version of this program wrote it.
         """
         try:
-            return int(records.microseconds(self.load("db.json")["settled"]) // SECOND)
+            return int(records.microseconds(self.load("db.json")["settled"]) // records.SECOND)
         except (KeyError, TypeError, ValueError):
             return 0
 

@@ -8,10 +8,8 @@ from dataclasses import replace
 from itertools import groupby
 from typing import Any
 
-from offtracfs.records import Row
+from offtracfs.records import SECOND, Row
 from offtracfs.trackers.changelog import Change
-
-SECOND = 1_000_000  # in microseconds
 
 Identity = Callable[[Row], Hashable]
 """What stays the same in a row that is edited in place (`LogRules.identity`)."""

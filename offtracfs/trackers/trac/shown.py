@@ -16,7 +16,6 @@ from offtracfs import records
 from offtracfs.text import people
 
 PEOPLE = ("cc", "owner", "reporter")
-SECOND = 1_000_000  # microseconds
 QUARTER = 15 * 60  # seconds; every time zone is whole quarters of an hour away from UTC
 UNSET = "1970-01-01T00:00:00"  # in a record, Trac's own time that is not set
 _CLOCK = re.compile(r"\d{1,2}:([0-5]\d):([0-5]\d)", re.ASCII)
@@ -77,7 +76,7 @@ def _shows_time(field: Definition, value: str, text: str) -> bool:
         return False
     clock = _CLOCK.search(text)
     with suppress(ValueError):
-        second = records.microseconds(value) // SECOND
+        second = records.microseconds(value) // records.SECOND
         # Long ago, time zones were no quarters of an hour apart. A text without a clock is a day.
         if clock and second >= 0:
             return second % QUARTER == int(clock[1]) * 60 % QUARTER + int(clock[2])
