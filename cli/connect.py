@@ -1,4 +1,4 @@
-"""The tracker of a database, connected with whatever credentials this user keeps, or types."""
+"""Connects to the tracker of a database, with credentials that are stored or typed."""
 
 from __future__ import annotations
 
@@ -24,7 +24,9 @@ MAX_LINE = 4096  # bytes that Linux lets anybody type in a line
 
 
 class Connector:
-    """Connects to the tracker of a database, each time it is called; `directory` has room for a copy.
+    """Connects to the tracker of a database, each time it is called.
+
+    In `directory` the tracker may keep files.
 
     At a terminal it asks for a password that is nowhere else, once.
     """
@@ -93,7 +95,7 @@ async def _answer(question: str, *, echo: bool = True) -> str:
         if not echo:
             termios.tcsetattr(terminal, termios.TCSAFLUSH, silent)
         click.echo(shown(question), err=True, nl=False)
-        await trio.lowlevel.wait_readable(terminal)  # which a terminal is when a line is complete
+        await trio.lowlevel.wait_readable(terminal)  # a terminal is readable when a line is complete
         return os.read(terminal, MAX_LINE).decode(errors="replace").removesuffix("\n")
     finally:
         termios.tcsetattr(terminal, termios.TCSAFLUSH, before)

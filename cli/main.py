@@ -23,7 +23,7 @@ from offtracfs.errors import DatabaseError, DiskFull, OfftracfsError, UsageError
 from . import text
 from .text import said
 
-# What the first sentence of each command's help says: to list them, none of them is loaded.
+# The first sentence of each command's help, repeated here so that a list of commands need not import them.
 COMMANDS = {
     "check": "Say whether all is well, or what is not.",
     "demo": "Mount a made-up tracker with ten years of history at MOUNTPOINT.",
@@ -37,11 +37,11 @@ COMMANDS = {
     "sync": "Bring the database up to date with the tracker.",
     "umount": "Take the mount at MOUNTPOINT away, and come back when its processes have ended.",
 }
-COMPLETE = "_OFFTRACFS_COMPLETE"  # in the environment: a shell asks, as click has it
+COMPLETE = "_OFFTRACFS_COMPLETE"  # in the environment of a shell that asks for completions (click's rule)
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
-NOBODY_LISTENS = 1  # as click has it
+BROKEN_PIPE = 1  # click's exit code for that
 _FULL = (errno.ENOSPC, errno.EDQUOT)
-# What a machine may refuse to any program: no bug of ours.
+# Errors of the system that any program may meet: they are no bug of this one.
 _REFUSED = (
     errno.EACCES,
     errno.EPERM,
@@ -55,13 +55,16 @@ _REFUSED = (
 
 
 def _laid_out(command: click.Command) -> click.Command:
-    """Click keeps the lines after a backspace as they are; in a raw docstring that is two characters."""
+    r"""Put a backspace for each ``\b`` in a command's help: click does not wrap the paragraph after one."""
     command.help = (command.help or "").replace("\\b\n", "\b\n")
     return command
 
 
 class _Modules(Mapping[str, click.Command]):
-    """The commands by name, each imported when it is asked for: `mount` shall not wait for the others."""
+    """The commands by name.
+
+    Each is imported when it is used, so that a command starts without loading the others.
+    """
 
     def __getitem__(self, name: str) -> click.Command:
         if name not in COMMANDS:
@@ -105,13 +108,14 @@ class Program(click.Group):
 
 
 def explain(error: BaseException) -> int:
-    """Say on stderr what went wrong; the exit code. The one place where exceptions end."""
+    """Say on stderr what went wrong, and return the exit code. All exceptions of a command end here."""
     causes = list(_causes(error))
     if any(isinstance(cause, KeyboardInterrupt | click.Abort) for cause in causes):
         return INTERRUPTED
     if any(isinstance(cause, BrokenPipeError) for cause in causes):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left goes nowhere
-        return NOBODY_LISTENS
+        # So that flushing stdout at exit does not fail again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return BROKEN_PIPE
     answers = [_answer(cause) for cause in causes]
     if None in answers:
         import traceback  # seldom needed
@@ -134,7 +138,7 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
 
 def _answer(error: BaseException) -> tuple[str, int] | None:
-    """A sentence and an exit code; None where nobody foresaw this."""
+    """A sentence and an exit code; None for an exception that only a bug raises."""
     match error:
         case OfftracfsError():
             return str(error), error.exit_code

@@ -23,10 +23,10 @@ SETTINGS = {"LESS": "FRX", "LV": "-c"}
 def paged() -> Iterator[TextIO]:
     """Stdout, as UTF-8; on a terminal through $PAGER, unless that is empty or "cat", or for ``--no-pager``.
 
-    A character that UTF-8 does not have is written as an escape. That the reader of a pager has seen enough
-    is no error: what is written then goes nowhere.
+    A character that UTF-8 does not have is written as an escape. When the user ends the pager early, that
+    is no error: the rest is dropped.
     """
-    # A stream of its own: under PYTHONUNBUFFERED, what stdout's takes in part only is lost without a word.
+    # Not sys.stdout: under PYTHONUNBUFFERED it may write a text in part only, and lose the rest silently.
     with open(
         sys.stdout.fileno(), "w", encoding="utf-8", errors="backslashreplace", newline="", closefd=False
     ) as out:

@@ -1,4 +1,4 @@
-"""What the commands that ask Trac's tables have in common: when, how it is written, what it may take."""
+"""What the commands on Trac's tables have in common: the moment (--at), the format, and the limits."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def revision_for(database: Database, at: str | None) -> Revision:
 
 
 def confined(database: Database, revision: Revision) -> AbstractContextManager[Sandbox]:
-    """Trac's tables as they stood at a revision, as `process.confined`, which speaks to stderr."""
+    """`process.confined`, which here writes its last words to stderr."""
     return process.confined(database, revision, lambda said: click.echo(f"{process.SAYS}{said}", err=True))
 
 
@@ -70,7 +70,7 @@ def write(sheet: Sheet, form: str) -> None:
 
 
 class _Shown(io.StringIO):
-    """A terminal, which no text shall command: what a program would get is shown line by line."""
+    """A program's format on a terminal: control characters become visible escapes, line by line."""
 
     def __init__(self, out: TextIO) -> None:
         super().__init__()

@@ -13,7 +13,10 @@ from offtracfs.database import MAX_INTERVAL, MIN_INTERVAL
 
 
 class MountPoint(click.Path):
-    """A directory; click itself would ask it what it is, and wait for ever where its driver is stopped."""
+    """A directory.
+
+    Click's own check would call stat, which waits for ever if the mount's driver is stopped.
+    """
 
     def convert(self, value: Any, _parameter: click.Parameter | None, _context: click.Context | None) -> Any:
         """The path as it is."""

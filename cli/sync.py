@@ -28,7 +28,7 @@ from .text import count, said, shown
 
 TERMINATED = 143  # 128 + SIGTERM, as shells have it
 COMMAND_FAILED = 1
-MAX_NAMED = 20  # tickets of a kind that are named in a line
+MAX_NAMED = 20  # tickets that a line names as new, and as changed, and as deleted
 Report = Callable[[sync.Outcome | OfftracfsError], None]
 
 
@@ -115,14 +115,17 @@ def command(
 
 
 def _say_kept(database: Database) -> None:
-    """What an interrupted sync has not lost."""
+    """Say how many tickets have arrived and are kept for the next sync."""
     if found := arrived(database):
         kept = f"{found.tickets:,} of {count(found.total, 'ticket')} have arrived and are kept"
         click.echo(f"Interrupted: {kept}, the next sync goes on from there.", err=True)
 
 
 async def _execute(command: str, database: Database, outcome: sync.Outcome) -> bool:
-    """Run what `--exec` asked for, if anything came; whether all is well. What fails is said."""
+    """Run the command of `--exec` after a sync that made commits.
+
+    False where it failed, which is said on stderr.
+    """
     if not (command and outcome.commits):
         return True
     numbers = sorted({number for kind in outcome.tickets.values() for number in kind})
@@ -186,7 +189,7 @@ def _json(result: sync.Outcome | OfftracfsError) -> None:
 
 
 def _plain(*, quiet: bool, dated: bool) -> Report:
-    """Says a result in a line, its problems on stderr; a line that would only be said again is left out."""
+    """A function that prints a result as a line, and its problems on stderr; no result twice in a row."""
     last: list[str] = []
 
     def report(result: sync.Outcome | OfftracfsError) -> None:

@@ -1,4 +1,4 @@
-"""Text that is fit to be printed, and numbers as people read them."""
+"""Texts that are safe to print, and numbers as people read them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["count", "said", "shown", "size"]
 
 given_database = ""  # what --db said on the command line of this process, "" where it was not there
 
-_REMEDY = re.compile(r"`offtracfs (?=[a-z])(?!umount )")  # which needs no database
+_REMEDY = re.compile(r"`offtracfs (?=[a-z])(?!umount )")  # umount needs no database
 
 
 def said(sentence: str) -> str:

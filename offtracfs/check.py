@@ -1,6 +1,6 @@
-"""Is all well? Git's objects, the index against git, and every record against its shape.
+"""Checks a database: git's objects, the index against git, and every record against its shape.
 
-The index is held against the whole of git's history, row by row (`offtracfs.index.verify`). That takes about
+The index is compared with the whole of git's history, row by row (`offtracfs.index.verify`). That takes about
 as long as a rebuild, but neither its disk space nor memory. Records are read as of the newest revision.
 """
 
@@ -33,7 +33,8 @@ _ID = re.compile(r"(?<!pack-)\b[0-9a-f]{40}\b")
 def check(database: Database, progress: Progress = silent) -> Generator[str, None, None]:
     """Everything that is wrong, a sentence each, as it is found. Writes nothing and waits for nobody."""
     progress("git objects", 0, None)
-    said = [line for line in database.store.check() if not line.startswith("notice: ")]  # of an empty one
+    # Git says so of an empty repository.
+    said = [line for line in database.store.check() if not line.startswith("notice: ")]
     yield from _some(f"git fsck: {line}" for line in said)
     try:
         with closing(index.Reader(database.path)) as reader:
@@ -69,7 +70,7 @@ def _connection(database: Database) -> Connection:
 
 
 def _damage(database: Database, said: list[str]) -> Iterator[str]:
-    """Which files, then and now, need the objects of which git says that something is wrong with them."""
+    """The damaged objects that `git fsck` names, with the files and times whose contents they are."""
     named = dict.fromkeys(bytes.fromhex(oid) for oid in _ID.findall("\n".join(said)))
     damaged = [oid for oid in named if not database.store.readable(oid)]
     statement = (

@@ -1,7 +1,7 @@
 """Dates as people write them, in queries and for ``--at``: ISO 8601, "7 days ago", or month, day and year.
 
-These are the texts that trac.util.datefmt.parse_date takes. What it takes by its reader's language, is taken
-as in English here.
+These are the texts that trac.util.datefmt.parse_date takes. Where Trac depends on the user's language,
+this takes English.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The tree of exceptions.
 
-    OfftracfsError                  exit 70, EIO     anything that is not below: a bug
+    OfftracfsError                  exit 70, EIO     raised itself only for a bug
     ├── UsageError                  exit 64, EINVAL  the user asked for something that cannot be
     │   ├── NotADatabase            exit 66, ENOENT  there is no database in that directory
     │   └── QueryRefused            exit 64, EINVAL  SQL, a report or a query that cannot run here

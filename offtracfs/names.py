@@ -1,4 +1,4 @@
-"""File names ↔ keys, and "@…" ↔ moments."""
+"""The names of files: which record a name stands for, and what a name like "@2011-04-09" says."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ _RESULT = re.compile(r"(0|[1-9][0-9]{0,17})\.(csv|txt)", re.ASCII)
 def file_name(name: str, room: int = NAME_MAX) -> str:
     """`name` as a file name: ``quote_plus`` and ``.json``, as offtrac had it.
 
-    A name that would be over `room` bytes ends in ``=`` and its SHA-256 instead; no other can end so, since
-    ``quote_plus`` never leaves a ``=``.
+    A name that would be longer than `room` bytes is cut, and ends in ``=`` and its SHA-256. No other name
+    has a ``=``, since ``quote_plus`` quotes it.
     """
     quoted = quote_plus(name, errors="surrogatepass")
     if len(quoted) + len(SUFFIX) <= room:
@@ -32,7 +32,7 @@ def file_name(name: str, room: int = NAME_MAX) -> str:
 
 
 def version_name(moment: datetime, author: str, turn: int = 1) -> str:
-    """File name of a version of a file: ``2011-04-09T21-16-07.bob.json``; ``….bob-2.json`` for one more."""
+    """File name of a version of a file: ``2011-04-09T21-16-07.bob.json``; `turn` 2 gives ``….bob-2.json``."""
     when = f"{moment:%Y-%m-%dT%H-%M-%S}."
     again = f"-{turn}" if turn > 1 else ""
     kept = file_name(author, NAME_MAX - len(when) - len(again))
@@ -92,7 +92,8 @@ _COMMIT = re.compile(r"@([0-9a-f]{7,40})", re.ASCII)
 def parse_at(name: str, zone: tzinfo = UTC) -> Period | Back | Commit | None:
     """What a name such as ``@2011-04-09`` stands for; None where it stands for nothing.
 
-    Dates and times are of `zone` unless they bring their own. What reads as a date is a date.
+    Dates and times are in `zone` unless the name has a zone of its own. A name that could be both a date and
+    the digits of a commit is a date.
     """
     if match := _PERIOD.fullmatch(name):
         return _period({key: value for key, value in match.groupdict().items() if value}, zone)
@@ -117,9 +118,9 @@ def _period(parts: dict[str, str], zone: tzinfo) -> Period | None:
 
 
 def period(first: datetime, unit: str, zone: tzinfo) -> Period:
-    """The year, month, week, day, hour, minute or second that begins at `first` by a clock on the wall there.
+    """The year, month, week, day, hour, minute or second that begins at `first`, local time in `zone`.
 
-    Raises ValueError, OverflowError where no calendar has it.
+    Raises ValueError or OverflowError for a date that Python's calendar does not have.
     """
     last = first + _length(first, unit) - timedelta(seconds=1)
     return Period(min(_readings(first, zone)), _last_reading(last, zone) + 1)
@@ -135,16 +136,19 @@ def _length(first: datetime, unit: str) -> timedelta:
 
 
 def _readings(wall: datetime, zone: tzinfo) -> list[int]:
-    """A wall clock shows some times twice in autumn, and skips some in spring: both ways to read one."""
+    """The two moments that a local time may mean, in seconds since 1970 UTC; mostly they are one.
+
+    In autumn a clock shows some times twice. In spring it skips some.
+    """
     return [int(wall.replace(tzinfo=zone, fold=fold).timestamp()) for fold in (0, 1)]
 
 
 def _last_reading(wall: datetime, zone: tzinfo) -> int:
-    """The last second at which a clock shows no later time than this one."""
+    """The last second, since 1970 UTC, at which a clock in `zone` shows `wall` or an earlier time."""
     early, late = _readings(wall, zone)
     if early <= late:
         return late
-    # A skipped time reads as what an hour later or earlier was shown: the clock jumped over it in between.
+    # The clock skipped this time: Python reads it as an hour earlier or later. The jump is in between.
     skipped = bisect_right(
         range(late, early), wall, key=lambda at: datetime.fromtimestamp(at, zone).replace(tzinfo=None)
     )

@@ -1,4 +1,4 @@
-"""How far a long piece of work is: what does the work calls a `Progress`, and whoever wants to shows it."""
+"""How far a long piece of work is: the code that does it calls a `Progress`, which may show that."""
 
 from __future__ import annotations
 

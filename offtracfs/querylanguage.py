@@ -5,8 +5,8 @@ Trac knows two ways to write one, and both may be a report's text:
     query:status=new|assigned&owner~=bob&order=priority     its query language
     ?status=new&status=assigned&owner=~bob&order=priority   the address of a query's page, or its end
 
-Where a report is a query in the language, Trac sends its reader to the address that means the same. So is it
-here: each becomes the address's arguments, and a value carries its mode in front ("!" not, "~" contains, "^"
+Where a report is a query in the language, Trac redirects to the address that means the same. Here, too, both
+are read as the arguments of an address. There a value has its mode in front ("!" not, "~" contains, "^"
 begins with, "$" ends with).
 """
 
@@ -21,7 +21,7 @@ from urllib.parse import unquote_plus
 
 from offtracfs.errors import QueryRefused
 
-MAX_LENGTH = 1 << 16  # characters of a text: no longer address would get into a Trac
+MAX_LENGTH = 1 << 16  # characters; web servers refuse addresses that are longer
 SYNONYMS = {"created": "time", "modified": "changetime"}
 DEFAULT_COLUMNS = 7
 MODES = ("~", "^", "$")
@@ -44,7 +44,7 @@ Clause = dict[str, list[str]]
 
 @dataclass(slots=True)
 class Query:
-    """What a query asks for; a ticket matches that matches any of the `clauses`, or if there are none."""
+    """What a query asks for. A ticket matches if it matches one of the `clauses`; without clauses, all do."""
 
     clauses: list[Clause]
     columns: list[str] = field(default_factory=list)  # none: those that Trac chooses

@@ -1,4 +1,4 @@
-"""The canonical bytes of records, both ways, and what texts in them mean.
+"""Records to canonical bytes and back; and the times and texts in records.
 
 A record is plain JSON data; one record is one file. Their shapes are in `offtracfs.kinds`.
 
@@ -30,7 +30,7 @@ _CANONICAL = simplejson.JSONEncoder(
     namedtuple_as_object=False,
 )
 _DECODER = simplejson.JSONDecoder()
-_LINE_END = re.compile(r"\r\n?")  # to every XML parser just \n
+_LINE_END = re.compile(r"\r\n?")  # XML parsers turn these into \n
 _NONCHARACTERS = "".join(chr(plane << 16 | 0xFFFE) + chr(plane << 16 | 0xFFFF) for plane in range(17))
 LOST_IN_XML = re.compile(f"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ufdd0-\ufddf{_NONCHARACTERS}]")
 """Characters that come as U+FFFD over XML-RPC."""
@@ -51,7 +51,7 @@ class Row(NamedTuple):
 
 
 def rows(changelog: Iterable[list[Any]]) -> list[Row]:
-    """The rows of a change log as `load` gives it; `dump` writes either the same."""
+    """The rows of a change log as `load` gives it. `dump` writes the same bytes for lists and for Rows."""
     return [Row(*row) for row in changelog]
 
 
@@ -59,8 +59,8 @@ def dump(value: Any) -> bytes:
     r"""Canonical bytes of a record: sorted keys, one space of indent, UTF-8, one newline at the end.
 
     A lone surrogate, which UTF-8 cannot hold, is written as its JSON escape ``\udXXX``; two that make
-    a pair are one character. ``dump(load(dump(x))) == dump(x)`` for everything that JSON can say, which
-    is neither infinite nor not a number: ValueError.
+    a pair are one character. ``dump(load(dump(x))) == dump(x)`` for everything that JSON can say.
+    Raises ValueError for an infinite number or NaN, which JSON does not have.
     """
     text = _CANONICAL.encode(value)
     try:
@@ -68,7 +68,7 @@ def dump(value: Any) -> bytes:
     except UnicodeEncodeError:
         paired = text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
         if paired != text:
-            return dump(simplejson.loads(paired))  # keys with a pair in them have another place in the order
+            return dump(simplejson.loads(paired))  # again, because such a key sorts differently now
         return text.encode("utf-8", "backslashreplace") + b"\n"
 
 
@@ -99,10 +99,10 @@ def from_microseconds(value: int) -> datetime:
 
 
 def merge(old: Any, new: Any, *, exact_text: bool = True) -> Any:
-    """`new`, but with `old`'s value wherever `old` only says the same more precisely.
+    """`new`, but with the value of `old` wherever that is the same value with more detail.
 
-    Another protocol or plugin may cut times to seconds; XML-RPC (``exact_text=False``) also loses
-    control characters, and through most XML parsers carriage returns. Neither is a change of the record.
+    Another protocol or plugin may cut times to seconds. XML-RPC (``exact_text=False``) also loses control
+    characters, and most XML parsers lose carriage returns. A record that differs only so has not changed.
     """
     if isinstance(old, str) and isinstance(new, str):
         return old if old == new or _says_less(new, old, exact_text) else new
@@ -118,11 +118,14 @@ def _says_less(new: str, old: str, exact_text: bool) -> bool:
     if ISO.fullmatch(old) and ISO.fullmatch(new):
         return len(new) < len(old) and old.startswith(new)
     kept = LOST_IN_XML.sub("\ufffd", old)
-    return not exact_text and new in (kept, _LINE_END.sub("\n", kept))  # our own parser keeps the line ends
+    return not exact_text and new in (
+        kept,
+        _LINE_END.sub("\n", kept),
+    )  # old records may come from a parser that lost line ends
 
 
 def check_times(what: str, times: Iterable[str]) -> None:
-    """Raises TrackerError, naming `what` has them, where one of the times cannot be read."""
+    """Raises TrackerError where one of the times cannot be read. `what` begins its message."""
     for text in times:
         try:
             microseconds(text)

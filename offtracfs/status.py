@@ -1,4 +1,4 @@
-"""What is where: everything that can be said about a database without writing it or waiting for anyone."""
+"""The status of a database: all that can be told without writing to it, or waiting for another process."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def _contents(directory: Path) -> Contents | None:
 
 
 def _below(directory: Path) -> Iterator[Path]:
-    for folder, _, names in os.walk(directory):  # which minds no folder that goes meanwhile
+    for folder, _, names in os.walk(directory):  # ignores a directory that is deleted meanwhile
         yield from (Path(folder, name) for name in names)
 
 

@@ -1,4 +1,4 @@
-"""Text that is fit to be printed, or to be kept; lists of people in a text."""
+"""Texts of others, made safe to print or to store; and lists of people in a text."""
 
 from __future__ import annotations
 
@@ -36,5 +36,5 @@ def quoted(text: str) -> str:
 
 
 def lines(text: str) -> str:
-    """`text` with line feeds only: a form in a page cannot tell them from other line ends."""
+    """`text` with LF for CR LF: a web form sends CR LF, whichever of them the text had."""
     return text.replace("\r\n", "\n")

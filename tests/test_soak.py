@@ -14,14 +14,17 @@ from typing import Any
 import pytest
 
 from offtracfs.mount import mountpoints
-from offtracfs.store.repository import PACKS
+from offtracfs.store.repository import MAX_PACKS
 from tests.mounting import missing, unmounted_after
 from tests.program import offtracfs, surroundings
 
 MB = 1 << 20
 TICKETS = 50
-SLACK_FILES = 2 * PACKS  # as many packs may be open, or not yet
-DELETED = {"sync": 0, "mount": 4 * PACKS}  # a mount lets go of replaced packs when it has seen the next sync
+SLACK_FILES = 2 * MAX_PACKS  # as many packs may be open, or not yet
+DELETED = {
+    "sync": 0,
+    "mount": 4 * MAX_PACKS,
+}  # a mount lets go of replaced packs when it has seen the next sync
 SLACK = 4 * MB  # of memory, for what an allocator keeps
 MAX_WAL = 8 * MB
 EVERY = 10  # syncs are there from one look at the processes to the next
@@ -135,7 +138,7 @@ def test_nothing_grows(tmp_path: Path, syncs: int) -> None:
                 found["sync"].append(held(watch.pid))
                 found["mount"].append(held(mount.pid))
                 assert sum(file.stat().st_size for file in db.glob("index*-wal")) <= MAX_WAL
-                assert len(list(db.glob("git/objects/pack/*.pack"))) <= PACKS
+                assert len(list(db.glob("git/objects/pack/*.pack"))) <= MAX_PACKS
             watch.stdin.write("\n")
             watch.stdin.flush()
         assert watch.wait(60) == 0

@@ -1,8 +1,8 @@
 """One directory, one tracker. What is in it, and the module here that knows it:
 
-config.toml     what it is a copy of; for its owner to edit (settings)
+config.toml     the tracker's address and other settings; for its owner to edit (settings)
 git/            every state that the tracker had (offtracfs.store)
-index.db        derived from it (offtracfs.index)
+index.db        derived from git (offtracfs.index)
 spool.db        what a sync has fetched and not yet brought into git (offtracfs.sync.spool)
 state.json      how the last sync ended (state)
 fetch.lock      held, and signed, by the one process that asks the tracker (lock)

@@ -25,9 +25,12 @@ FETCH_LOCK = "fetch.lock"
 
 
 class Database:
-    """A database directory, opened for reading; `fetching` and `writing` are the ways to more.
+    """A database directory, opened for reading.
 
-    Raises NotADatabase where it is none, or lacks a part; UsageError, DatabaseDamaged for its settings.
+    To ask the tracker or to write, take the lock `fetching` or `writing`.
+
+    Raises NotADatabase where the directory is no database, or a part is missing; UsageError and
+    DatabaseDamaged for its settings.
     """
 
     def __init__(self, path: Path) -> None:
@@ -69,8 +72,9 @@ class Database:
     def reader(self, *, upgrades: bool = False) -> index.Reader:
         """A reader of the index, which is built first where it is missing or of no use.
 
-        One of an earlier version is built anew only for who `upgrades`: it raises DatabaseTooOld. Raises
-        DatabaseDamaged where it cannot be built, DatabaseBusy where another process is at it.
+        An index of an earlier version is built again only with `upgrades`, since that may take minutes;
+        otherwise this raises DatabaseTooOld. Raises DatabaseDamaged where the index cannot be built, and
+        DatabaseBusy where another process writes.
         """
         try:
             return index.Reader(self.path, heals=True)
@@ -93,24 +97,25 @@ class Database:
     def fetching(self, purpose: str) -> AbstractContextManager[None]:
         """Be the one who asks the tracker: for as long as that takes, which may be hours.
 
-        It goes with the spool. Who takes both locks takes this one first, and the other only for the time in
-        which it writes. Raises DatabaseBusy, naming who holds it, where another process does; DatabaseError.
+        Only its holder may open the spool. A process that needs both locks takes this one first, and holds
+        `writing` only while it writes: never while it waits for the tracker. Raises DatabaseBusy, naming who
+        holds it, where another process does; DatabaseError.
         """
         return lock.held(self.path / FETCH_LOCK, purpose, "synced")
 
     def fetcher(self) -> str:
-        """What the one who asks the tracker says of itself; "" where there is none."""
+        """The signature of the process that holds the fetch lock; "" where none does."""
         return lock.holder(self.path / FETCH_LOCK)
 
     def writing(self, purpose: str) -> AbstractContextManager[None]:
-        """Be the one writer of git, the index and the state: for seconds, never while waiting for a network.
+        """Be the one writer of git, the index and the state: never while waiting for a network.
 
         Raises DatabaseBusy, naming who is, where another process is; DatabaseError.
         """
         return lock.held(self.path / LOCK, purpose, "written")
 
     def writer(self) -> str:
-        """What the one writer says of itself; "" where there is none."""
+        """The signature of the process that holds the writer's lock; "" where none does."""
         return lock.holder(self.path / LOCK)
 
     def state(self) -> State:

@@ -10,7 +10,10 @@ from offtracfs.errors import cannot_write
 
 
 def write(path: Path, data: bytes) -> None:
-    """Replace a file's contents in one step that a crash cannot halve. Raises DiskFull, DatabaseError."""
+    """Replace a file's contents in one step: after a crash the file has the old ones or the new ones.
+
+    Raises DiskFull, DatabaseError.
+    """
     fresh = path.with_name(path.name + ".new")
     try:
         with fresh.open("wb") as file:

@@ -1,7 +1,7 @@
 """A lock file, held and signed by one process at a time.
 
-It is an open file description lock (fcntl(2), ``F_OFD_SETLK``): the kernel lets others ask whether one is
-held without taking it, so that whoever looks is in nobody's way. It belongs to the open file, not to the
+It is an open file description lock (fcntl(2), ``F_OFD_SETLK``): the kernel tells others whether it is held,
+and they need not take it to find out, which could make a holder fail. It belongs to the open file, not to the
 process: two databases that one process opens exclude each other, too. When the process is killed the kernel
 closes the file, and with it the lock is gone, whatever signature stays in the file. Programs that the holder
 starts do not inherit it (Python opens files close-on-exec).
@@ -24,7 +24,11 @@ _FLOCK = "hhqqi4x"  # struct flock: type, whence, start, length (0: to the end),
 
 @contextmanager
 def held(file: Path, purpose: str, doing: str) -> Iterator[None]:
-    """Hold the lock while the block runs, for what `purpose` says; others are told what is being done.
+    """Hold the lock while the block runs.
+
+    `purpose` is written into the file ("sync"); `doing` is for the message to others ("synced", as in "is
+    being synced by process 42").
+
 
     Raises DatabaseBusy, naming who holds it, where another process does; DatabaseError.
     """
@@ -52,7 +56,8 @@ def held(file: Path, purpose: str, doing: str) -> Iterator[None]:
             yield
         finally:
             lock.truncate(0)
-            # Closing would not do: a child that was just started may have the description for a moment yet.
+            # Closing the file would not be enough: a child process that was just forked shares it until its
+            # exec.
             fcntl.fcntl(lock, fcntl.F_OFD_SETLK, _request(fcntl.F_UNLCK))
 
 
@@ -74,7 +79,10 @@ def _request(kind: int) -> bytes:
 
 
 def _signature(file: Path) -> str:
-    """What is written in the file: for a moment, while a holder comes or goes, nothing or the last one's."""
+    """What is written in the file.
+
+    For a moment, while one holder follows another, that is the last one's, or nothing.
+    """
     with suppress(OSError):
         return file.read_bytes().decode(errors="replace").strip() or "another process"
     return "another process"

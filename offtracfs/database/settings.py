@@ -26,7 +26,7 @@ MEANINGS = {
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What ``config.toml`` says. Raises UsageError where it cannot be."""
+    """What ``config.toml`` says. Raises UsageError for a value that is not allowed."""
 
     url: str
     user: str = ""
@@ -81,7 +81,8 @@ def settings_text(settings: Settings) -> str:
     for item in fields(settings):
         lines.append(f"\n# {MEANINGS[item.name]}")
         value = getattr(settings, item.name)
-        quoted = json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")  # as TOML has it too
+        # JSON's quoting is TOML's, but for DEL.
+        quoted = json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
         text = f"{item.name} = {quoted}"
         lines.append(text if value != item.default else f"# {text}")
     return "\n".join(lines) + "\n"

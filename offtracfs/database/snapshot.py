@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Snapshot:
-    """The records at `revision`; there are none where that is None, before the first sync has ended.
+    """The records at `revision`. Before the first sync has ended that is None, and there are no records.
 
     Where `few` of them are wanted, each is read by a git process, which takes 3 ms; else by libgit2, which
     takes 50 ms to load. Its methods raise DatabaseDamaged where the index or git cannot be read.
@@ -55,9 +55,9 @@ class Snapshot:
 
     @property
     def settled(self) -> int:
-        """The moment up to which readers were told that all is known, in seconds since 1970 UTC.
+        """The moment before which no commit is added any more, in seconds since 1970 UTC.
 
-        0 where ``db.json`` does not say so, as before this was kept there.
+        0 where ``db.json`` does not say, since an earlier version of this program wrote it.
         """
         try:
             return int(records.microseconds(self.load(DB_PATH)["settled"]) // records.SECOND)

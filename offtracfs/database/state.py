@@ -18,11 +18,12 @@ class State:
 
     ended: str = ""  # the last sync, however it ended
     succeeded: str = ""  # the last one that did all it should
-    swept: str = ""  # the last one that looked at everything
-    settled: int = 0  # seconds since 1970 UTC, by the tracker's clock: nothing older can come in any more
+    swept: str = ""  # the last one that also looked for what the tracker does not log
+    settled: int = 0  # seconds since 1970 UTC, by the tracker's clock: no commit is added before it
     error: str = ""  # one sentence, where the last one failed
     problems: list[str] = field(default_factory=list)  # what it had to leave out
-    left_out: list[str] = field(default_factory=list)  # the part of it that the last sweep had to leave out
+    # Of `problems`, those that the last sweep had; they stand until the next one.
+    left_out: list[str] = field(default_factory=list)
     missing: dict[str, list[Key]] = field(default_factory=dict)  # by kind of item: what could not be had
     user: str = ""  # as whom the last sync, or `init`, was logged in; "" for a visitor
 

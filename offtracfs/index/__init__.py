@@ -27,7 +27,7 @@ _LATER = {"catch_up": "build", "rebuild": "build", "IndexStatus": "status", "ins
 
 
 def __getattr__(name: str) -> Any:
-    """What needs SQLAlchemy, which takes 0.2 s to load: whoever only reads does without."""
+    """Imports a module at its first use: SQLAlchemy takes 0.2 s to load, and readers do not need it."""
     if name not in _LATER:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f".{_LATER[name]}", __name__), name)

@@ -1,8 +1,8 @@
-"""Brings the index up to git's newest commit; builds it beside the old one where that cannot be had.
+"""Brings the index up to git's newest commit; where that is not possible, builds a new one beside it.
 
-Only the holder of the writer's lock may call these. ``index.db`` is a link to the file in use: a new
-index is built under another name and swapped in by moving the link, so that readers go on undisturbed
-(SQLite's journal files belong to the real name).
+Only the holder of the writer's lock may call `catch_up` and `rebuild`. ``index.db`` is a link to the file in
+use: a new index is built under another name and swapped in by moving the link, so that readers go on
+undisturbed (SQLite's journal files belong to the real name).
 """
 
 from __future__ import annotations
@@ -39,19 +39,20 @@ from offtracfs.index.validity import derive
 from offtracfs.progress import Progress, silent
 from offtracfs.store import BRANCH, Change, Commit, Store
 
-FRESH_LINK = "index.link"  # to a new file, for a moment
+FRESH_LINK = "index.link"  # the new link, before it is moved over the old one
 COMMITS_A_TRANSACTION = 2_000
 ROWS_A_STATEMENT = 5_000
 
-SHARED = {"journal_mode": "WAL", "synchronous": "NORMAL"}  # derived: a power failure may cost a rebuild
-OURS = {"journal_mode": "OFF", "synchronous": "OFF", "cache_size": "-4000"}  # nobody else sees it yet
+PRAGMAS = {"journal_mode": "WAL", "synchronous": "NORMAL"}  # enough: after a power failure git has it all
+# For a file that no other process sees yet, and that is thrown away if the build is killed.
+BUILD_PRAGMAS = {"journal_mode": "OFF", "synchronous": "OFF", "cache_size": "-4000"}
 
 _same_path = (path.c.directory == bindparam("in_directory")) & (path.c.name == bindparam("with_name"))
 _path_id = select(path.c.id).where(_same_path).scalar_subquery()
 
 
 def _sql(statement: Insert, *columns: str) -> str:
-    """A statement compiled once: SQLAlchemy's care for each row would be a third of the work.
+    """A statement as SQL, compiled once: to run it through SQLAlchemy would be a third of the work.
 
     Its parameters are in the order of the table's columns.
     """
@@ -63,7 +64,7 @@ _ADD_VERSION = _sql(insert(version).values(path=_path_id), "inode", "revision", 
 _ADD_REVISION = _sql(insert(revision), *revision.c.keys())
 
 
-def engine(file: Path, pool: type[Pool] = NullPool, pragmas: Mapping[str, str] = SHARED) -> Engine:
+def engine(file: Path, pool: type[Pool] = NullPool, pragmas: Mapping[str, str] = PRAGMAS) -> Engine:
     """An engine for one index file; by default readers and the writer do not wait for each other."""
     made = create_engine(URL.create("sqlite", database=str(file)), poolclass=pool)
 
@@ -80,7 +81,7 @@ def catch_up(directory: Path, store: Store, progress: Progress = silent) -> int:
     """Index every commit that is new in `store`; the number of them. Rebuilds where it has to.
 
     Raises DatabaseTooNew where a later version of this program made the index, DatabaseBusy, DiskFull,
-    and DatabaseDamaged where it is git that cannot be read.
+    and DatabaseDamaged where git cannot be read.
     """
     _tidy(directory)
     link = directory / LINK
@@ -106,7 +107,7 @@ def rebuild(directory: Path, store: Store, progress: Progress = silent) -> int:
         fresh.symlink_to(new.name)
         link = directory / LINK
         if link.is_dir() and not link.is_symlink():
-            link.rmdir()  # which no file can replace
+            link.rmdir()  # an empty directory, which the link cannot replace
         fresh.replace(link)
     except SQLError as error:
         _remove(new)
@@ -129,7 +130,7 @@ class _Stale(Exception):
 
 
 def _tidy(directory: Path) -> None:
-    """Remove what is not in use: it is of before, or of somebody who was killed."""
+    """Remove index files that the link does not name: old ones, and those of a build that was killed."""
     used = (directory / LINK).resolve().name
     for file in directory.glob("index.*.db*"):
         if not file.name.startswith(used):
@@ -143,14 +144,14 @@ def _remove(file: Path) -> None:
 
 
 def _catch_up(file: Path, store: Store, progress: Progress) -> int:
-    """Append what is new; in transactions, each of which leaves all tables at one revision."""
+    """Append the new commits. After each transaction all tables are at the same revision."""
     with engine(file).connect() as connection:
         _prepare_schema(connection)
         last = connection.execute(select(revision).order_by(revision.c.number.desc()).limit(1)).one_or_none()
         head = store.head()
         if last is None:
             if head:
-                raise _Stale  # all of it is new: a rebuild is the faster way
+                raise _Stale  # every commit is new: a rebuild is faster
             return 0
         if head is None:
             raise branch_is_gone(store, last.commit)
@@ -168,8 +169,8 @@ def _catch_up(file: Path, store: Store, progress: Progress) -> int:
 
 
 def _build(file: Path, store: Store, progress: Progress) -> int:
-    """A new file, which nobody can read before it is done."""
-    with engine(file, pragmas=OURS).connect() as connection:
+    """Build a new index file; no link names it yet, so nobody reads it."""
+    with engine(file, pragmas=BUILD_PRAGMAS).connect() as connection:
         _prepare_schema(connection)
         rows = _Rows(connection, 0, FIRST_INODE - 1)
         for _ in _added(rows, store, None, progress):
@@ -178,13 +179,14 @@ def _build(file: Path, store: Store, progress: Progress) -> int:
             derive(connection, store, 0, progress)
         _publish(connection)
         connection.commit()
-    with engine(file).connect(), file.open("rb") as written:  # shared from now on
+    # This sets PRAGMAS, WAL above all, which stays in the file.
+    with engine(file).connect(), file.open("rb") as written:
         os.fsync(written.fileno())
     return rows.number
 
 
 def _added(rows: _Rows, store: Store, after: bytes | None, progress: Progress) -> Iterator[None]:
-    """Adds the commits after one, and says so after as many as go into a transaction."""
+    """Adds the commits that follow the commit `after`. Yields whenever a transaction should end."""
     for item in store.log(after):
         if isinstance(item, Commit):
             rows.end_commit()
@@ -204,7 +206,7 @@ def _size(store: Store, blob: bytes | None) -> int:
     try:
         return store.size(blob) if blob else 0
     except DatabaseDamaged:
-        return 1  # not nothing: so whoever reads it is told that it cannot be read
+        return 1  # not 0: the kernel never reads an empty file, and the error would not be seen
 
 
 class _Rows:
@@ -222,9 +224,11 @@ class _Rows:
     def add(self, change: Change, size: int) -> None:
         assert self.commit is not None
         self.horizon += 1
-        name = names.split(change.path)  # and directory
-        self._paths.append(name)
-        self._versions.append((self.horizon, *name, self.number + 1, change.blob, size, self.commit.authored))
+        place = names.split(change.path)  # directory and name
+        self._paths.append(place)
+        self._versions.append(
+            (self.horizon, *place, self.number + 1, change.blob, size, self.commit.authored)
+        )
         if len(self._paths) >= ROWS_A_STATEMENT:
             self.flush()
 
@@ -243,7 +247,7 @@ class _Rows:
         return len(self._revisions) >= COMMITS_A_TRANSACTION
 
     def flush(self) -> None:
-        """Hand over what was gathered."""
+        """Write what was gathered."""
         for statement, rows in (
             (_ADD_PATH, self._paths),
             (_ADD_VERSION, self._versions),

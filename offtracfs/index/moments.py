@@ -18,7 +18,9 @@ Meaning = Period | Back | Commit
 def revision_at(
     reader: Reader, head: Revision | None, at: str, zone: tzinfo = UTC, clock: Clock = time.time
 ) -> Revision | None:
-    """The revision that "@…" stands for while `head` is the newest; None where there is none; "" is the head.
+    """The revision that `at` ("@…") stands for while `head` is the newest; None where there is none.
+
+    "" stands for `head`.
 
     Raises DatabaseDamaged, DatabaseError as the reader does.
     """

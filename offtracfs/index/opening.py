@@ -1,4 +1,4 @@
-"""Opening an index file for reading, also where nothing can be written; what SQLite's errors mean."""
+"""Opens an index for reading, also on a read-only file system; and says what SQLite's errors mean."""
 
 from __future__ import annotations
 
@@ -20,7 +20,10 @@ from offtracfs.errors import (
 LINK = "index.db"  # to the file in use
 VERSION = 5  # of `offtracfs.index.schema`: SQLite's user_version; an index of an older one is built anew
 CONTENT = "d7713d45cf5b5367e18a7ee6487d7ab8504c0f890a1b1739e4a787f64f73056c"
-"""Digest of what an index of this version holds of some records: a test compares it, and says what to do."""
+"""Digest of the rows that an index of this version has for some sample records.
+
+A test compares it: a change that alters these rows needs a new VERSION.
+"""
 
 BUSY_TIMEOUT = 10_000  # milliseconds to wait for another process that writes
 TOO_NEW = (
@@ -57,7 +60,7 @@ def translate(error: Exception) -> DatabaseError:
 
 
 class FileState(NamedTuple):
-    """What shows that somebody has written: bytes in the journal; bytes and time of change of the file."""
+    """Shows whether a file was written: its journal's size, its own size, and its time of change."""
 
     journal: int
     size: int
@@ -65,7 +68,10 @@ class FileState(NamedTuple):
 
 
 class Opened(NamedTuple):
-    """A connection to an index; `frozen` is the state of a file that is read as one that nobody writes."""
+    """A connection to an index. `frozen` is None, or the file's state where it had to be opened as immutable.
+
+    SQLite does not notice writes to a file that it has opened so: the caller must compare the state.
+    """
 
     connection: sqlite3.Connection
     frozen: FileState | None
@@ -85,7 +91,7 @@ def opened(directory: Path, how: str = "mode=rw", *, of_any_version: bool = Fals
             other = link.resolve()
             if other == file:
                 raise
-            return _opened(other, how, of_any_version)  # which was swapped in just now
+            return _opened(other, how, of_any_version)  # a rebuild has just moved the link
     except sqlite3.Error as error:
         if not link.is_file():
             raise DatabaseDamaged("There is no index: `offtracfs sync` builds it.") from error
@@ -97,7 +103,8 @@ def _opened(file: Path, how: str, of_any_version: bool) -> Opened:
     try:
         return Opened(_connected(file, how, of_any_version), None)
     except sqlite3.OperationalError as error:
-        # SQLite's own notes for other processes need room: it can do without while nobody writes.
+        # In WAL mode SQLite writes a file even to read (-shm), which fails on a full or read-only disk. While
+        # the journal is empty, the file can be opened as one that nobody writes (immutable) instead.
         if code_of(error) not in UNWRITABLE or state.journal:
             raise
         return Opened(_connected(file, "mode=ro&immutable=1", of_any_version), state)

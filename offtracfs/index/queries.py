@@ -16,7 +16,7 @@ from offtracfs.errors import DatabaseError
 from offtracfs.index.opening import LINK, FileState, code_of, file_state, opened, translate
 
 PAGE = 1_000  # rows read at once when a directory is listed
-LAST_TEXT = "\U0010ffff"  # behind every path
+LAST_TEXT = "\U0010ffff"  # sorts after every path
 
 
 class Revision(NamedTuple):
@@ -31,7 +31,10 @@ class Revision(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """One file in a listing; `position` orders the entries and can be gone on from."""
+    """One file in a listing.
+
+    Entries are in order of `position`, and a listing can go on after any position.
+    """
 
     position: int
     name: str
@@ -41,7 +44,7 @@ class Entry(NamedTuple):
 
 
 class Past(NamedTuple):
-    """One of the versions that a file had, with the name of who brought it."""
+    """One of the versions that a file had, with its author's name."""
 
     inode: int
     size: int
@@ -50,7 +53,10 @@ class Past(NamedTuple):
 
 
 class FileVersion(NamedTuple):
-    """One immutable file version: 20 bytes of blob id, bytes, seconds since 1970 UTC."""
+    """One file version, which never changes.
+
+    `blob` is 20 bytes, or None where the file is gone; `size` is in bytes, `mtime` in seconds since 1970 UTC.
+    """
 
     blob: bytes | None
     size: int
@@ -89,7 +95,7 @@ DIRECTORIES = """
         FROM found WHERE found.directory IS NOT NULL
     )
     SELECT directory FROM found WHERE directory IS NOT NULL
-"""  # one seek a directory: SELECT DISTINCT would go through all its files
+"""  # one seek in the index for each directory; SELECT DISTINCT would read the rows of all files
 CHANGED_NAMES = """
     SELECT path.directory, path.name FROM version JOIN path ON path.id = version.path
     WHERE version.inode > :after AND version.inode <= :horizon
@@ -100,19 +106,21 @@ class Reader:
     """One connection to the index, for reading; not for use by several threads at once.
 
     Every method raises DatabaseDamaged where the index is of no use, DatabaseError where it cannot be read
-    for another reason. A reader that `heals` gives up a damaged file, so that the next sync builds another.
+    for another reason. A reader that `heals` removes the link to a damaged file, so that the next sync builds
+    a new one.
     """
 
     def __init__(self, directory: Path, *, heals: bool = False) -> None:
         self._link = directory / LINK
         self._heals = heals
-        self._file: tuple[int, int] | None = None  # device and inode: a new index may have an old name
+        # Device and inode, since a new file may have an old one's name.
+        self._file: tuple[int, int] | None = None
         self._frozen: FileState | None = None
         self._sqlite: sqlite3.Connection
         self._open()
 
     def _open(self) -> None:
-        linked = self._linked()
+        linked = self._linked_file()
         self._sqlite, self._frozen = opened(self._link.parent)
         self._file = linked
 
@@ -121,18 +129,18 @@ class Reader:
         self._sqlite.close()
 
     def refresh(self) -> None:
-        """Go over to a newer index file, where one has been swapped in and can be opened."""
-        if self._linked() not in (self._file, None):
+        """Open the index that the link names now, where that is another file."""
+        if self._linked_file() not in (self._file, None):
             with suppress(DatabaseError):
                 self._reopen()
 
     def _reopen(self) -> None:
-        """Go over to what is there now; where that cannot be opened, what there was goes on."""
+        """Open what the link names now. Where that fails, the old connection stays in use."""
         old = self._sqlite
         self._open()
         old.close()
 
-    def _linked(self) -> tuple[int, int] | None:
+    def _linked_file(self) -> tuple[int, int] | None:
         try:
             found = self._link.stat()
         except OSError:
@@ -145,12 +153,16 @@ class Reader:
             yield
         except sqlite3.Error as error:
             if self._heals and code_of(error) == sqlite3.SQLITE_CORRUPT:
-                self._let_go()
+                self._give_up_file()
             raise translate(error) from error
 
-    def _let_go(self) -> None:
-        """Give up a damaged file: a sync, which may never meet the damage, then builds another."""
-        if self._linked() == self._file:
+    def _give_up_file(self) -> None:
+        """Remove the link to a damaged file.
+
+        The next sync then builds a new index; otherwise it might never read the damaged part, and so never
+        notice.
+        """
+        if self._linked_file() == self._file:
             self._link.unlink(missing_ok=True)
 
     def _execute(self, statement: str, values: dict[str, Any]) -> sqlite3.Cursor:
@@ -158,8 +170,9 @@ class Reader:
             try:
                 self._reopen()
             except DatabaseError:
-                if self._linked() == self._file and state != self._frozen._replace(journal=state.journal):
-                    raise  # SQLite would not notice that pages which it knows are others now
+                rewritten = state != self._frozen._replace(journal=state.journal)
+                if self._linked_file() == self._file and rewritten:
+                    raise  # the file was written: pages that SQLite has in its cache may be wrong
         return self._sqlite.execute(statement, values)
 
     def _rows(self, statement: str, most: int | None, **values: Any) -> list[Any]:
@@ -199,7 +212,7 @@ class Reader:
         return Entry(*rows[0]) if rows else None
 
     def past(self, directory: str, name: str, horizon: int) -> list[Past]:
-        """Every version that a file had up to a horizon, oldest first; it may be gone by then."""
+        """Every version that a file had up to a horizon, oldest first; also where it is gone by then."""
         rows = self._rows(PAST, None, directory=directory, name=name, horizon=horizon)
         return [Past(*row) for row in rows]
 

@@ -1,13 +1,15 @@
 """The index's tables. All of it is derived from git: deleting the file loses nothing.
 
-The whole time machine is one rule: **the tracker as it stood at a revision is, for each path, the version
-with the greatest inode not above that revision's `horizon`**. So these tables only ever grow, and
-a reader that keeps to one horizon sees one state, whatever is written meanwhile.
+File versions are numbered in the order in which they appeared; that number is their inode. A revision's
+`horizon` is the greatest inode when it was new. One rule finds every past state: **the tracker as it stood at
+a revision is, for each path, the version with the greatest inode not above that revision's `horizon`**. So
+rows are only added, and a reader that keeps to one horizon sees one state, whatever is written meanwhile.
 
 Trac's own tables stand beside that as ``offtracfs_*``, for reports: a row is valid at a revision R where
-``since <= R`` and ``until > R`` (`offtracfs.index.validity`). When a later revision takes it away, `until`
-alone changes, and what is seen at R stays the same. They are Trac 1.6's columns and values (its
-``db_default.py`` and ``ticket/model.py``), as the kinds of record describe them (`offtracfs.kinds`).
+``since <= R`` and ``until > R`` (`offtracfs.index.validity`). When a later revision ends the row, only
+`until` is set, to a value above R: so what is seen at R stays the same. Columns and values are those of
+Trac 1.6 (its ``db_default.py`` and ``ticket/model.py``), as the kinds of record describe them
+(`offtracfs.kinds`).
 """
 
 from __future__ import annotations
@@ -51,7 +53,7 @@ path = Table(
     Column("directory", Text, nullable=False),  # "" for the top, "ticket", "field/component"
     Column("name", Text, nullable=False),  # "42.json"
     UniqueConstraint("directory", "name"),
-    Index("path_in_directory", "directory"),  # and the id: a listing goes on from there
+    Index("path_in_directory", "directory"),  # SQLite adds the id to it, by which a listing is ordered
 )
 
 version = Table(
@@ -63,7 +65,7 @@ version = Table(
     Column("blob", LargeBinary),  # 20 bytes; NULL: from here on there is no such file
     Column("size", Integer, nullable=False),  # bytes
     Column("mtime", Integer, nullable=False),  # seconds since 1970 UTC: the revision's `authored`
-    Index("version_of_path", "path"),  # SQLite adds the inode to it: all that the rule above needs
+    Index("version_of_path", "path"),  # SQLite adds the inode to it: the rule above needs no more
 )
 
 published = Table(

@@ -1,4 +1,4 @@
-"""What an index file is, of whatever version: how large, where it stands, what is in it."""
+"""The status of an index file of any version: its size, its newest revision, its rows."""
 
 from __future__ import annotations
 

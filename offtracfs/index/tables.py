@@ -19,7 +19,7 @@ VIEWS: dict[str, tuple[str, ...]] = {
 def views(revision: int) -> list[str]:
     """Statements that make a temporary view of each of `VIEWS`, as it stood at a revision.
 
-    They are for a connection to the index, before whatever is to see nothing but these views.
+    They must be run before the connection is restricted to these views.
     """
     return [_view(TABLES[name], revision) for name in VIEWS]
 

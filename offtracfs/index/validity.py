@@ -1,11 +1,11 @@
-"""Trac's tables, from the file versions that the index knows: each row with its validity interval.
+"""Fills Trac's tables from the file versions in the index: each row with the revisions at which it is valid.
 
-A row is written when a version of a record first has it, with the revision of that version as `since`. When a
-later version has it no more, `until` is set to the revision of that one. So a row that stays is written once,
-however often its record changes.
+A row is written when it first appears in a version of a record; `since` is the revision of that version. When
+it is missing in a later version, `until` is set to that version's revision. So a row that stays the same is
+written once, however often the rest of its record changes.
 
 Work goes record by record, each from its oldest new version to its newest: git reads the versions of one file
-fastest in a row, and the rows of a ticket come to lie side by side.
+fastest one after the other, and the rows of a ticket are then close together on disk.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _VERSIONS = str(
     .order_by(version.c.path, version.c.inode)
     .compile(dialect=_DIALECT)
 )
-# Where only few are new, SQLite is not to go through all of an index for their order.
+# The "+" keeps SQLite from reading the whole index version_of_path just to avoid sorting a few new rows.
 _NEW_VERSIONS = _VERSIONS.replace("ORDER BY version.path", "ORDER BY +version.path")
 
 
@@ -53,7 +53,7 @@ class Interval:
 
 
 class NewRow(NamedTuple):
-    """A row that is to be written; its interval may end until then."""
+    """A row that is to be written. Its interval may still change before that: a later version may end it."""
 
     table: str
     row: Row
@@ -67,15 +67,16 @@ BlobVersion = tuple[int, bytes | None]
 """The revision that brought a version of a file, and its blob (20 bytes); None where the file is gone."""
 
 DataVersion = tuple[int, bytes | None]
-"""The same with the contents of the blob in its place."""
+"""The same, with the blob's contents in place of its id."""
 
 
 def new_rows(record: RecordId, versions: Iterable[DataVersion], valid: ValidRows) -> Iterator[NewRow]:
     """The rows that a record's versions bring, in order of time.
 
-    `valid` is changed in place: at first it has the rows of the version before these, in the end those of
-    the last one. Intervals end while later versions are read: whoever needs `until` takes all rows first.
-    What does not have the shape of its kind has no rows: a sync goes on whatever a tracker says.
+    `valid` is changed in place. The caller passes the rows of the version before these; at the end it holds
+    those of the last one. A later version may end an interval of a row that was yielded before: a caller who
+    needs `until` must take all rows first. A record that does not have the shape of its kind has no rows, so
+    that a sync goes on whatever a tracker sends.
     """
     kind, key = record
     before: bytes | None = None  # the version before this one, if it had some row
@@ -86,7 +87,7 @@ def new_rows(record: RecordId, versions: Iterable[DataVersion], valid: ValidRows
             rows = (kind.read(key, data) if data else None) or []
             before = data if rows else None
             _end_all_but(set(rows), valid, revision)
-        else:  # the rows of `before` are valid still
+        else:  # `rows` are only the added ones; those of `before` stay valid
             before = data
         for table, row in rows:
             if row not in valid[table]:
@@ -101,7 +102,7 @@ def _end_all_but(kept: set[tuple[str, Row]], valid: ValidRows, revision: int) ->
 
 
 class _Statements:
-    """SQL for one table, compiled once: SQLAlchemy's care for each row would be a third of the work."""
+    """SQL for one table, compiled once: to run it through SQLAlchemy would be a third of the work."""
 
     def __init__(self, table: Table) -> None:
         number, key, *others, since, until = table.c
@@ -122,7 +123,7 @@ STATEMENTS = {name: _Statements(table) for name, table in TRAC.items()}
 def derive(connection: Connection, store: Store, after: int, progress: Progress = silent) -> None:
     """Bring the tables up to every file version with an inode greater than `after`."""
     batch = _Batch(connection)
-    empty = after < FIRST_INODE  # the tables are: nothing needs to be looked up
+    empty = after < FIRST_INODE  # the tables are empty, and no row has to be looked up
     for _, record, versions in changed_records(connection, after, progress):
         valid = no_rows(record) if empty else _valid_rows(connection, record)
         written = [(table, interval) for table, found in valid.items() for interval in found.values()]
@@ -135,8 +136,8 @@ def changed_records(
 ) -> Iterator[tuple[str, RecordId, Iterator[BlobVersion]]]:
     """Each record that can have rows, with its file versions that have an inode greater than `after`.
 
-    These are the path, the record's id, and the versions from the oldest on. They are read as they are taken,
-    which must be before the next record is.
+    Yields the path, the record's id, and the versions, oldest first. The versions are an iterator on the same
+    query: take them before the next record.
     """
     total = connection.execute(select(func.max(path.c.id))).scalar_one()
     statement = _VERSIONS if after < FIRST_INODE else _NEW_VERSIONS
@@ -153,7 +154,7 @@ def changed_records(
 def readable(
     store: Store, versions: Iterable[BlobVersion], damaged: list[bytes] | None = None
 ) -> Iterator[DataVersion]:
-    """The versions that git can read. One that it cannot read changes nothing: it is no deletion.
+    """The versions that git can read. One that it cannot read is left out, since it is not a deletion.
 
     The blobs that cannot be read are added to `damaged`.
     """
@@ -200,7 +201,7 @@ class _Batch:
                 self._ended[table].append((interval.until, interval.number))
 
     def flush(self) -> None:
-        """Hand over what was gathered."""
+        """Write what was gathered."""
         for table, rows in self._new.items():
             self._connection.exec_driver_sql(STATEMENTS[table].add, rows)
         for table, ended in self._ended.items():

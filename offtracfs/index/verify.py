@@ -1,4 +1,4 @@
-"""Is the index what git says? Each row is held against the one that a rebuild would write.
+"""Does the index say what git says? Each row is compared with the one that a rebuild would write.
 
 Both sides are streams, so memory does not grow with history: revisions and file versions are compared in the
 order in which they are written, Trac's tables record by record. It takes about as long as a rebuild.
@@ -85,7 +85,7 @@ def _size(store: Store, blob: bytes | None) -> int:
 def _same_but_unreadable(
     store: Store, wanted: _VersionRow | Revision | None, found: _VersionRow | Revision
 ) -> bool:
-    """A damaged blob has no size, or a wrong one: that is said elsewhere, and no fault of the index."""
+    """Whether only the size differs, and only because the blob is damaged: `check` reports that by itself."""
     match wanted, found:
         case _VersionRow(blob=bytes(blob)), _VersionRow() if wanted._replace(size=found.size) == found:
             return not store.readable(blob)
@@ -128,7 +128,7 @@ def _in_tables(connection: Connection, store: Store, progress: Progress) -> str 
             # What a damaged object held is unknown, and it is named elsewhere: the index may well be right.
             if not damaged and (len(found) != len(wanted) or set(found) != wanted):
                 return f"in its table {TRAC[name].name} at the rows of {file}"
-    # Each record has its own rows and no others by now. More rows can only be of no record.
+    # Up to here, each record has exactly its own rows. If a table has more, they belong to no record.
     for name, table in TRAC.items():
         if seen[name] != connection.execute(select(func.count()).select_from(table)).scalar_one():
             return f"in its table {table.name}, which has rows of no record"

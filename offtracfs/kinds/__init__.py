@@ -1,7 +1,7 @@
 """Kinds of record: for each one, where its files are, the check of its shape, its rows in Trac's tables.
 
-A kind is a module record and its line in `KINDS`. Everything else (the mount's directories, git's paths, the
-index's tables and the views that reports see, `offtracfs check`) reads this table.
+A kind is a module of this package and its line in `KINDS`. Everything else (the mount's directories, git's
+paths, the index's tables and the views that reports see, `offtracfs check`) reads this table.
 
 A record is plain JSON data (`offtracfs.records`); one record is one file. A *path* is always the path in the
 mount, such as ``ticket/42.json``; git may hold the same file elsewhere (`git_path`).
@@ -72,7 +72,7 @@ HISTORIES = frozenset(kind.directory for kind in KINDS if kind.history)
 
 
 class RecordId(NamedTuple):
-    """What a path says about its record: of which kind it is, and the key that tells it from others of it."""
+    """What a path says about its record: the kind, and the key within that kind."""
 
     kind: Kind
     key: Key
@@ -100,14 +100,17 @@ def record_id(path: str) -> RecordId | None:
 
 
 def check(path: str, value: Any) -> None:
-    """Raises TrackerError, with what is to be said behind the path, where `value` is no record for there."""
+    """Raises TrackerError where `value` cannot be the record at `path`.
+
+    The message is the second half of a sentence: it goes behind the path and a colon.
+    """
     if (record := record_id(path)) is None:
         raise misshapen()
     record.kind.check(record.key, value)
 
 
 def _in_trees(kind: Kind) -> tuple[str, str]:
-    """What git's path of a kind in small trees begins with, and what comes behind the number."""
+    """The beginning of git's paths for a kind that git has in small trees, and what follows the number."""
     top, end = kind.in_git.split(f"/{TREES}/{NUMBER}")
     return top, end
 
@@ -120,10 +123,11 @@ _GIT_PATH = re.compile(r"(\w+)/[0-9]+/[0-9]/[0-9]/([0-9]+)([.\w]*)", re.ASCII)
 def git_path(path: str) -> str:
     """Where git holds a path: ``ticket/13842.json`` is ``ticket/13/8/4/13842.json``.
 
-    ``changelog/13842.json`` is ``ticket/13/8/4/13842.changelog.json``: a change is one in both, and what a
-    commit costs is the trees that it makes anew. With these five small ones ``git fast-import`` takes
-    0.18 ms a commit, with trees of their own for the change logs 0.27 ms, with flat ones of 100,000
-    100–180 ms and 2.4 MB (measured).
+    ``changelog/13842.json`` is ``ticket/13/8/4/13842.changelog.json``: most changes
+    change both files, and the cost of a commit is the git trees (directories) that it has to write again.
+    Here these are five small ones, and ``git fast-import`` takes 0.18 ms a commit. With separate trees for
+    the change logs it takes 0.27 ms. With flat directories of 100,000 files it takes 100–180 ms, and each
+    commit takes 2.4 MB (measured).
     """
     directory, name = split(path)
     if directory not in _IN_TREES or (number := number_of(name)) is None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from offtracfs.errors import TrackerError
-from offtracfs.kinds.kind import ODD, Kind, Rows, Table
+from offtracfs.kinds.kind import SHAPE_ERRORS, Kind, Rows, Table
 from offtracfs.kinds.ticket import OWN
-from offtracfs.kinds.values import custom, said, text
+from offtracfs.kinds.values import custom, text, verbatim
 from offtracfs.records import check_times, microseconds
 
 _END = b"\n]\n"  # of a change log that is not empty
@@ -37,25 +37,27 @@ def _rows(number: int, log: Any) -> Rows:
             time, author, field, old, new, permanent = row
             if permanent:  # the others are attachments, which Trac has in a table of their own
                 values = _values(field, old, new)
-                found.append(("ticket_change", (number, microseconds(time), said(author), field, *values)))
-        except ODD:
+                found.append(
+                    ("ticket_change", (number, microseconds(time), verbatim(author), field, *values))
+                )
+        except SHAPE_ERRORS:
             continue
     return found
 
 
 def _values(field: str, old: Any, new: Any) -> tuple[str | None, str | None]:
-    """A change's values: of comments as they came, of Trac's own fields, of custom fields."""
+    """A change's old and new value, converted as Trac stores values of such a field."""
     if field == "comment" or field.startswith("_comment"):
-        return said(old), said(new)
+        return verbatim(old), verbatim(new)
     convert = text if field in OWN else custom
     return convert(old), convert(new)
 
 
 def _appended(before: bytes, after: bytes) -> bytes | None:
-    """What a change log has more than before, as a log of its own; None where it did not just grow.
+    """The rows that were added at a change log's end, as a log; None where anything else changed, too.
 
-    Reading all of a log each time it grows would cost the square of its length. `before` must have had
-    some row: only then does it end with a line of its own.
+    If all of a log were read each time it grows, the work would grow with the square of its length. `before`
+    must have at least one row: an empty log is ``[]`` on one line, and does not end as `_END` says.
     """
     kept = len(before) - len(_END)
     if not before.endswith(_END) or not after.startswith(before[:kept] + b","):

@@ -1,7 +1,8 @@
 """``db.json``: ``{"recent": isotime, "settled": isotime}``, how far the tracker is known.
 
-`recent` is up to when the last sync has seen the tracker for certain, "" where nothing in it had a time.
-Readers were told that nothing is added any more before `settled`; databases of before do not have it.
+`recent` is the moment up to which the last sync has certainly seen all changes; "" where no record had a
+time. `settled` is a promise to readers: no later sync adds a commit before that moment. Databases that
+earlier versions of this program made do not have it.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ LAST = (
     {"name": "changetime", "type": "time", "format": "relative", "label": "Modified"},
 )
 LISTED = ("type", "status", "priority", "milestone", "component", "version", "severity", "resolution")
-"""Fields with a list of values; Trac shows those that have any, between the first and the last."""
+"""Fields with a list of values. Trac shows those that have any values, between `FIRST` and `LAST`."""
 
 PEOPLE = ("cc", "owner", "reporter")
 """Fields that hold lists of people."""
@@ -35,9 +35,9 @@ PEOPLE = ("cc", "owner", "reporter")
 def is_definition(value: Any) -> bool:
     """Whether `value` defines a field, as an item of ``fields.json`` does.
 
-    `name` is a text; `label`, `type` and `format` are texts, `options` is a list of texts, `value`, `order`,
-    `custom` and `optional` are texts or numbers, where they are there. Other keys are not used: they may hold
-    anything.
+    `name` is a text. These may be missing: `label`, `type` and `format`, which are texts; `options`, a list
+    of texts; `value`, `order`, `custom` and `optional`, which are texts or numbers. Other keys may hold
+    anything, since nothing uses them.
     """
     match value:
         case {"name": str()}:
@@ -64,7 +64,7 @@ def default(field: Mapping[str, Any]) -> str:
 
 
 def of_every_trac() -> list[dict[str, Any]]:
-    """The definitions of the fields that every Trac has, for want of a tracker's own."""
+    """The definitions of the fields that every Trac has, for a tracker whose own are not known."""
     listed = [{"name": name, "type": "select", "label": name.capitalize()} for name in LISTED]
     return [*FIRST, *listed, *LAST]
 

@@ -11,7 +11,7 @@ from urllib.parse import unquote_plus
 
 from offtracfs.errors import TrackerError
 from offtracfs.kinds.kind import Kind, Rows, Table, is_scalar, misshapen, whole
-from offtracfs.kinds.values import date, said, text
+from offtracfs.kinds.values import date, text, verbatim
 from offtracfs.names import SUFFIX, file_name, split
 
 
@@ -43,7 +43,7 @@ def _component(path: str, record: Any) -> Rows:
 
 def _milestone(path: str, record: Any) -> Rows:
     due, completed = date(record.get("due")), date(record.get("completed"))
-    return [("milestone", (path, text(record["name"]), due, completed, said(record.get("description"))))]
+    return [("milestone", (path, text(record["name"]), due, completed, verbatim(record.get("description"))))]
 
 
 def _version(path: str, record: Any) -> Rows:
@@ -52,7 +52,7 @@ def _version(path: str, record: Any) -> Rows:
 
 
 def _enum(path: str, record: Any) -> Rows:
-    """The name is that of the file: where it was too long for one, it is cut."""
+    """The name is taken from the file's name: a name too long for a file name is cut there, and so here."""
     _, field, file = path.split("/")
     name = whole(unquote_plus(file.removesuffix(SUFFIX), errors="surrogatepass"))
     enum = "ticket_type" if field == "type" else field
@@ -62,13 +62,14 @@ def _enum(path: str, record: Any) -> Rows:
 _COMPONENT = Table("component", {"path": str, "name": str, "owner": str, "description": str})
 _MILESTONE = Table("milestone", {"path": str, "name": str, "due": int, "completed": int, "description": str})
 _VERSION = Table("version", {"path": str, "name": str, "time": int, "description": str})
-# Trac 1.4 adds a description to it: reports of 1.2 would find two.
+# Without the column `description` that Trac 1.4 added: in reports written for 1.2, a description without its
+# table's name would then be ambiguous in a join.
 _ENUM = Table("enum", {"path": str, "type": str, "name": str, "value": str})
 
 KINDS = (
     Kind("field/component/{name}.json", _check_named, tables=(_COMPONENT,), rows=_component),
     Kind("field/milestone/{name}.json", _check_named, tables=(_MILESTONE,), rows=_milestone),
     Kind("field/version/{name}.json", _check_named, tables=(_VERSION,), rows=_version),
-    Kind("field/status/{name}.json", _check_enum),  # workflows define them: Trac has no table of them
+    Kind("field/status/{name}.json", _check_enum),  # Trac has no table for these: a workflow defines them
     Kind("field/{field}/{name}.json", _check_enum, tables=(_ENUM,), rows=_enum),
 )

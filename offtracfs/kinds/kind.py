@@ -29,18 +29,20 @@ Rows = list[tuple[str, Row]]
 MISSHAPEN = "it does not have the shape of what is kept in that place"
 NUMBER = "{number}"
 TREES = "{trees}"
-ODD = (AttributeError, DatabaseDamaged, LookupError, TypeError, ValueError)  # what odd records lead to
-_LONE = re.compile("[\ud800-\udfff]")  # half a character
+SHAPE_ERRORS = (AttributeError, DatabaseDamaged, LookupError, TypeError, ValueError)
+"""What `Kind.rows` may raise for a record that does not have the shape of its kind."""
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
     """Rows that the index keeps of a kind of record, as Trac has them in a table of the same name.
 
-    `columns` are their types (int, str) by name. The first finds the rows of one record: it holds the key.
-    `view` names the columns that reports see, in Trac's order. Without it these are all but `path`, which no
-    table of Trac's has. `apart` are columns of the view that are in another table, by that table's name:
-    long ones that seldom change, which a new row would only repeat.
+    `columns` maps each column's name to its type (int or str). The first column holds the record's key.
+    `view` names the columns that reports see, in Trac's order; None means all columns but `path`, which
+    Trac's own tables do not have. `apart` maps a column of the view to the name of another table that holds
+    it: a long text that seldom changes would be repeated in each new row.
     """
 
     name: str
@@ -50,7 +52,7 @@ class Table:
 
     @property
     def seen(self) -> tuple[str, ...]:
-        """The columns that reports see; none where only the view of another table shows them."""
+        """The columns that reports see; none where they are shown as another table's (`apart`)."""
         return tuple(name for name in self.columns if name != "path") if self.view is None else self.view
 
 
@@ -63,16 +65,16 @@ class Kind:
     """A kind of record.
 
     `path` is the pattern of its paths in the mount: ``ticket/{number}.json``, ``field/{field}/{name}.json``
-    or just ``db.json``. Where `in_git` is given, git holds the files of these numbers elsewhere, in small
-    trees (`offtracfs.kinds.git_path`).
+    or just ``db.json``. `in_git` is the pattern of the path in git where that is another one, in small
+    directories by number (`offtracfs.kinds.git_path`).
 
     `check` takes a key and a value, and raises TrackerError with one sentence that says why the value is no
-    such record. `companion` is the kind that must have a record of the same number, and what to say where
-    it has not.
+    such record. `companion` is the path pattern of a record that must exist with the same number, and
+    what `offtracfs check` says where there is none.
 
     `rows` takes a key and a record that may be of any shape. It gives the rows in `tables`, or raises one of
-    `ODD`. `appended` takes two versions of a record's bytes: it gives a record with only what the second has
-    more, or None where that cannot be told.
+    `SHAPE_ERRORS`. `appended` takes the bytes of a version and of the one after it. If the second only adds
+    something at the end, it gives a record with just that; else None.
 
     `history` says whether each file has a directory of its versions (``ticket/42.json@/``).
     """
@@ -103,7 +105,7 @@ class Kind:
         """The rows that a record in these bytes has; None where it does not have the shape of its kind."""
         try:
             return self.rows(key, _load(data))
-        except ODD:
+        except SHAPE_ERRORS:
             return None
 
 
@@ -118,7 +120,7 @@ def misshapen() -> TrackerError:
 
 
 def _load(data: bytes) -> Any:
-    """A record in texts that a database takes."""
+    """The record in some bytes, its texts such that SQLite can store them."""
     value = records.load(data)
     if b"\\u" not in data:
         return value
@@ -126,5 +128,5 @@ def _load(data: bytes) -> Any:
 
 
 def whole(text: str) -> str:
-    """`text` with U+FFFD for each half of a character, which no database takes."""
-    return _LONE.sub("\ufffd", text)
+    """`text` with U+FFFD for each lone surrogate, which SQLite cannot store."""
+    return _SURROGATE.sub("\ufffd", text)

@@ -15,7 +15,7 @@ _TEXTS = (
     "resolution", "summary", "keywords",
 )  # fmt: skip
 OWN = frozenset({"type", "time", "changetime", "description", "_ts", "comment", *_TEXTS})
-"""The props that are no custom fields."""
+"""The keys of props that are Trac's own fields; all others are custom fields."""
 
 _STAMP = re.compile("[0-9]{1,18}")
 
@@ -38,7 +38,9 @@ def check_ticket(number: int, value: Any) -> list[Any]:
 def _rows(number: int, record: Any) -> Rows:
     _, created, changed, props = record
     changetime = microseconds(changed)
-    stamp = props.get("_ts", "")  # the same to the microsecond, where the protocol cuts times
+    stamp = props.get(
+        "_ts", ""
+    )  # the changetime in microseconds, also where the protocol cuts times to seconds
     if isinstance(stamp, str) and _STAMP.fullmatch(stamp) and int(stamp) // SECOND == changetime // SECOND:
         changetime = int(stamp)
     texts = [text(props.get(name)) for name in _TEXTS]

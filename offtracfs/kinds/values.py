@@ -1,8 +1,9 @@
 """A record's values as Trac's tables have them.
 
-They are those that Trac 1.6 would have (its ``ticket/model.py``): NULL for a text that is not set, but
-comments, authors and milestones' descriptions as they came; times in microseconds since 1970 UTC, 0 for a
-date that is not set. Each function raises TypeError or ValueError where a value is none.
+They are those that Trac 1.6 would have (its ``ticket/model.py``). A text that is empty is NULL; only
+comments, authors and milestones' descriptions stay as they are. Times are in microseconds since 1970 UTC, and
+0 stands for a date that is not set. Each function raises TypeError or ValueError for a value that it cannot
+convert.
 """
 
 from __future__ import annotations
@@ -12,8 +13,8 @@ from typing import Any
 from offtracfs import records
 
 
-def said(value: Any) -> str | None:
-    """A text as it came."""
+def verbatim(value: Any) -> str | None:
+    """A text as it is, empty or not; a number as text."""
     if value is None or value.__class__ is str:
         return value
     if isinstance(value, int | float):
@@ -23,11 +24,11 @@ def said(value: Any) -> str | None:
 
 def text(value: Any) -> str | None:
     """A text as Trac stores most of them: NULL where it is empty."""
-    return said(value) or None
+    return verbatim(value) or None
 
 
 def custom(value: Any) -> str | None:
-    """A custom field's value; the type `time` has 18 characters, for reports to sort (Trac, seen)."""
+    """A custom field's value. A time is 18 characters, so that reports can sort it as text (Trac, seen)."""
     found = text(value)
     if found is None or not records.ISO.fullmatch(found):
         return found

@@ -1,1 +1,1 @@
-"""The mount: pyfuse3 → tree, the processes behind a mount point, and what they tell the kernel."""
+"""The mount: answers the kernel's requests from the tree, and runs the processes behind a mount point."""

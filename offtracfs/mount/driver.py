@@ -1,4 +1,4 @@
-"""The driver: mounts, answers until the unmount, and tells the kernel what a new revision changes."""
+"""The driver: mounts, answers the kernel until the unmount, and tells it what a new revision changes."""
 
 from __future__ import annotations
 
@@ -21,10 +21,13 @@ from offtracfs.index import Revision
 from offtracfs.mount.fuse import Operations
 
 POLL = 1.0  # seconds between two looks for a new revision
-MAX_NAMES = 1_000  # invalidated in one call of a thread, 9 µs each
+MAX_NAMES = 1_000  # that one call in the thread makes the kernel forget; each takes 9 µs
 MAX_TASKS = (1 << 31) - 1
-"""How many requests may wait for their answer; what comes then is not even read. By pyfuse3's default of 99,
-readers that wait for a slow report would hold up all others. A request that waits takes little memory."""
+"""How many requests may be unanswered at once; with so many, pyfuse3 reads no further ones.
+
+With its default of 99, 99 readers that wait for slow reports would stop the whole mount. A request that waits
+takes little memory.
+"""
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +66,7 @@ def _stderr() -> Iterator[Callable[[], str]]:
 async def serve(operations: Operations, settled: Callable[[], int]) -> None:
     """Answer until somebody unmounts, or SIGTERM, SIGINT or SIGHUP ends it.
 
-    `settled` says since when nothing can change any more, in seconds since 1970 UTC.
+    `settled` gives the moment before which no commit is added any more, in seconds since 1970 UTC.
     """
     async with trio.open_nursery() as nursery:
         await nursery.start(operations.outputs.serve)
@@ -84,10 +87,10 @@ async def end(operations: Operations) -> None:
     if operations.ending:
         return
     operations.ending = True
-    operations.outputs.end()  # whoever waits for a report gets an answer now
-    # For good: the kernel may not take in what we tell it before it has our answers, and from here on there
-    # may be none. A call that waits for that would never come back.
-    await operations.telling.acquire()
+    operations.outputs.end()  # readers that wait for a report get an error now
+    # Never released. An invalidation waits in the kernel until requests in that directory are answered. From
+    # here on there may be no answers, so a thread that invalidates a name would never come back.
+    await operations.invalidating.acquire()
     pyfuse3.terminate()
 
 
@@ -97,7 +100,8 @@ async def _follow(operations: Operations, settled: Callable[[], int]) -> None:
     while True:
         await trio.sleep(POLL)
         try:
-            since = settled()  # before the head: it may only be behind it
+            # Before the head, so that it is never ahead of the revision that the tree then shows.
+            until = settled()
             if tree.refresh() != told:
                 if told and not tree.knows(told):
                     log.error("The database has another history now: this mount ends, mount it anew.")
@@ -105,48 +109,49 @@ async def _follow(operations: Operations, settled: Callable[[], int]) -> None:
                     return
                 await _tell(operations, told)
                 told = tree.head
-            tree.settled = since
+            tree.settled = until
             failing = False
         except Exception as error:
-            if not failing:  # else it would be said every second
+            if not failing:  # once, and not every second
                 bug = not isinstance(error, OfftracfsError)
                 log.error("Cannot look for a new revision: %s", error, exc_info=bug)
             failing = True
 
 
 async def _tell(operations: Operations, told: Revision | None) -> None:
-    """Invalidate what has changed since a head of which the kernel has been told.
+    """Make the kernel forget the names that changed since the revision `told`, of which it was told last.
 
-    The tree is at the new head already, so whoever asks from now on gets the new answer, and what the kernel
-    is told to forget can only come back as it is now. A directory that the kernel comes to know meanwhile
-    was looked up at the new head, too: it need not be told of.
+    The tree shows the new head already. So when the kernel asks again for a name that it has forgotten, it
+    gets the new answer. A directory that the kernel looks up while this runs is looked up at the new head,
+    and needs no invalidation.
     """
     tree = operations.tree
     operations.pages.drop_outdated()
-    moving: dict[str, list[int]] = defaultdict(list)
+    moving: dict[str, list[int]] = defaultdict(list)  # path → inodes of directories that may show the change
     for number, directory in operations.inodes.directories():
         if tree.may_change(directory.at):
             moving[directory.path].append(number)
     changed = tree.changed_names(told)
     stale = ((number, os.fsencode(name)) for path, name in changed for number in moving.get(path, ()))
     while batch := list(itertools.islice(stale, MAX_NAMES)):
-        async with operations.telling:
+        async with operations.invalidating:
             await trio.to_thread.run_sync(_invalidate, batch)
-    # Attributes of directories: mtime and link count. The kernel takes these in without any of its locks.
+    # Also the attributes of directories (mtime, link count). The kernel needs no directory's lock to forget
+    # these, so this thread may make the call.
     for number in itertools.chain.from_iterable(moving.values()):
-        _not_known(pyfuse3.invalidate_inode, number, True)
+        _invalidate_if_known(pyfuse3.invalidate_inode, number, True)
 
 
 def _invalidate(entries: list[tuple[int, bytes]]) -> None:
     """Make the kernel forget names. This must run in a thread of its own.
 
-    Each call waits for the directory's lock in the kernel. Whoever has that lock may be waiting for an answer
-    of ours: in the thread that answers, this would be a deadlock.
+    Each call waits in the kernel for the directory's lock. A process that holds that lock may be waiting for
+    our answer. In the thread that gives the answers, this call would be a deadlock.
     """
     for number, name in entries:
-        _not_known(pyfuse3.invalidate_entry, number, name)
+        _invalidate_if_known(pyfuse3.invalidate_entry, number, name)
 
 
-def _not_known(tell: Callable[..., None], *arguments: Any) -> None:
-    with suppress(FileNotFoundError):  # the kernel has nothing of that name
+def _invalidate_if_known(tell: Callable[..., None], *arguments: Any) -> None:
+    with suppress(FileNotFoundError):  # the kernel did not keep that name or inode
         tell(*arguments)

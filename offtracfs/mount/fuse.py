@@ -1,6 +1,7 @@
 """The kernel's requests, answered from `offtracfs.tree`: a thin adapter on pyfuse3.
 
-What the kernel is told it may keep for an hour, since nothing here changes by itself. It keeps three things:
+The kernel may keep every answer for an hour, since what is mounted changes only with a new revision. It keeps
+three things:
 
 - *Names* (which inode a name in a directory stands for, or that there is none). They can change with a new
   revision, and `offtracfs.mount.driver` then says which to forget.
@@ -41,7 +42,8 @@ from offtracfs.names import NAME_MAX
 from offtracfs.reports.outputs import Output, Outputs, ReportFile
 from offtracfs.tree import Directory, File, Link, Listing, Tree
 
-DIRECTORY_MODE = stat.S_IFDIR | 0o755  # nothing can be written, as the mount is read-only; but a copy can be
+# Writable, though the mount is read-only: so what `cp -r` has copied can be changed and deleted.
+DIRECTORY_MODE = stat.S_IFDIR | 0o755
 FILE_MODE = stat.S_IFREG | 0o644
 TIMEOUT = 3600.0  # seconds for which the kernel need not ask again
 BLOCK = 512  # bytes, the unit of st_blocks whatever the file system
@@ -60,7 +62,7 @@ def answered(handler: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Corout
             return await handler(*args, **kwargs)
         except pyfuse3.FUSEError:
             raise
-        except InterruptedError as error:  # who asked was killed: nobody reads the answer, or a line about it
+        except InterruptedError as error:  # the reader was killed: not worth a line in the log
             raise pyfuse3.FUSEError(errno.EINTR) from error
         except OfftracfsError as error:
             log.error("%s: %s", handler.__name__, error)
@@ -80,7 +82,7 @@ class Opened:
     page: Page | None = None
 
 
-def _fill(attributes: pyfuse3.EntryAttributes, file: File) -> pyfuse3.EntryAttributes:
+def _set_file(attributes: pyfuse3.EntryAttributes, file: File) -> pyfuse3.EntryAttributes:
     inode, size, mtime = file
     attributes.st_ino, attributes.st_size, attributes.st_blocks = inode, size, -(-size // BLOCK)
     attributes.st_mtime_ns = attributes.st_ctime_ns = attributes.st_atime_ns = mtime * 1_000_000_000
@@ -88,7 +90,10 @@ def _fill(attributes: pyfuse3.EntryAttributes, file: File) -> pyfuse3.EntryAttri
 
 
 class Operations(pyfuse3.Operations):
-    """Requests of the kernel, answered from a tree. What is not here is ENOSYS: not asked for again."""
+    """Requests of the kernel, answered from a tree.
+
+    Requests without a handler here get ENOSYS, and the kernel does not send them again.
+    """
 
     supports_dot_lookup = False
 
@@ -97,9 +102,9 @@ class Operations(pyfuse3.Operations):
         self.tree = tree
         self.outputs = outputs
         self.inodes = InodeTable()
-        self.telling = trio.Semaphore(1)  # held while the kernel is told to forget names (see `driver`)
+        self.invalidating = trio.Semaphore(1)  # held while the driver makes the kernel forget names
         self.ending = False  # whether the session is to end
-        self.pages = Pages(tree, self._of_new_file)
+        self.pages = Pages(tree, self._new_file_attributes)
         self._owner = os.getuid(), os.getgid()
         self._opened: dict[int, Opened] = {}
         self._handles = itertools.count(1)
@@ -112,22 +117,26 @@ class Operations(pyfuse3.Operations):
         made.entry_timeout = made.attr_timeout = TIMEOUT
         return made
 
-    def _of_file(self, file: File) -> pyfuse3.EntryAttributes:
-        """Attributes of a file version for an answer that is given at once: always the same object."""
-        return _fill(self._file, file)
+    def _file_attributes(self, file: File) -> pyfuse3.EntryAttributes:
+        """Attributes of a file version for one answer.
 
-    def _of_new_file(self, file: File) -> pyfuse3.EntryAttributes:
-        """Attributes of a file version, to be kept. They are the same in every directory and revision."""
-        return _fill(self._attributes(FILE_MODE), file)
+        It is one object, filled anew each time: making one costs more.
+        """
+        return _set_file(self._file, file)
 
-    def _of(self, node: Numbered, number: int) -> pyfuse3.EntryAttributes:
+    def _new_file_attributes(self, file: File) -> pyfuse3.EntryAttributes:
+        """Attributes of a file version as an object of their own, which `Pages` keeps."""
+        return _set_file(self._attributes(FILE_MODE), file)
+
+    def _numbered_attributes(self, node: Numbered, number: int) -> pyfuse3.EntryAttributes:
         match node:
             case Link(target, mtime):
                 made = self._attributes(stat.S_IFLNK | 0o777)
                 made.st_size = len(os.fsencode(target))
             case Output(report, file, size):
                 made, mtime = self._attributes(FILE_MODE), report.mtime
-                made.entry_timeout = 0  # the name stands for another output with each commit, and in a while
+                # The name stands for a new output after each commit, and after a minute.
+                made.entry_timeout = 0
                 if file is None:
                     made.attr_timeout = 0  # so that the kernel asks for the size before it needs it
                 made.st_size, made.st_blocks = size, -(-size // BLOCK)
@@ -140,11 +149,16 @@ class Operations(pyfuse3.Operations):
         return made
 
     def _looked_up(self, node: File | Numbered) -> pyfuse3.EntryAttributes:
-        return self._of_file(node) if isinstance(node, File) else self._of(node, self.inodes.of(node))
+        if isinstance(node, File):
+            return self._file_attributes(node)
+        return self._numbered_attributes(node, self.inodes.of(node))
 
     @answered
     async def lookup(self, parent_inode: int, name: bytes, ctx: Any) -> pyfuse3.EntryAttributes:
-        """A name in a directory; that there is none is kept by the kernel too, where we would tell it."""
+        """A name in a directory.
+
+        The kernel also keeps that a name is missing, unless the name may appear untold.
+        """
         if len(name) > NAME_MAX:
             raise pyfuse3.FUSEError(errno.ENAMETOOLONG)
         directory = self._directory(parent_inode)
@@ -154,12 +168,16 @@ class Operations(pyfuse3.Operations):
             node = None
         if node is not None:
             return self._looked_up(self.outputs.output(node) if isinstance(node, ReportFile) else node)
+        # ENOENT is not kept by the kernel; an answer with inode 0 is, and also means that there is none.
         if self.tree.may_appear(directory, name.decode(errors="replace")):
             raise pyfuse3.FUSEError(errno.ENOENT)
         return self._attributes(0)
 
     async def forget(self, inode_list: Sequence[tuple[int, int]]) -> None:
-        """The kernel has dropped some inodes; nothing is kept for files."""
+        """The kernel has dropped some inodes.
+
+        Only numbers of `InodeTable` are counted: file versions have fixed ones.
+        """
         for inode, lookups in inode_list:
             if inode >= FIRST_NUMBER:
                 self.inodes.forget(inode, lookups)
@@ -170,13 +188,13 @@ class Operations(pyfuse3.Operations):
         if inode >= FIRST_NUMBER or inode == pyfuse3.ROOT_INODE:
             node = self.inodes.node(inode)
             if isinstance(node, Output):
-                # Here, and in no lookup: the kernel keeps a directory locked while it waits for a lookup.
+                # The report runs here, not in `lookup`: during a lookup the kernel locks the directory.
                 await self.outputs.make(node, ctx.pid)
-            return self._of(node, inode)
+            return self._numbered_attributes(node, inode)
         file = self.tree.file(inode)
         if file is None:
             raise pyfuse3.FUSEError(errno.ESTALE)
-        return self._of_file(file)
+        return self._file_attributes(file)
 
     @answered
     async def readlink(self, inode: int, ctx: Any) -> bytes:
@@ -208,7 +226,10 @@ class Operations(pyfuse3.Operations):
         self._fill(token, opened, self._dots(token, opened.listing.directory, start_id))
 
     def _dots(self, token: pyfuse3.ReaddirToken, here: Directory, after: int) -> int:
-        """Reply "." and "..", which are no lookups, where they come behind a position; the last position."""
+        """Reply "." and ".." where they come behind position `after`; the position of the last entry so far.
+
+        The kernel does not count these two as lookups.
+        """
         for position, name, node in ((1, b".", here), (2, b"..", here.parent)):
             if after < position:
                 attributes = self._attributes(stat.S_IFDIR)
@@ -222,7 +243,7 @@ class Operations(pyfuse3.Operations):
 
         The kernel goes on behind the last entry that it could use, not always behind the last that it got.
         """
-        # What has been invalidated since the directory was opened must not come back: see the module.
+        # An old revision's names, invalidated since then, must not be kept: see the module's docstring.
         timeout = TIMEOUT if self.tree.is_current(opened.listing) else 0
         while True:
             if opened.page is None or not opened.page.covers(position):
@@ -231,8 +252,10 @@ class Operations(pyfuse3.Operations):
                 if isinstance(prepared, pyfuse3.EntryAttributes):
                     attributes = prepared
                 else:
-                    attributes = self._looked_up(prepared)  # counts as a lookup, as an entry does that fits
-                attributes.entry_timeout = timeout  # each time: what is prepared outlives a new revision
+                    # Counts one lookup, as the kernel does for an entry that fits.
+                    attributes = self._looked_up(prepared)
+                # Set each time, since a prepared entry may be older than the newest revision.
+                attributes.entry_timeout = timeout
                 if not pyfuse3.readdir_reply(token, name, attributes, next_position):
                     if attributes is not prepared:
                         self.inodes.forget(attributes.st_ino, 1)
@@ -248,13 +271,17 @@ class Operations(pyfuse3.Operations):
 
     @answered
     async def open(self, inode: int, flags: int, ctx: Any) -> pyfuse3.FileInfo:
-        """Open a file; nothing is read yet, and what the kernel has of it stays right."""
+        """Open a file.
+
+        Nothing is read yet; contents that the kernel has kept are still right (`keep_cache`).
+        """
         if inode >= FIRST_NUMBER:
+            # The handle of an output is FIRST_NUMBER plus a file descriptor; that of a version is its inode.
             inode = FIRST_NUMBER + await self._output(inode, ctx.pid)
         return pyfuse3.FileInfo(fh=inode, keep_cache=True)
 
     async def _output(self, number: int, reader: int) -> int:
-        """A file descriptor of one's own for an output, which may have to make room before it is closed."""
+        """A new file descriptor of an output, since `Outputs` may close its own to make room."""
         node = self.inodes.node(number)
         if not isinstance(node, Output):
             raise pyfuse3.FUSEError(errno.EISDIR)
@@ -278,7 +305,7 @@ class Operations(pyfuse3.Operations):
 
     @answered
     async def statfs(self, ctx: Any) -> pyfuse3.StatvfsData:
-        """What `df` shows: no blocks of its own, and the numbers for file versions, used and free."""
+        """What `df` shows: no blocks; as inodes the numbers for file versions, used and free."""
         made = pyfuse3.StatvfsData()
         made.f_bsize = made.f_frsize = 4096
         made.f_files = FIRST_NUMBER

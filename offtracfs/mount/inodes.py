@@ -17,7 +17,7 @@ Numbered = Directory | Link | Output
 
 
 class InodeTable:
-    """What the kernel knows of that has no number in the index, until the kernel forgets it.
+    """The numbers of nodes that have none in the index, for as long as the kernel knows them.
 
     A number stands for its node as long as the kernel holds a lookup on it, and is never used again after
     that. It says where a directory is, not what is in it: a directory has one number, whatever it shows.
@@ -42,7 +42,7 @@ class InodeTable:
         return number
 
     def known(self, node: Directory) -> int:
-        """The number of a directory that the kernel knows, since it is in it. Raises KeyError."""
+        """The number of a directory that the kernel already knows. Raises KeyError."""
         return self._numbers[node]
 
     def node(self, number: int) -> Numbered:

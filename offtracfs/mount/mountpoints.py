@@ -2,7 +2,7 @@
 
 A mount is two processes: the driver, which answers the kernel, and beside it, unless it was mounted
 without, one that keeps syncing. The kernel's own list of mounts says where something is mounted and from
-which database; a file in DIR/mounts, by the driver's process id, says which processes belong to it.
+which database; a file in DIR/mounts, named by the driver's process id, says which processes belong to it.
 """
 
 from __future__ import annotations
@@ -54,7 +54,10 @@ def database_of(found: Mounted) -> Path | None:
 
 
 def mounted() -> Iterator[tuple[str, Mounted]]:
-    """Every place where something is mounted, and what; of one place the last lies on top."""
+    """Every place where something is mounted, and what.
+
+    Where a place comes twice, the later mount hides the earlier.
+    """
     for line in Path("/proc/self/mountinfo").read_text(errors="surrogateescape").splitlines():
         before, _, after = line.partition(" - ")  # proc_pid_mountinfo(5)
         kind, source = after.split(" ")[:2]
@@ -67,8 +70,11 @@ def mounted_at(mountpoint: Path) -> Mounted | None:
     return dict(mounted()).get(str(mountpoint))
 
 
-def _located(mountpoint: Path) -> Path:
-    """The path without links; found without a question to our own mount, whose driver may be stopped."""
+def _without_links(mountpoint: Path) -> Path:
+    """The path without symbolic links.
+
+    It asks no mounted file system of ours: if its driver is stopped, that would wait for ever.
+    """
     place = mountpoint.absolute()
     for _ in range(LINKS):
         place = Path(os.path.realpath(place.parent), place.name)
@@ -90,7 +96,7 @@ def prepare(mountpoint: Path, *, allow_other: bool) -> Path:
     Raises MountError.
     """
     _check_system(allow_other=allow_other)
-    mountpoint = _located(mountpoint)
+    mountpoint = _without_links(mountpoint)
     while found := mounted_at(mountpoint):
         if found.type == "autofs":  # systemd's automount waits for us
             break
@@ -143,8 +149,8 @@ def _occupied(mountpoint: Path, found: Mounted) -> str:
 
 def _is_dead(mountpoint: Path, directory: Path | None) -> bool:
     """Whether the driver of a FUSE mount is gone."""
-    if directory and _served(mountpoint, directory):
-        return False  # a stopped one would never answer
+    if directory and _records_at(mountpoint, directory):
+        return False  # not dead; and if it is stopped, statvfs would wait for ever
     try:
         os.statvfs(mountpoint)  # unlike stat, it is never answered from the kernel's cache
     except OSError as error:
@@ -152,7 +158,7 @@ def _is_dead(mountpoint: Path, directory: Path | None) -> bool:
     return False
 
 
-def _served(mountpoint: Path, directory: Path) -> list[Mount]:
+def _records_at(mountpoint: Path, directory: Path) -> list[Mount]:
     return [record for record in mounts(directory) if record.mountpoint == str(mountpoint)]
 
 
@@ -170,14 +176,14 @@ def _fusermount(*arguments: str) -> None:
 
 def unmount(mountpoint: Path) -> None:
     """Take a mount of ours away, and come back when its processes have ended. Raises MountError."""
-    mountpoint = _located(mountpoint)
+    mountpoint = _without_links(mountpoint)
     found = mounted_at(mountpoint)
     directory = database_of(found) if found else None
     if directory is None:
         raise MountError(f"No offtracfs is mounted at {mountpoint}: `offtracfs status` lists what is.")
-    ours = _served(mountpoint, directory)
+    ours = _records_at(mountpoint, directory)
     pids = [pid for record in ours for pid in (record.pid, record.sync.pid) if pid]
-    processes = {pid: watched for pid in pids if (watched := _watched(pid)) is not None}
+    processes = {pid: watched for pid in pids if (watched := _pidfd(pid)) is not None}
     try:
         _fusermount("-u", "--", str(mountpoint))
     except MountError as error:
@@ -187,7 +193,7 @@ def unmount(mountpoint: Path) -> None:
     _wait(processes)
 
 
-def _watched(pid: int) -> int | None:
+def _pidfd(pid: int) -> int | None:
     try:
         return os.pidfd_open(pid)
     except ProcessLookupError:
@@ -223,7 +229,7 @@ class Sync:
 
     pid: int = 0  # 0 while it does not run
     restarts: int = 0
-    ended: str = ""  # how and when the last one did, "" if none has
+    ended: str = ""  # how and when the last side process ended, "" if none has
     next: str = ""  # when it is started again, "" while it runs
 
 
@@ -233,7 +239,7 @@ class Mount:
 
     mountpoint: str
     pid: int  # of the driver
-    started: int  # the driver, in the kernel's ticks since boot: process ids are used again
+    started: int  # when the driver started, in ticks since boot: another process may get its id later
     since: str  # ISO text in UTC
     sync: Sync
 
@@ -253,7 +259,7 @@ def mounts(directory: Path) -> list[Mount]:
             record = Mount(**known | {"sync": Sync(**known["sync"])})
         except (OSError, ValueError, TypeError, KeyError):
             continue
-        if _started(record.pid) == record.started:
+        if _start_time(record.pid) == record.started:
             found.append(record)
         else:
             file.unlink(missing_ok=True)
@@ -264,8 +270,8 @@ def mounts(directory: Path) -> list[Mount]:
 def recorded(directory: Path, mountpoint: Path) -> Iterator[Mount]:
     """Record that this process is a mount's driver, until the block ends. Raises DatabaseError."""
     pid = os.getpid()
-    record = Mount(str(mountpoint), pid, _started(pid) or 0, iso_z(datetime.now(UTC)), Sync())
-    with suppress(DiskFull):  # a tracker that can be read is worth more than its record
+    record = Mount(str(mountpoint), pid, _start_time(pid) or 0, timestamp(datetime.now(UTC)), Sync())
+    with suppress(DiskFull):  # a mount without a record is better than no mount
         record.save(directory)
     try:
         yield record
@@ -273,8 +279,8 @@ def recorded(directory: Path, mountpoint: Path) -> Iterator[Mount]:
         (directory / "mounts" / f"{pid}.json").unlink(missing_ok=True)
 
 
-def _started(pid: int) -> int | None:
-    """When a process was started, in ticks; None where it has ended, be it that nobody has waited for it."""
+def _start_time(pid: int) -> int | None:
+    """When a process was started, in ticks since boot; None where it has ended, also as a zombie."""
     try:
         # proc_pid_stat(5) from field 3 on; field 2 is a name in brackets that may hold anything
         state, *rest = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
@@ -283,6 +289,6 @@ def _started(pid: int) -> int | None:
     return int(rest[18]) if state not in "ZX" else None
 
 
-def iso_z(moment: datetime) -> str:
-    """A moment as ISO text in UTC, with its zone."""
+def timestamp(moment: datetime) -> str:
+    """A moment as ISO text with a Z: ``2011-04-09T21:16:07Z``."""
     return f"{moment:%Y-%m-%dT%H:%M:%SZ}"

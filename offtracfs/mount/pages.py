@@ -1,8 +1,8 @@
-"""Directory entries as the kernel takes them, made once for each directory and revision.
+"""Directory entries ready for the kernel, made once for each directory and revision.
 
-The kernel keeps names, but no listings: whoever goes through a directory asks for its entries again. What a
-listing holds never changes (see `offtracfs.tree.Listing`), so it is kept here. It is kept in pages: so a
-directory of any size is shown without holding up other requests, and within the same memory.
+The kernel keeps names, but no listings: each time a directory is listed, it asks for all entries again. What
+a listing holds never changes (see `offtracfs.tree.Listing`), so it is kept here, in pages of 1,000 entries.
+So a large directory does not hold up other requests while its entries are made, and memory stays bounded.
 
 Nothing here can be out of date, since a page belongs to a revision. Pages of a revision that no directory
 shows any more only take room, and `drop_outdated` lets go of them when there is a new revision. A directory
@@ -26,7 +26,10 @@ PAGE = 1_000  # entries; making so many takes some milliseconds, in which nobody
 MAX_BYTES = 48 << 20  # of all pages; an entry takes about 300
 
 Prepared = pyfuse3.EntryAttributes | Directory | Link
-"""What is ready: of a file, all. What has a number of the mount's own gets it with each answer."""
+"""A file's attributes are ready.
+
+A directory or link gets its inode number with each answer (`InodeTable`).
+"""
 
 
 class Page:
@@ -85,7 +88,7 @@ class Pages:
             self._pages.move_to_end(key)
             return self._pages[key]
         page = Page(self._tree, listing, after, self._prepare)
-        if self._tree.is_current(listing):  # else nobody else will ask for it
+        if self._tree.is_current(listing):  # a page of an old revision is of no use to other readers
             self._pages[key] = page
             self.size += page.size
             while self.size > MAX_BYTES:

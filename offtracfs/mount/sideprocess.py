@@ -1,4 +1,4 @@
-"""What runs beside a mount's driver: the process that keeps syncing, and the care for their logs."""
+"""What a mount has beside its driver: the side process, which keeps syncing, and logs that stay small."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from pathlib import Path
 import trio
 
 from offtracfs.errors import OfftracfsError
-from offtracfs.mount.mountpoints import Mount, Sync, iso_z
+from offtracfs.mount.mountpoints import Mount, Sync, timestamp
 
 FIRST_PAUSE, MAX_PAUSE = 1.0, 300.0  # seconds before the side process is started again
 GOOD_WHILE = 600.0  # seconds: a side process that ran so long starts with the first pause again
 GRACE = 5.0  # seconds between SIGTERM and SIGKILL
-MAX_LOG = 1 << 20  # bytes, then it starts again; what was in it is kept once more, under ".1"
-LOG_CHECK = 10.0  # seconds
+MAX_LOG = 1 << 20  # bytes; a larger log is copied to ".1", in place of an earlier copy, and emptied
+LOG_CHECK = 10.0  # seconds between two looks at the logs' sizes
 
 log = logging.getLogger(__name__)
 
@@ -41,8 +41,8 @@ async def keep_syncing(
             pause = FIRST_PAUSE
         now = datetime.now(UTC)
         log.warning("The side process %s; it is started again in %g s.", ended, pause)
-        again = iso_z(now + timedelta(seconds=pause))
-        record.sync = Sync(0, record.sync.restarts + 1, f"{ended} at {iso_z(now)}", again)
+        again = timestamp(now + timedelta(seconds=pause))
+        record.sync = Sync(0, record.sync.restarts + 1, f"{ended} at {timestamp(now)}", again)
         _keep(record, directory)
         await trio.sleep(pause)
         pause = min(2 * pause, MAX_PAUSE)
@@ -52,13 +52,14 @@ async def _run(command: Sequence[str], directory: Path, record: Mount, *, foregr
     """Run the side process; how it ended. It does not outlive this process, whatever ends that."""
     try:
         with nullcontext() if foreground else (directory / "log" / "sync.log").open("ab") as output:
-            process = subprocess.Popen(  # noqa: ASYNC220  # trio forks in a thread: its end would be the parent's
+            # Not trio's: it forks in a worker thread, and --pdeathsig would act when that thread ends.
+            process = subprocess.Popen(  # noqa: ASYNC220
                 ["setpriv", "--pdeathsig", "TERM", "--", *command],
                 cwd="/",
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
-                process_group=0,  # a Ctrl-C is for the driver
+                process_group=0,  # a Ctrl-C reaches the driver alone
             )
     except OSError as error:
         return f"could not be started ({error.strerror})"

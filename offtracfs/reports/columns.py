@@ -15,7 +15,7 @@ from offtracfs.reports.formats import Column, Kind, Row
 
 GROUP, COLOR = "__group__", "__color__"
 STYLES = ("__bgcolor__", "__class__", COLOR, "__fgcolor__", "__grouplink__", "__style__")
-"""How a row looks in Trac's pages: in no format is that a column."""
+"""Columns that say how a row looks in Trac's pages. They are not written in any format."""
 
 KINDS: Mapping[str, Kind] = {
     "changetime": "datetime",
@@ -50,11 +50,11 @@ def rows(names: Sequence[str], found: Iterable[Sequence[Any]]) -> Iterator[Row]:
     places = {name: place for place, name in enumerate(names)}
     group, color = places.get(GROUP), places.get(COLOR)
     shown = [place for place, name in enumerate(names) if name not in STYLES]
-    lists = [turn for turn, place in enumerate(shown) if names[place].strip("_") in PEOPLE]
+    lists = [index for index, place in enumerate(shown) if names[place].strip("_") in PEOPLE]
     for row in found:
         cells = [row[place] for place in shown]
-        for turn in lists:
-            cells[turn] = shown_people(cells[turn])
+        for index in lists:
+            cells[index] = shown_people(cells[index])
         yield Row(
             cells,
             None if group is None else _group(row[group]),

@@ -1,4 +1,4 @@
-"""What is no SQLite: SQL written for PostgreSQL or MySQL, in SQLite's words where they say the same.
+"""Translates SQL written for PostgreSQL or MySQL into SQLite's, where that has words for the same.
 
 sqlglot reads a statement; it is changed from the inside out by the rules below and in
 `offtracfs.reports.dialectdates`, and then held against a list of what means the same in SQLite. Anything else
@@ -36,7 +36,7 @@ SQLITES = (
     "time",
     "strftime",
     "julianday",
-)  # functions that others have too, for other ends
+)  # functions of SQLite that mean something else in other databases
 
 _SAME = """
 Abs Add Alias And Anonymous Avg Between Boolean CTE Case Cast Ceil Coalesce Column Count DPipe DataType

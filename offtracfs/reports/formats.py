@@ -1,4 +1,4 @@
-"""What a report, a query or SQL gives, and how it is written: for people, and for programs.
+"""The result of a report, a query or SQL, and the formats in which it is written.
 
 csv and tsv are what Trac 1.6 sends for ``?format=csv`` and ``?format=tab``, without the byte order mark; json
 is an array with an object a row. These three are written as the rows come, whatever their number.
@@ -26,7 +26,7 @@ Kind = Literal["text", "datetime", "date", "time"]
 _NAIVE_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001  # in UTC; arithmetic with a zone takes twice as long
 PATTERNS: dict[Kind, str] = {"datetime": "%Y-%m-%d %H:%M", "date": "%Y-%m-%d", "time": "%H:%M:%S"}
 MEASURED = 1_000  # rows that decide how wide a table's columns are
-MAX_WIDTH = 60  # cells on the screen: a text that is longer moves what follows, and not the whole column
+MAX_WIDTH = 60  # cells on the screen: a longer text pushes the rest of its row to the right, and no other row
 MIN_WIDTH = 4
 _EXACT = re.compile(r"[0-9TZ .,:/+-]{1,32}", re.ASCII)  # 1.5, 2011-04-09T21:16:07Z, 12:30
 GAP = "  "
@@ -41,8 +41,8 @@ class Column:
     """A column.
 
     `name` is the key in json, and the heading in csv and tsv unless there is a `heading`; `label` is the
-    heading for people. A `hidden` column is in all formats but the table. `line` is that on which it stands
-    where each row of the table takes several.
+    heading for people. A `hidden` column is in all formats but the table. `line` is the number
+    of its line, from 0, where a row of the table takes several lines.
     """
 
     name: str
@@ -56,7 +56,7 @@ class Column:
 class Row(NamedTuple):
     """A row: a cell for each column, as SQLite gave it (None, int, float, str or bytes).
 
-    A cell of another kind than "text" is written as a moment if it is a number or None, and else as it is.
+    In a column that is not "text", a number or None is written as a moment, and any other cell as it is.
     For the table alone: `group`, the heading under which it stands (a new one where it differs from the row
     before), and `color`, Trac's "1" (most urgent) to "5"; anything else is no colour.
     """
@@ -220,12 +220,12 @@ def _is_number(cell: Any) -> bool:
 
 
 def _is_exact(cell: Any) -> bool:
-    """Whether a cell says something else where it is cut: a number or a moment, be it as text."""
+    """Whether a cell would be wrong if it were cut: a number or a moment, also as text."""
     return _is_number(cell) or (isinstance(cell, str) and _EXACT.fullmatch(cell) is not None)
 
 
 def _keys(columns: Iterable[Column]) -> list[str]:
-    """Names of the columns; of those that have one name the second is ``name_2``: nothing shall be lost."""
+    """Names of the columns, each once: a second column of one name is ``name_2``, or JSON would lose it."""
     keys: list[str] = []
     for column in columns:
         others = (f"{column.name}_{number}" for number in count(2))

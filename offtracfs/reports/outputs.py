@@ -1,4 +1,7 @@
-"""What the report files in a mount hold: each is made by a process when first asked for, and kept a while."""
+"""What the report files in a mount hold.
+
+A process makes each when it is first read; it is kept for a minute.
+"""
 
 from __future__ import annotations
 
@@ -19,9 +22,9 @@ from offtracfs.reports.process import refusal
 
 MAX_KEPT = 100  # outputs, each of which takes a file descriptor
 MAX_BYTES = 256 << 20  # of all outputs, in $TMPDIR
-MAX_RUNNING = 2  # reports at once; this machine answers the mount's requests, too
+MAX_RUNNING = 2  # reports at once: the mount's other readers need the processor, too
 MAX_AGE = 60.0  # seconds; an older output is made again, since SQL can ask for the time
-TIMEOUT = 60.0  # seconds; the process has limits of its own, and should have ended by then
+TIMEOUT = 60.0  # seconds, after which a process is killed; its own limits should have ended it before
 POLL = 1.0  # seconds between two looks whether who waits was killed
 
 log = logging.getLogger(__name__)
@@ -30,7 +33,7 @@ _PENDING = re.compile(r"^SigPnd:\s*([0-9a-f]+)$", re.MULTILINE)
 
 
 class ReportFile(NamedTuple):
-    """A name that stands for what a report gives at a commit; `suffix` says how it is written (csv, txt).
+    """A file of a report's output at a commit; `suffix` says in which format (csv, txt).
 
     `commit` is 20 bytes, `mtime` in seconds since 1970 UTC.
     """
@@ -47,11 +50,13 @@ Command = Callable[[ReportFile], Sequence[str]]
 
 @dataclass(slots=True, eq=False)
 class Output:
-    """What a report file holds: nothing yet, where `file` is None, and then for ever the same `size` bytes.
+    """The output of one run of a report.
 
-    The file is closed when it has to make room. `refusal` says why the report cannot run, "" where it has
-    run. `made` is by trio's clock. Two outputs of one report file are never equal, since they may differ: SQL
-    can ask for the time, and for random numbers.
+    `file` is None until it has run; then it holds `size` bytes for ever.
+
+    `Outputs` closes the file when it needs room for others. `refusal` says why the report cannot run; ""
+    where it has run. `made` is when it ran, in seconds by trio's clock. Two outputs are never equal, since
+    two runs may give different results: SQL can ask for the time and for random numbers.
     """
 
     report: ReportFile
@@ -110,7 +115,7 @@ class Outputs:
             _close(output)
 
     def output(self, report: ReportFile) -> Output:
-        """The output of a report file from now on, for a while; nothing is run for that."""
+        """The output that a report file stands for now, a new one if that is too old; nothing is run yet."""
         found = self._kept.get(report)
         if found is None or (found.file and trio.current_time() - found.made >= MAX_AGE):
             found = Output(report)
@@ -118,7 +123,7 @@ class Outputs:
         return found
 
     def _keep(self, output: Output) -> None:
-        """Keep an output as the one used last, and none whose place it takes."""
+        """Keep an output, as the one used last; close the one that it replaces, and old ones to make room."""
         before = self._kept.pop(output.report, output)
         if before is not output:
             _close(before)
@@ -144,7 +149,7 @@ class Outputs:
             finally:
                 run.readers -= 1
                 if not run.readers and self._runs.get(output) is run:
-                    del self._runs[output]  # who asks from now on needs another one
+                    del self._runs[output]  # this run ends: a later reader must start another
                     run.scope.cancel()
         if output.file is None:
             raise DatabaseError(f"Report {output.report.report} could not be run: {run.failure}")
@@ -171,7 +176,7 @@ class Outputs:
                 self._keep(output)
         except DatabaseError as error:
             run.failure = str(error)
-        except Exception as error:  # it would end the mount
+        except Exception as error:  # an exception that leaves this task would end the mount
             log.exception("Report %d could not be run", output.report.report)
             run.failure = str(error)
         finally:
@@ -194,7 +199,7 @@ class Outputs:
         if output.file is None:
             output.file, output.size, output.refusal = file, size, refused
             output.made = trio.current_time()
-        else:  # by a run that nobody waited for any more, and that could not be ended in time
+        else:  # by a run that had lost its readers, but ended before it could be cancelled
             file.close()
 
     async def _written(self, report: ReportFile, file: IO[bytes]) -> str:
@@ -215,9 +220,9 @@ def _close(output: Output) -> None:
 def is_killed(thread: int) -> bool:
     """Whether a thread of any process that waits for an answer of ours was killed.
 
-    The kernel keeps it until it has our answer, and libfuse's note of that (FUSE_INTERRUPT) does not reach
-    pyfuse3's handlers. But every signal that ends a process leaves a SIGKILL with each of its threads, and
-    /proc shows it. A thread that /proc hides from us counts as alive.
+    A killed thread stays until it has our answer, and pyfuse3 does not pass on the kernel's request to
+    interrupt (FUSE_INTERRUPT). But a signal that ends a process leaves a pending SIGKILL in each of its
+    threads, which /proc shows. A thread that we may not see in /proc counts as alive.
     """
     try:
         pending = _PENDING.search(Path(f"/proc/{thread}/status").read_text(errors="replace"))

@@ -1,8 +1,8 @@
 """A report in a process of its own: the command that starts one, what it may take, and what its end means.
 
-SQL of others can make SQLite take all memory, or stay within one step for ever: only the end of a process
-surely ends that. So whoever serves others (a mount) has a report run by `command`, and the process that it
-starts confines itself by `confined`.
+Foreign SQL can make SQLite take all memory, or keep it in one step for ever. Only the end of the process is
+sure to end that. So a mount runs each report in a process of its own (`command`), and that process limits
+itself (`confined`).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ FORMATS = {"csv": "csv", "txt": "table"}
 """The format in which a report file is written, by the suffix of its name."""
 
 WATCH = 1.0  # seconds between two looks at the clock from outside SQLite
-GRACE = 2  # seconds that SQLite may be over its time, if only it looks up
+GRACE = 2  # seconds over the limit after which the process is ended
 FOR_WRITING = 60  # seconds more that the process may take for what is not SQL
 FOR_PYTHON = 512 << 20  # bytes: rows, their text, and what is loaded later
 MAX_WRITTEN = 1 << 30  # bytes, into a file
@@ -58,11 +58,11 @@ def refusal(code: int, stderr: bytes) -> str:
 
 @contextmanager
 def confined(database: Database, revision: Revision, say: Callable[[str], None]) -> Iterator[Sandbox]:
-    """Trac's tables as they stood at a revision, for foreign SQL, whose own this process is from here on.
+    """Trac's tables as they stood at a revision, for foreign SQL; from here on the whole process has limits.
 
-    The process can take no more memory than SQLite may and Python needs, and fill no disk. Where SQLite is
-    stuck within one step, which nothing else can interrupt, the process ends: a thread gives `say` the
-    reason first. Were Python itself ever stuck, the kernel would end it.
+    The kernel limits its memory, the size of its files and its processor time. When SQLite is stuck in one
+    step, which nothing in this process can interrupt, a second thread passes the reason to `say` and ends the
+    process. If Python itself is stuck, the kernel ends the process (RLIMIT_CPU).
 
     Raises as `sandbox.connect`; QueryRefused.
     """
@@ -92,7 +92,7 @@ def _limit(what: int, limit: int) -> None:
 
 @contextmanager
 def _watched(sandbox: Sandbox, say: Callable[[str], None]) -> Iterator[None]:
-    """End this process when a statement is so late that SQLite cannot have looked at the clock itself."""
+    """End this process when a statement is GRACE seconds late: SQLite has not looked at the clock."""
     done, limit = threading.Event(), sandbox.limits.seconds
 
     def watch() -> None:

@@ -31,7 +31,7 @@ Cell = Callable[[Any], Any]
 def fields_at(database: Database, revision: Revision) -> Fields:
     """The definitions of all fields at a revision; where the tracker gave none, those that every Trac has.
 
-    What defines no field, which an earlier version may have taken from a tracker, is passed over.
+    Items that define no field are left out; an earlier version of this program may have stored some.
 
     Raises as `Database.reader` does.
     """
@@ -43,7 +43,7 @@ def fields_at(database: Database, revision: Revision) -> Fields:
 
 
 def now_at(at: str, revision: Revision, zone: tzinfo, clock: Callable[[], float] = time.time) -> datetime:
-    """What "now" is for a query with ``--at``: a period's last second, a commit's moment, or else now."""
+    """What "now" is for a query: with `at`, the period's last second or the commit's time; else now."""
     seconds = float(revision.committed) if at else clock()
     match at and meaning(at.removeprefix("@"), zone, clock):
         case Period(_, end):
@@ -70,7 +70,8 @@ def sheet(box: Sandbox, query: Query, fields: Fields, user: str, now: datetime) 
 def _page(box: Sandbox, made: Sql, query: Query) -> str:
     """The part of the statement that ``max`` and ``page`` ask for; where one page holds all, it is all.
 
-    With groups, Trac's CSV has a ticket more than Trac's page, by which that knows where a group goes on.
+    With groups, Trac's own CSV has one ticket too many: its page needs it to see whether a group goes on.
+    That ticket is left out here.
     """
     if not query.most:
         return made.text

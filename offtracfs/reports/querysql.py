@@ -75,7 +75,10 @@ def _joined(word: str, conditions: list[Sql | None]) -> Sql | None:
 
 
 def _constraint(name: str, values: list[str], known: Known, asker: Asker) -> Sql | None:
-    """What the values demand of a field; the first one's mode is that of all."""
+    """The condition that a field has one of the values.
+
+    The mode ("!~", …) of the first value counts for all.
+    """
     values = [value.replace("$USER", asker.user) for value in values]
     negated = values[0].startswith("!")
     mode = values[0][negated : negated + 1]
@@ -106,7 +109,7 @@ def _conditions(
 
 
 def _ids(value: str) -> Sql | None:
-    """``1,5-7``: numbers and ranges; one that runs backwards is none."""
+    """The condition for ``1,5-7``: numbers and ranges. A range such as 7-5 is left out."""
     single, ranges = [], []
     for part in re.split(",\u200b?", value):
         first, dash, last = part.partition("-")
@@ -124,7 +127,7 @@ def _ids(value: str) -> Sql | None:
 
 
 def _times(name: str, text: str, now: datetime) -> Sql | None:
-    """``START..END``, of which either may be missing; END is not within."""
+    """The condition for ``START..END``: from START until before END; either may be missing."""
     column = _column(name)
     if not text:
         return Sql(f"COALESCE({column}, '') = ''", [])
@@ -144,7 +147,10 @@ def _stored(name: str, at: datetime) -> str:
 
 
 def _words(column: str, text: str) -> Sql | None:
-    """Each word must be in a list, or with a "-" in front not; in double quotes it may hold blanks."""
+    """The condition that a list has each word, and no word with "-" in front.
+
+    A word in double quotes may hold blanks.
+    """
     conditions: list[Sql | None] = []
     for piece in re.split(r'("[^"]+")', text):
         quoted = piece[:1] == piece[-1:] == '"'

@@ -40,7 +40,7 @@ class Report(NamedTuple):
 
 
 class Context(NamedTuple):
-    """What no report says itself: the tracker's fields, who $USER is, and what "now" is.
+    """What a report needs besides its text: the tracker's fields, who $USER is, and what "now" is.
 
     `now` is aware, and people read dates in its time zone.
     """
@@ -115,13 +115,16 @@ def _report(number: int, title: str | None, text: str | None, description: str |
 
 
 def _check_length(one: Report) -> None:
-    """Before anything looks for something in the text."""
+    """Refuse a text that is too long, before any pattern is searched in it."""
     if len(one.text) > MAX_SQL:
         raise QueryRefused(f"Report {one.number} is longer than {MAX_SQL:,} bytes, which is the limit.")
 
 
 def _bound(one: Report, given: Mapping[str, str]) -> Bound:
-    """The SQL with its variables, and with nothing at the marks that Trac fills in when people turn pages."""
+    """The SQL with its variables bound.
+
+    The marks that Trac replaces for sorting and paging get neutral values.
+    """
     if not one.text.strip():
         raise QueryRefused(f"Report {one.number} has no SQL.")
     return bound(one.text.replace("@SORT_COLUMN@", "1").replace("@LIMIT_OFFSET@", ""), given)

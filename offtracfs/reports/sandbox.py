@@ -1,15 +1,18 @@
-"""The safe door to SQL: foreign SELECTs on Trac's tables as they stood at a revision, and nothing else.
+"""Runs foreign SQL safely: SELECTs on Trac's tables as they stood at a revision, and nothing else.
 
-A report is foreign code. Four things hold it, and each would do alone against most of what can be tried:
+A report is foreign code. Four things limit it, and most of what can be tried is stopped by each of them
+alone:
 
 - the connection can only read, and an authorizer allows nothing but SELECT and what
-  `offtracfs.reports.allowed` lists: what SQLite learns to do in later versions is refused until it is there;
+  `offtracfs.reports.allowed` lists: so what a later version of SQLite can do is refused until it is listed
+  there;
 - SQLite's own limits, on lengths and on memory;
 - a handler that SQLite calls every few thousand steps looks at the clock;
 - a limit on rows.
 
 What these cannot stop is one call of a function that takes for ever, such as ``trim`` with a million of
-characters: SQLite looks up only between two steps. `Sandbox.spent` tells; who owns the process can end it.
+characters: SQLite calls the handler only between two steps. Another thread can see that in `Sandbox.spent`,
+and end the process.
 """
 
 from __future__ import annotations
@@ -87,14 +90,15 @@ class Sandbox:
         self._entered: float | None = None
         connection.isolation_level = None
         connection.text_factory = _text
-        connection.execute("PRAGMA query_only=OFF")  # which would keep even temporary views from being made
+        connection.execute("PRAGMA query_only=OFF")  # or the temporary views below could not be made
         connection.execute("PRAGMA temp_store=MEMORY")  # sorting shall not fill the disk
         connection.execute("PRAGMA trusted_schema=OFF")
         connection.execute(f"PRAGMA hard_heap_limit={limits.memory:d}")
         self._others = frozenset(name for (name,) in connection.execute(_OTHERS))
         for statement in shown:
             connection.execute(statement)
-        for name in TABLE_FUNCTIONS:  # whose first use writes to SQLite's idea of the schema
+        # Used once now: their first use changes the schema in memory, which is refused later.
+        for name in TABLE_FUNCTIONS:
             connection.execute(f"SELECT 1 FROM {name}('[]')")  # noqa: S608
         connection.execute("PRAGMA query_only=ON")
         for what, size in SIZES.items():
@@ -116,7 +120,11 @@ class Sandbox:
         return self._spent + (time.process_time() - self._entered if self._entered is not None else 0)
 
     def run(self, sql: str, parameters: Parameters, how: str = "") -> Result:
-        """`run` without the translation: raises NotSqlite where it might help. `how` may be "EXPLAIN "."""
+        """Run a statement as it is.
+
+        Raises NotSqlite where it may be another database's SQL (see the function `run`). `how` may be
+        "EXPLAIN ".
+        """
         self._sql = sql.lower()
         with self._at_work():
             cursor = self._connection.execute(how + sql, parameters)
@@ -148,7 +156,7 @@ class Sandbox:
 
     @contextmanager
     def _at_work(self) -> Iterator[None]:
-        """Whatever SQLite does, on the clock; its errors as sentences."""
+        """Around each call of SQLite: counts its time, and turns its errors into ours."""
         self._refusal = ""
         with self.timed():
             try:
@@ -186,9 +194,9 @@ class Sandbox:
     def _may_read(self, table: str, column: str | None, schema: str | None) -> bool:
         if table in TABLE_FUNCTIONS:
             return True
-        if table.startswith(BASE):  # only through a view: that is, where the statement does not name it
+        if table.startswith(BASE):  # a view reads it, unless the statement itself names it
             return table not in self._sql
-        if column == "":  # rows are only counted; names are as they were written, and may be a subquery's
+        if column == "":  # as in count(*); the name may then be that of a subquery
             return schema in (None, "temp") and (table in VIEWS or not self._is_other(table))
         return schema == "temp" and table in VIEWS
 
@@ -211,7 +219,8 @@ class Sandbox:
         message, code = str(error), code_of(error) if isinstance(error, sqlite3.Error) else None
         if code == sqlite3.SQLITE_INTERRUPT:
             if not self._is_late():
-                raise KeyboardInterrupt  # within the handler, where Python drops what is raised
+                # Ctrl-C came in the progress handler, and sqlite3 drops the exception there.
+                raise KeyboardInterrupt
             return QueryRefused(f"It takes longer than {self.limits.seconds:g} seconds, which is the limit.")
         if code == sqlite3.SQLITE_TOOBIG:
             return QueryRefused(f"A text in it grows over {MAX_TEXT:,} bytes, which is the limit.")
@@ -229,7 +238,7 @@ class Sandbox:
 
 
 class NotSqlite(QueryRefused):
-    """It may be another database's SQL."""
+    """SQLite does not take the statement; it may be written for another database."""
 
 
 def connect(directory: Path, revision: int, limits: Limits = Limits()) -> Sandbox:

@@ -35,7 +35,7 @@ class Bound(NamedTuple):
 
 
 def defaults(sql: str) -> dict[str, str]:
-    """The values that lines ``-- NAME = value`` give; of two lines for one variable, the first counts."""
+    """The values that lines ``-- NAME = value`` give. If a variable has two lines, the first one counts."""
     return dict(reversed(_DEFAULT.findall(sql)))
 
 

@@ -19,7 +19,7 @@ __all__ = ["BRANCH", "Change", "Commit", "Store"]
 
 
 def __getattr__(name: str) -> Any:
-    """What needs libgit2, which takes 50 ms to load: whoever needs one object does without."""
+    """Imports `repository` at its first use: libgit2 takes 50 ms to load, and not every command needs it."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from offtracfs.store import repository

@@ -1,4 +1,4 @@
-"""Many objects at once: ``git fast-import``, fed as its input is made."""
+"""Writes many objects at once, through a running ``git fast-import``."""
 
 from __future__ import annotations
 
@@ -18,25 +18,26 @@ NOBODY = "offtracfs"  # the author of what the tracker does not log
 COMMITS_AN_IMPORT = 50_000  # fast-import's memory grows with what it has written (1 KB a commit, measured)
 
 
-# What fast-import would take for a command, and what `git fsck` refuses: empty parts, ".", "..", and whatever
-# means ".git" to some file system.
+# Paths that may not be written. Fast-import would misread some as a command. `git fsck` refuses empty parts,
+# ".", "..", and every spelling of ".git" that some file system takes for that.
 _REFUSED = re.compile(
     r'[\0\n]|^"|(?:^|[/\\])(?:\.{0,2}|(?:\.git|git~1)[ .]*(?::[^/\\]*)?)(?:[/\\]|$)', re.IGNORECASE
 )
-_IGNORED = re.compile("[\u200c-\u200f\u202a-\u202e\u206a-\u206f\ufeff]")  # in names, by HFS+
+_IGNORED = re.compile("[\u200c-\u200f\u202a-\u202e\u206a-\u206f\ufeff]")  # by HFS+, in names of files
 
 
 class Writer:
-    """Objects on their way into a store: a run of ``git fast-import``, started afresh now and then.
+    """Writes objects through ``git fast-import``, and starts a new one after COMMITS_AN_IMPORT commits.
 
-    It works in a quarantine (see `offtracfs.store.quarantine`). First come blobs, for as long as it takes;
-    then `head` is set to what the first commit goes on, and commits and blobs come as they like.
+    It works in a quarantine (see `offtracfs.store.quarantine`). At first only blobs may be written, for any
+    length of time. Then `head` must be set to the parent of the first commit. From then on commits and blobs
+    may come in any order.
     """
 
     def __init__(self, quarantine: Path) -> None:
         self.path = quarantine
         self._process: subprocess.Popen[bytes] | None = None
-        self._commits = 0  # of this run
+        self._commits = 0  # of the fast-import that runs now
         self.head: bytes | None = None
 
     def blob(self, data: bytes) -> bytes:
@@ -55,21 +56,21 @@ class Writer:
     ) -> None:
         """Append a commit that sets `files`: path and blob id, None to delete.
 
-        Times are in seconds since 1970 UTC; git has none before that. `author` is as the tracker says it.
-        Raises DatabaseError where git cannot have a file of that name.
+        Times are in seconds since 1970 UTC; earlier ones become 0, since git has none. `author` is the
+        tracker's text. Raises DatabaseError where git cannot have a file of that name.
         """
         if self._commits >= COMMITS_AN_IMPORT:
             self.finish()
         text = message.replace("\0", "").encode("utf-8", "replace")
-        head = [
+        lines = [
             b"commit " + BRANCH.encode(),
             b"author %b %d +0000" % (_identity(author), max(authored, 0)),
             b"committer %b %d +0000" % (_identity(NOBODY), max(committed, 0)),
             b"data %d\n%b" % (len(text), text),
         ]
         if self.head and self._commits == 0:
-            head.append(b"from " + self.head.hex().encode())
-        self._write(b"\n".join(head) + b"\n")
+            lines.append(b"from " + self.head.hex().encode())
+        self._write(b"\n".join(lines) + b"\n")
         for path, blob in files:
             name = _name(path)
             self._write(b"M 100644 %b %b\n" % (blob.hex().encode(), name) if blob else b"D %b\n" % name)
@@ -86,7 +87,7 @@ class Writer:
                 bufsize=1 << 16,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
-                process_group=0,  # a Ctrl-C is for us: we end it
+                process_group=0,  # so that a Ctrl-C reaches us alone, and we end git in order
             )
             widened(self._process.stdin)
         try:
@@ -120,7 +121,7 @@ class Writer:
             raise failed("git fast-import", said)
 
     def abandon(self) -> None:
-        """End this fast-import and let go of what it has written."""
+        """Kill this fast-import. What it has written goes with the quarantine."""
         if self._process is not None:
             self._process.kill()
             self._process.communicate()
@@ -133,7 +134,7 @@ def _name(path: str) -> bytes:
 
 
 def checked(path: str) -> bytes:
-    """A path in git, for its fast-import. Raises DatabaseError for one that git would refuse or misread."""
+    """A path as fast-import's bytes. Raises DatabaseError for one that git would refuse or misread."""
     if _REFUSED.search(path if path.isascii() else _IGNORED.sub("", path)):
         raise DatabaseError(f"git cannot keep a file called {path!r}.")
     try:

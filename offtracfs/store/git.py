@@ -12,14 +12,15 @@ from typing import IO, Any
 from offtracfs.errors import DatabaseDamaged, DatabaseError, DiskFull
 
 BRANCH = "refs/heads/main"
-LITTLE = 1 << 16  # bytes; git has made some room again before it tells
+MIN_FREE = 1 << 16  # bytes; not 0, since a git that fails deletes its temporary files before it ends
 _ENVIRONMENT = {
     "GIT_CONFIG_NOSYSTEM": "1",
     "GIT_CONFIG_GLOBAL": os.devnull,
     "GIT_DEFAULT_REF_FORMAT": "files",  # which is what libgit2 reads
     "GIT_TERMINAL_PROMPT": "0",
     "LC_ALL": "C",
-    "MALLOC_TRIM_THRESHOLD_": str(16 << 20),  # glibc gives memory back after each object: half the time
+    # By default glibc gives memory back to the kernel after each object, which doubles the time.
+    "MALLOC_TRIM_THRESHOLD_": str(16 << 20),
     "TZ": "UTC",
 }
 
@@ -51,7 +52,7 @@ def git(path: Path, *arguments: str, stdin: bytes | IO[bytes] = b"") -> bytes:
 def blob(path: Path, oid: bytes) -> bytes:
     """Contents of one blob of the repository in `path`; its id is 20 bytes. Raises DatabaseDamaged.
 
-    A process takes 3 ms, and loading libgit2 50 ms: this is for whoever needs one object.
+    For a process that needs one object: starting git takes 3 ms, loading libgit2 takes 50 ms.
     """
     try:
         return git(path, "cat-file", "blob", oid.hex())
@@ -60,13 +61,13 @@ def blob(path: Path, oid: bytes) -> bytes:
 
 
 def _is_full(directory: Path) -> bool:
-    """Whether a disk has no room: of what failed for that, git does not always say why."""
+    """Whether a disk is full. Not every git command says so when that is why it failed."""
     disk = os.statvfs(directory)
-    return disk.f_bavail * disk.f_frsize < LITTLE
+    return disk.f_bavail * disk.f_frsize < MIN_FREE
 
 
 def widened(pipe: IO[bytes] | None) -> IO[bytes]:
-    """A pipe to or from git with more room: else git and we take turns instead of working side by side."""
+    """A pipe to or from git, made to hold more: with a small one, git and we would wait in turns."""
     assert pipe is not None
     with suppress(OSError):
         fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, PIPE)

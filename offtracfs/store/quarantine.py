@@ -1,8 +1,8 @@
 """Where git makes new packs: a repository of its own, which gives them to the store when they are whole.
 
-Users are invited to run git in the store, and what a killed git leaves behind (locks, halves of packs) does
-not say whose it was. So ours works in a directory that is deleted as a whole. Git itself does the same with
-what a push brings (its "quarantine environment").
+Users are invited to run git in the store. What a killed git leaves behind there (locks, parts of packs) does
+not show whether it was a user's or ours. So our git works in a directory of its own, which can be deleted as
+a whole. Git itself does the same with what a push brings (its "quarantine environment").
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from offtracfs.errors import cannot_write
 def quarantined(store: Path, lock: str) -> Iterator[Path]:
     """A bare repository below a store's, which sees the store's objects and has none of its own.
 
-    `lock` names the lock that its user holds: whatever an earlier one of that name left is deleted. The new
-    one has another name on disk, since a git whose starter was killed may still be writing in the old one.
-    Raises DiskFull, DatabaseError.
+    `lock` names the lock that the caller holds. Quarantines of that lock that a killed process left behind
+    are deleted: nobody else can be using them. The new one gets a new name on disk, since a git whose parent
+    was killed may still be writing into the old one. Raises DiskFull, DatabaseError.
     """
     prefix = f"quarantine-{lock}-"
     for left in store.glob(f"{prefix}*"):
-        shutil.rmtree(left, ignore_errors=True)  # what that git keeps alive goes the next time
+        shutil.rmtree(left, ignore_errors=True)  # where such a git still writes: the rest the next time
     try:
         path = Path(mkdtemp(prefix=prefix, dir=store))
     except OSError as error:
@@ -47,7 +47,8 @@ def _make(path: Path) -> None:
         (path / "objects/pack").mkdir()
         (path / "HEAD").write_text("ref: refs/heads/main\n")
         (path / "objects/info/alternates").write_text("../../objects\n")
-        shutil.copyfile(path.parent / "config", path / "config")  # an owner may have set something for git
+        # The database's owner may have set something for git there.
+        shutil.copyfile(path.parent / "config", path / "config")
     except OSError as error:
         raise cannot_write(path, error) from error
 

@@ -1,8 +1,9 @@
 """The git repository: append revisions, read blobs and what a commit changed, keep it packed.
 
-pygit2 reads; everything that writes goes through one ``git fast-import`` a sync. Git runs with a fixed
-environment and no configuration but the repository's own, so that a user's settings change nothing. It makes
-packs in a quarantine, so that a kill leaves nothing half done here: the branch's lock at most.
+pygit2 reads objects. Commits are written by ``git fast-import``, and other work is done by git commands. Git
+runs with a fixed environment and the repository's own configuration alone, so that a user's settings change
+nothing. It makes packs in a quarantine: a kill leaves nothing half done in the repository but the branch's
+lock.
 """
 
 from __future__ import annotations
@@ -27,10 +28,10 @@ from offtracfs.store.git import BRANCH, environment, failed, git, widened
 from offtracfs.store.quarantine import quarantined, take_in
 
 COMMITS_A_LOG = 20_000  # git log's memory grows with what it has read (1.6 KB a commit, measured)
-PACKS = 20  # more than these are repacked
+MAX_PACKS = 20  # more are combined
 LARGE_PACK = 256 << 20  # bytes; one of this size is left as it is
 LOCKS = ("HEAD.lock", f"{BRANCH}.lock")  # what `git update-ref` takes to move the branch
-STALE = 60.0  # seconds
+STALE = 60.0  # seconds after which such a lock can only be left over from a killed git
 _MARK = "\x02"  # begins a commit in the output of git log; no path or number holds one
 _CONFIG = {
     "core.fsync": "all",  # a power failure after a sync loses nothing of it
@@ -41,7 +42,7 @@ _CONFIG = {
     "pack.windowMemory": "64m",  # a repack of 100,000 tickets stays under 1 GB
 }
 
-_UNREADABLE = (KeyError, OSError, pygit2.GitError)  # what libgit2's errors become
+_UNREADABLE = (KeyError, OSError, pygit2.GitError)  # what pygit2 raises for an object that it cannot read
 
 for _level in (ConfigLevel.GLOBAL, ConfigLevel.XDG, ConfigLevel.SYSTEM):
     pygit2.settings.search_path[_level] = ""
@@ -101,7 +102,7 @@ class Store:
             raise NotADatabase(f"There is no usable git repository in {self.path}: {error}.") from error
 
     def reopen(self) -> None:
-        """Let go of what was read so far, of packs that are gone too. Raises NotADatabase."""
+        """Open the repository anew, and close all packs, also deleted ones. Raises NotADatabase."""
         self._repository.free()
         self._repository = self._open()
 
@@ -149,9 +150,10 @@ class Store:
 
     @contextmanager
     def trusted(self) -> Iterator[None]:
-        """In the block no blob is held against its name, which takes as long as reading it does.
+        """While the block runs, libgit2 does not compute the SHA-1 of each blob that it reads, to compare it.
 
-        zlib's checksums are still looked at. It goes for the whole process.
+        That would double the time. zlib's own checksums are still compared. The setting is one for the whole
+        process.
         """
         pygit2.option(Option.ENABLE_STRICT_HASH_VERIFICATION, False)
         try:
@@ -168,7 +170,7 @@ class Store:
         return True
 
     def log(self, after: bytes | None) -> Iterator[Commit | Change]:
-        """The commits after one, oldest first, all of them after None; each followed by what it changed.
+        """The commits after the commit `after` (None: all), oldest first; each is followed by its changes.
 
         Raises DatabaseDamaged where git cannot read one.
         """
@@ -176,20 +178,20 @@ class Store:
             return
         raw = ("--reverse", "--raw", "-z", "--root", "--no-renames", "--no-abbrev", "--encoding=UTF-8")
         form = f"--format={_MARK}%H %at %ct %an"
-        for stretch in self._stretches(after.hex() if after else ""):
-            yield from _parsed(_split(self._said("log", *raw, form, stretch), b"\0"))
+        for stretch in self._ranges(after.hex() if after else ""):
+            yield from _parsed(_split(self._output("log", *raw, form, stretch), b"\0"))
 
-    def _stretches(self, after: str) -> Iterator[str]:
+    def _ranges(self, after: str) -> Iterator[str]:
         """The commits after one as ranges of a bounded length: git log keeps all of a range in memory."""
         commits = _split(
-            self._said("rev-list", "--reverse", f"{after}..{BRANCH}" if after else BRANCH), b"\n"
+            self._output("rev-list", "--reverse", f"{after}..{BRANCH}" if after else BRANCH), b"\n"
         )
         while stretch := deque(islice(commits, COMMITS_A_LOG), maxlen=1):
             last = stretch.pop()
             yield f"{after}..{last}" if after else last
             after = last
 
-    def _said(self, *arguments: str, stdin: IO[bytes] | None = None) -> Iterator[bytes]:
+    def _output(self, *arguments: str, stdin: IO[bytes] | None = None) -> Iterator[bytes]:
         """What a git command prints, as it comes. Raises DatabaseDamaged where the command fails."""
         command = ["git", *arguments]
         with (
@@ -221,10 +223,10 @@ class Store:
 
     @contextmanager
     def importing(self, lock: str = "writing") -> Iterator[Writer]:
-        """Write blobs for commits to come, for as long as it takes: others may append and maintain meanwhile.
+        """Write blobs for commits to come. Meanwhile other processes may append and maintain.
 
-        Nothing of it is in the store before `appending`. `lock` names the lock under which this is done, by
-        one process at a time: what its last holder left when it was killed is deleted.
+        The blobs are in the store only after `appending`. `lock` names the lock that the caller holds: what
+        an earlier holder left when it was killed is deleted.
         """
         with quarantined(self.path, lock) as path:
             writer = Writer(path)
@@ -249,9 +251,10 @@ class Store:
     def _move(self, old: bytes | None, new: bytes) -> None:
         """Move the branch, from where it must stand now.
 
-        Git holds the locks for this for milliseconds: they are a killed git's where nobody has written them
-        for so long, by the clock of the file system, which has just dated the directory of the packs. Should
-        a git be that slow (it was stopped, say), it cannot move its lock into place and says so.
+        Git holds the locks for this for milliseconds. So a lock that is older than STALE was left by a git
+        that was killed. Its age is measured by the file system's clock, which has just set the time of the
+        packs' directory. If a git is alive but was stopped for so long, it fails when it wants to move its
+        lock into place.
         """
         now = (self.path / "objects/pack").stat().st_mtime
         for lock in (self.path / name for name in LOCKS):
@@ -261,7 +264,7 @@ class Store:
         move = f"update {BRANCH} {new.hex()} {old.hex() if old else '0' * 40}\n"
         git(self.path, "update-ref", "--stdin", stdin=move.encode())
 
-    def maintain(self, *, packs: int = PACKS) -> bool:
+    def maintain(self, *, packs: int = MAX_PACKS) -> bool:
         """Repack where there are more than `packs` packs; only under the writer's lock. True if it did.
 
         As ``git repack --geometric=2`` would, but without its walk through all history for better deltas,
@@ -280,27 +283,28 @@ class Store:
                 (aside / "objects/info/commit-graph").replace(self.path / "objects/info/commit-graph")
         except OSError as error:
             raise cannot_write(self.path, error) from error
-        self.reopen()  # libgit2 keeps packs open that are gone, with their room on disk
+        self.reopen()  # else libgit2 keeps the deleted packs open, and they keep their disk space
         return True
 
     def _combine(self, aside: Path, small: list[Path]) -> None:
         """Put some packs into one, made in a quarantine, and delete them.
 
-        Git packs by name what their indexes list, and fails where it cannot read one of these objects: so
-        whatever is deleted is in the new pack.
+        Git is given the ids of all objects in these packs, and fails if it cannot read one of them. So every
+        object of a pack that is deleted is in the new pack.
         """
         with TemporaryFile(dir=aside) as listed:
             for pack in small:
                 with pack.with_suffix(".idx").open("rb") as index:
-                    lines = _split(self._said("show-index", stdin=index), b"\n")
+                    lines = _split(self._output("show-index", stdin=index), b"\n")
                     listed.writelines(line.split()[1].encode() + b"\n" for line in lines)
             listed.seek(0)
             made = str(aside / "objects/pack/pack")
             git(aside, "pack-objects", "--quiet", "--delta-base-offset", made, stdin=listed)
         combined = take_in(aside)
-        (self.path / "objects/pack/multi-pack-index").unlink(missing_ok=True)  # a user's, which names them
+        # A user's git may have made this index, which lists the packs that are deleted now.
+        (self.path / "objects/pack/multi-pack-index").unlink(missing_ok=True)
         for pack in small:
-            if pack.stem not in combined:  # one of them may have held all that the others did
+            if pack.stem not in combined:  # the new pack may equal one of them, and then it has its name
                 for suffix in (".idx", ".pack", ".rev", ".bitmap"):
                     pack.with_suffix(suffix).unlink(missing_ok=True)
 
@@ -312,7 +316,7 @@ class Store:
 
 
 def _small(packs: list[Path]) -> list[Path]:
-    """The packs to combine, none where all are large enough."""
+    """The packs to combine (see `maintain`), none where all are large enough."""
     found = sorted((pack.stat().st_size, pack) for pack in packs)
     count = total = 0
     for place, (size, _) in enumerate(found):
@@ -325,7 +329,7 @@ def _small(packs: list[Path]) -> list[Path]:
 
 
 def _split(chunks: Iterator[bytes], end: bytes) -> Iterator[str]:
-    """What ends with `end`, piece by piece."""
+    """The pieces of a stream, each without the `end` that follows it; what has no `end` is dropped."""
     rest = b""
     for chunk in chunks:
         *pieces, rest = (rest + chunk).split(end)
@@ -334,7 +338,7 @@ def _split(chunks: Iterator[bytes], end: bytes) -> Iterator[str]:
 
 def _parsed(tokens: Iterator[str]) -> Iterator[Commit | Change]:
     """The output of ``git log --raw -z``: a line a commit, and for each file two tokens."""
-    for token in tokens:  # which end early where git does; its exit code tells
+    for token in tokens:  # if git fails, they end early; `_output` then raises
         if token.startswith(_MARK):
             commit, authored, committed, author = token.removeprefix(_MARK).split(maxsplit=3)
             yield Commit(bytes.fromhex(commit), author, int(authored), int(committed))

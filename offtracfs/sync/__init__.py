@@ -1,11 +1,11 @@
 """Bringing a tracker's news into its database, stage by stage.
 
-fetch      look at the tracker, decide, fetch into the spool
+fetch      ask the tracker what has changed, and fetch that into the spool
 items      kinds of item: what the tracker is asked for one by one; which versions lead to what it gave
 versions   these versions with their blobs written
 spool      what has arrived and is not in git yet; puts versions into time order, on disk
 replay     pure: a ticket and its change log → every version that it ever had
-changelog  what the rows of a change log mean
+changelog  which change of a log came first, and which of its rows are new
 revisions  from the spool into git, one commit a change
 loop       one sync from end to end, and the watch loop of the side process
 """

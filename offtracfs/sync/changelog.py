@@ -1,4 +1,4 @@
-"""Which of a change log's changes came first, and which of its rows are new; the same for any tracker."""
+"""Which change of a log came first, and which rows of a log are new; the same for any kind of tracker."""
 
 from __future__ import annotations
 
@@ -13,15 +13,16 @@ from offtracfs.records import SECOND, Row
 from offtracfs.trackers.changelog import Change
 
 Identity = Callable[[Row], Hashable]
-"""What a row keeps when it is changed in place (see `offtracfs.trackers.changelog.LogRules`)."""
+"""What stays the same in a row that is edited in place (`LogRules.identity`)."""
 
 
 def in_order(found: list[Change], values: Mapping[str, Any]) -> tuple[list[Change], dict[str, Any]]:
-    """The changes as they followed each other, and the values before the first of them.
+    """The changes in the order in which they were made, and the values before the first of them.
 
-    `values` are those in the end, of the fields to follow. The way goes backwards because only the end
-    is known: where times are cut to seconds, the last change of a second is the one that leaves the values
-    with which the next second begins.
+    `values` are the present values of the fields; changes of other fields are not looked at. Where times are
+    cut to seconds, several changes have one time. This goes through them from the last to the first, since
+    only the present values are known: the last change of a second left the values with which the next second
+    began.
     """
     state = dict(values)
     ordered: list[Change] = []
@@ -36,7 +37,10 @@ def in_order(found: list[Change], values: Mapping[str, Any]) -> tuple[list[Chang
 
 
 def _last(run: list[Change], state: Mapping[str, Any]) -> int:
-    """Which of these came last: one that leaves `state`, else one that no other goes on from."""
+    """The index of the change that came last: one whose new values are those in `state`.
+
+    If there is none, one whose new values are no other change's old values.
+    """
 
     def leaves(change: Change) -> list[tuple[str, str]]:
         return [(name, new or "") for name, (_, new) in change.values.items() if name in state]
@@ -51,12 +55,12 @@ def _last(run: list[Change], state: Mapping[str, Any]) -> int:
 
 
 def paired(old: list[Row], new: list[Row], identity: Identity) -> dict[int, int]:
-    """For the place of each row in `old` that `new` has too, its place there.
+    """Index in `old` → index in `new`, for each row that is in both.
 
     A row that was changed in place (a comment's text) is the same row.
     """
     found: dict[int, int] = {}
-    keys: tuple[Identity, ...] = (_plain, identity)
+    keys: tuple[Identity, ...] = (_normalized, identity)
     for key in keys:
         free = defaultdict(list)
         taken = set(found.values())
@@ -75,41 +79,42 @@ class _Placed(NamedTuple):
 
 
 def match(old: list[Row], new: list[Row], identity: Identity) -> tuple[set[int], list[float], list[Row]]:
-    """The places in `new` of the rows that `old` had; and those rows with their places, in order.
+    """The indexes in `new` of the rows that `old` had; then, for all rows of `old`, places and rows in order.
 
-    A row that was changed in place (a comment's text) is the same row, given as it was. One that is gone
-    stands after the one before it.
+    A place is the row's index in `new`. A row that `new` does not have any more stands half an index after
+    the row before it. A row that was edited in place (a comment's text) is the same row, and stays as `old`
+    has it.
     """
     found = paired(old, new, identity)
     stored: list[_Placed] = []
     before = -1
     for n, row in enumerate(old):
         before = found.get(n, before)
-        same = n in found and _plain(new[before]) == _plain(row)
+        same = n in found and _normalized(new[before]) == _normalized(row)
         stored.append(_Placed(before if n in found else before + 0.5, new[before] if same else row))
     stored.sort(key=attrgetter("place"))
     return set(found.values()), [place for place, _ in stored], [row for _, row in stored]
 
 
-def _plain(row: Row) -> Hashable:
-    """A row without what is no difference: NULL against '', and a second's fraction."""
+def _normalized(row: Row) -> Hashable:
+    """A row such that two are equal if they differ only in None for '' or in a fraction of a second."""
     return row.time[:19], row.author or "", row.field, row.old or "", row.new or "", bool(row.permanent)
 
 
 def unknown(ordered: list[Change], known: set[int]) -> Iterator[Change]:
-    """What is left of the changes without the rows at the places `known`.
+    """The changes without the rows that are stored already (`known`: their indexes in the log).
 
-    A field that a known row set again keeps that row's value.
+    A change does not set a field that a stored row of a later change set.
     """
-    if not known:  # of a ticket that is new here: the most by far
+    if not known:  # of a ticket that is new here: by far the most frequent case
         yield from ordered
         return
-    settled = {
+    last_known = {
         row.field: n for n, change in enumerate(ordered) for at, row in change.rows.items() if at in known
     }
     for n, change in enumerate(ordered):
         rows = {place: row for place, row in change.rows.items() if place not in known}
         if rows:
-            fields = {row.field for row in rows.values() if settled.get(row.field, -1) <= n}
+            fields = {row.field for row in rows.values() if last_known.get(row.field, -1) <= n}
             values = {name: value for name, value in change.values.items() if name in fields}
             yield replace(change, rows=rows, values=values)

@@ -1,7 +1,7 @@
-"""A ticket and its change log → every version the ticket ever had. Pure: no clock, no server, no files.
+"""Makes every version that a ticket ever had, from the ticket and its change log: no clock, server or files.
 
-What the log does not say cannot be rolled back: a renamed milestone, a field that came or went. The past
-is then what the log says, and one last version brings what the tracker says now.
+The log does not tell everything: it has no row for a renamed milestone, or a field that was added or removed.
+So after the versions that the log tells of, one last version brings what the tracker says now.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from offtracfs.records import Row, microseconds
 from offtracfs.sync.changelog import in_order, match, unknown
 from offtracfs.trackers.changelog import Change, LogRules
 
-MAX_SUBJECT = 72  # characters that git's own listings show whole
+MAX_SUBJECT = 72  # characters; `git log --oneline` fits into 80 columns then
 _UNPRINTABLE = re.compile(r"[\s\x00-\x1f\x7f-\x9f\ud800-\udfff]+")
 
 
@@ -24,11 +24,10 @@ _UNPRINTABLE = re.compile(r"[\s\x00-\x1f\x7f-\x9f\ud800-\udfff]+")
 class Version:
     """A ticket as it stood after one change.
 
-    `moment` is in microseconds since 1970, UTC; None where only a comparison with the stored state shows
-    that something changed: the date is then that of the sync which noticed it. `author` is '' too where
-    the tracker names none. `subject` is one printable line; `body` is the comment's text of the time, as
-    the tracker has it. Rows of `changelog` are shared with other versions and the arguments: not to be
-    changed in place.
+    `moment` is in microseconds since 1970, UTC; None where only a comparison with the stored state shows that
+    something changed: the date is then that of the sync which noticed it. `author` is '' where the tracker
+    names none. `subject` is one printable line; `body` is the comment's text of the time, as the tracker has
+    it. Rows of `changelog` are shared with other versions and the arguments: not to be changed in place.
     """
 
     moment: int | None
@@ -42,8 +41,9 @@ class Version:
 def replay(record: list[Any], changelog: list[Row], rules: LogRules) -> Iterator[Version]:
     """Every version of a ticket: the first as it was created, the last equal to the arguments.
 
-    They come in the order in which they happened, and their moments never descend: where the tracker's
-    clock ran backwards, a moment is that of the version before. `rules` are those of the kind of tracker.
+    They come in the order in which they happened, and no moment is before that of the version before it:
+    where the tracker's clock ran backwards, a version gets the moment of the one before. `rules` are those of
+    the kind of tracker.
     """
     return since(record, changelog, None, None, rules)
 
@@ -57,14 +57,15 @@ def since(
 ) -> Iterator[Version]:
     """The versions that lead from a stored state of a ticket to exactly `record` and `changelog`.
 
-    Without a stored state they are all the ticket ever had; as they are where the stored one is another
-    ticket's, which was deleted: on SQLite, Trac gives the highest number anew. A row that arrives late is
-    added to what is stored, and sets its field unless a stored row set it later.
+    Without a stored state these are all versions that the ticket ever had. The same is true where the stored
+    state is of another ticket that was deleted: on SQLite, Trac gives its number to the next ticket if it was
+    the highest. A row may arrive that is older than rows that are stored. It is added to the log, and sets
+    its field unless a stored row set that later.
 
-    What no row explains comes in one last version. Of a ticket that is new here, it is dated at the
-    changetime, or at the last logged change where that is later: the tracker itself says that the ticket
-    has been as it is since then. Where a stored state shows that the difference came later, it has no
-    moment. There is no version at all if the stored state is that of the arguments.
+    What no row explains comes in one last version. For a ticket that is new here, its moment is the
+    changetime, or the last logged change where that is later: the tracker says that the ticket has been as it
+    is since then. For a ticket that is stored here, the difference came after the last sync, nobody knows
+    when, and its moment is None. If the stored state equals the arguments, there is no version at all.
     """
     number, created, last_changed, props = record
     fields = {name: value for name, value in props.items() if name not in rules.times}
@@ -89,7 +90,7 @@ def since(
     if version:
         yield version
     if version or (old_record, old_changelog) != (record, changelog):
-        # A changetime that moved alone says itself when.
+        # Where nothing but the changetime has moved, the changetime itself is the moment.
         dated = new or (explained and ticket.changed < last_changed)
         moment = max(ticket.moment, microseconds(last_changed)) if dated else None
         what = "changed, the log does not say how" if dated else "as the tracker says now"
@@ -97,9 +98,9 @@ def since(
 
 
 def _is_another(record: list[Any], stored: list[Any]) -> bool:
-    """Whether two records of one number are two tickets': one was created when the stored one was over.
+    """Whether two records of one number are of two tickets: one was created after the other's last change.
 
-    A creation time that was corrected makes no other ticket.
+    A creation time that somebody corrected does not make another ticket.
     """
     (_, created, _, _), (_, stored_created, stored_changed, _) = record, stored
     return bool(created[:19] != stored_created[:19] and created[:19] >= stored_changed[:19])
@@ -107,9 +108,11 @@ def _is_another(record: list[Any], stored: list[Any]) -> bool:
 
 @dataclass(slots=True)
 class _Replayed:
-    """A ticket while changes are applied to it, and its record in the end, to which they lead.
+    """A ticket while changes are applied to it. `final` is the record to which they lead.
 
-    `places` are those of its rows in the final log, ascending; `moment` is its last version's.
+    `rows` are the rows of its log so far. `places` has for each of them its index in the final log,
+    ascending; for a row that the final log has no more, it is half an index more than that of the row before
+    (`match`). `moment` is that of the last version so far.
     """
 
     rules: LogRules
@@ -122,7 +125,7 @@ class _Replayed:
     moment: int = microseconds("0001-01-01T00:00:00")
 
     def create(self, values: dict[str, Any]) -> Version:
-        """The first version, with these values of its fields."""
+        """The ticket's first version, as it was created with these values."""
         *_, last = self.final
         self.props.update((name, self._value(text, last[name])) for name, text in values.items())
         self._touch(self.created)
@@ -142,16 +145,16 @@ class _Replayed:
         return self._version(change.moment, change.author, *self.rules.describe(change))
 
     def has_all_values(self) -> bool:
-        """Whether the fields are set as in the end: NULL, '' and a missing field are no difference."""
+        """Whether the fields have their final values. None, '' and a missing field count as equal."""
         *_, last = self.final
-        return self._set(self.props) == self._set(last)
+        return self._set_fields(self.props) == self._set_fields(last)
 
-    def _set(self, props: dict[str, Any]) -> dict[str, Any]:
+    def _set_fields(self, props: dict[str, Any]) -> dict[str, Any]:
         times = self.rules.times
         return {n: value for n, value in props.items() if value not in ("", None) and n not in times}
 
     def _value(self, value: Any, now: Any) -> Any:
-        """A log's value as props have it."""
+        """A value of a log's row as the record has it: an empty one may be '' or None there."""
         return self.rules.unset(now) if value in ("", None) else value
 
     def _put(self, place: int, row: Row) -> None:

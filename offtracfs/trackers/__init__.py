@@ -27,7 +27,7 @@ class Ticket:
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """A ticket, or another kind of item, that was asked for and not had.
+    """A ticket, or another kind of item, that was asked for, and that the tracker did not give.
 
     `gone` says that the tracker knows no such item; else its answer was an error (a permission may be
     missing) or could not be used, and `reason` is one sentence about it.
@@ -43,9 +43,9 @@ class Metadata:
     """All records that are no ticket's: fields, reports.
 
     `records` maps paths as in the mount (``fields.json``, ``field/component/ui.json``,
-    ``report/1.json``) to records. `complete` names the top parts (``field/component``, ``report``) that
-    were listed completely: a stored path below one of these that is not in `records` is gone from the
-    tracker; any other stored path is kept.
+    ``report/1.json``) to records. `complete` names the directories (``field/component``, ``report``) that
+    were listed completely. A stored path in one of these that is not in `records` is gone from the tracker.
+    Any other stored path is kept.
     """
 
     records: Mapping[str, Any]
@@ -68,7 +68,7 @@ class Tracker(Protocol):
 
     @property
     def user(self) -> str | None:
-        """The name by which the tracker knows us; "" for a visitor, None where it knows nobody."""
+        """The name by which the tracker knows us; "" for a visitor, None where there are no users."""
         ...
 
     @property
@@ -78,7 +78,7 @@ class Tracker(Protocol):
 
     @property
     def requests(self) -> int:
-        """How many HTTP requests were made; grows while the tracker is used."""
+        """How many HTTP requests were made so far."""
         ...
 
     def now(self) -> datetime:
@@ -110,8 +110,8 @@ class Tracker(Protocol):
     async def outdated(self, stored: Stored) -> list[int]:
         """The numbers of the tickets whose stored record is out of date, as far as that is cheap to tell.
 
-        A few requests for all tickets. So changes are noticed of which no ticket's time of change tells.
-        Ascending; what is not stored is not looked at.
+        This finds changes that do not move a ticket's time of change. It costs a few requests for all tickets
+        together. The numbers are ascending; tickets that are not stored are not among them.
         """
         ...
 
@@ -121,7 +121,7 @@ class Tracker(Protocol):
 
 
 async def compared(tracker: Tracker, stored: Stored) -> list[int]:
-    """`Tracker.outdated` where it is cheap to read every ticket: those of which another record is stored."""
+    """`Tracker.outdated` for trackers of which every ticket can be read cheaply: it compares all records."""
     async with tracker.tickets(await tracker.ids()) as stream:
         found = [
             item.number

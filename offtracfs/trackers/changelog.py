@@ -1,4 +1,4 @@
-"""What the rows of a change log did to their ticket, where no more is known of them than their shape.
+"""What the rows of a change log did to their ticket: rules that hold for any kind of tracker.
 
 A kind of tracker whose rows mean more has rules of its own, as Trac has in
 `offtracfs.trackers.tracrules`; the line ``log_rules = …`` in a tracker's class says which are its.
@@ -14,7 +14,7 @@ from typing import Any
 
 from offtracfs.records import Row, microseconds
 
-MAX_SHOWN = 48  # characters of an old and a new value together that a subject has room for
+MAX_SHOWN = 48  # characters of an old and a new value together, in a commit's subject
 
 Values = Mapping[str, tuple[str | None, str | None]]
 """The old and the new value of each of some fields of a ticket."""
@@ -22,11 +22,12 @@ Values = Mapping[str, tuple[str | None, str | None]]
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """Rows that came at once.
+    """One change of a ticket: the rows that one author added at one time.
 
-    `moment` is in microseconds since 1970 UTC. `changed` is the changetime that it left, as ISO text; None
-    where it did not touch that. `rows` are its own rows, `rewrites` those of earlier changes that it wrote
-    anew; each stands as this change left it, by its place in the log. `values` are those that it set.
+    `moment` is in microseconds since 1970 UTC. `changed` is the ticket's changetime after it, as ISO text;
+    None where it did not set that. `rows` are its own rows, and `rewrites` are rows of earlier changes that
+    it altered (an edit of a comment). Both map a row's index in the log to the row as it was after this
+    change. `values` are the fields that it set.
     """
 
     moment: int
@@ -41,12 +42,12 @@ class LogRules:
     """The rules that hold for any tracker: a row says when, who, which field, from what, to what."""
 
     times: frozenset[str] = frozenset()
-    """Fields that repeat when the ticket was created or changed: `stamp` sets them, no row does."""
+    """Fields that say when the ticket was created or changed. No row sets them, but `stamp` does."""
 
     def changes(self, rows: list[Row]) -> list[Change]:
-        """The changes that the rows tell, in order of time; at one moment in the order of the log."""
+        """The changes that the rows tell of, in order of time; at one moment in the order of the log."""
         found = []
-        for part in together(enumerate(rows), _key, _at_repetitions):
+        for part in grouped(enumerate(rows), _key, _split_at_repeated_field):
             time, author = _key(next(iter(part.values())))
             values = {row.field: (row.old, row.new) for row in part.values()}
             found.append(Change(microseconds(time), author, time, part, values))
@@ -57,23 +58,30 @@ class LogRules:
         return ", ".join(summary(row) for row in change.rows.values()), ""
 
     def identity(self, row: Row) -> Hashable:
-        """What a row keeps when it is changed in place; its time cut to seconds, as some sources do."""
+        """What stays the same in a row that is edited in place, such as a comment's in Trac's database.
+
+        Two rows with one identity are one row, before and after. Times are cut to seconds, as some sources
+        cut them.
+        """
         return row.time[:19], row.field
 
     def unset(self, now: Any) -> Any:
-        """How a record has a field without a value whose present value is `now`."""
+        """What a record holds for a field that is not set; `now` is the field's present value."""
         return None if now is None else ""
 
     def stamp(self, props: dict[str, Any], time: str, final: list[Any]) -> None:
         """Set `times` in `props` for a changetime; `final` is the ticket's last record."""
 
 
-def together(
+def grouped(
     rows: Iterable[tuple[int, Row]],
     key: Callable[[Row], Hashable],
     split: Callable[[Mapping[int, Row]], list[dict[int, Row]]],
 ) -> list[dict[int, Row]]:
-    """Rows by their places, those of one key together unless `split` says otherwise, in order of the log."""
+    """The rows in groups of one key, in the log's order; a group maps a row's index in the log to the row.
+
+    Where a field comes twice in a group, `split` makes groups of one change each.
+    """
     groups: dict[Hashable, dict[int, Row]] = defaultdict(dict)
     for place, row in rows:
         groups[key(row)][place] = row
@@ -88,8 +96,8 @@ def _key(row: Row) -> tuple[str, str]:
     return row.time, row.author or ""
 
 
-def _at_repetitions(group: Mapping[int, Row]) -> list[dict[int, Row]]:
-    """A field that comes again belongs to another change."""
+def _split_at_repeated_field(group: Mapping[int, Row]) -> list[dict[int, Row]]:
+    """One change sets a field once: where a field comes again, another change begins."""
     parts: list[dict[int, Row]] = [{}]
     for place, row in group.items():
         if any(row.field == other.field for other in parts[-1].values()):

@@ -1,6 +1,6 @@
 """A folder as the first offtrac kept it, or a copy of a mount: flat JSON files, taken as a tracker.
 
-Nothing is written there. What other programs put there later is noticed by the next sync.
+Nothing is written to it. If another program changes files there, the next sync finds that.
 """
 
 from __future__ import annotations

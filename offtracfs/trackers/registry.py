@@ -34,16 +34,16 @@ _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*):", re.IGNORECASE)
 class Kind:
     """A kind of tracker.
 
-    `checked_url` gives an address as it is kept in `Settings`; it raises UsageError where it is none, or
-    holds a password. `connect` takes an address that is kept, whom to log in as, and a directory that has
-    room for a copy of the tracker; it raises UsageError and TrackerError. `adopt` is what ``offtracfs init``
-    does beyond an empty database: it takes the address and the path of the database's git repository.
+    `checked_url` gives an address as it is kept in `Settings`; it raises UsageError for what is no address,
+    or holds a password. `connect` takes such an address, whom to log in as, and a directory in which it may
+    keep a copy of the tracker's files; it raises UsageError and TrackerError. `adopt` is what ``offtracfs
+    init`` does beyond an empty database: it takes the address and the path of the database's git repository.
     """
 
     checked_url: Callable[[str], str]
     connect: Callable[[str, Credentials | None, Path | None], Awaitable[Tracker]]
     takes_credentials: bool = False
-    writable: bool = False  # whether changes can be sent to it: to none yet
+    writable: bool = False  # whether changes can be sent to it; no kind can do that yet
     adopt: Callable[[str, Path], None] | None = None
 
 

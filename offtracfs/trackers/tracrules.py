@@ -1,8 +1,8 @@
 """What the rows of a Trac's change logs mean.
 
 The rules are those of Trac's ``ticket/model.py`` (``save_changes``, ``modify_comment``, ``get_changelog``).
-Where a source cuts times to seconds (XML-RPC, Trac's RPC plugin before 1.2), what belongs together is found
-from the order in which Trac sorts rows: by time, author and field.
+Some sources cut times to seconds (XML-RPC, Trac's RPC plugin before 1.2). Then the order of the rows shows
+which of them belong to one change: Trac sorts them by time, author and field.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from offtracfs.records import ISO, Row, from_microseconds, iso, microseconds
-from offtracfs.trackers.changelog import Change, LogRules, Values, summary, together
+from offtracfs.trackers.changelog import Change, LogRules, Values, grouped, summary
 
 _LAST_MOMENT = 253_402_300_800_000_000 - 1  # in microseconds; ISO text ends with the year 9999
 _EDIT = re.compile(r"_comment([0-9]{1,9})")
@@ -33,15 +33,16 @@ class TracRules(LogRules):
     def changes(self, rows: list[Row]) -> list[Change]:
         """As of any tracker; an edit of a comment is a change too, and an attachment one of its own."""
         edits = _edits(rows)
-        first = dict(enumerate(rows))
+        original = dict(enumerate(rows))  # without edits: each comment with the text that it had at first
         for place, edit in edits.items():
-            del first[place]
+            del original[place]
             if edit.turn == 1:
-                first[edit.comment] = first[edit.comment]._replace(new=rows[place].old)
+                original[edit.comment] = original[edit.comment]._replace(new=rows[place].old)
         found = []
-        for part in together(first.items(), _key, _where_names_begin_anew):
+        for part in grouped(original.items(), _key, _split_where_order_restarts):
             time, author, permanent = _key(next(iter(part.values())))
-            # Attachments, whose rows are not permanent, leave the changetime alone (Trac 1.2 and 1.6, seen).
+            # Rows that are not permanent are attachments, which do not set the changetime (Trac 1.2 and 1.6,
+            # seen).
             changed = time if permanent else None
             found.append(Change(microseconds(time), author, changed, part, _values(part)))
         for place, edit in edits.items():
@@ -51,7 +52,7 @@ class TracRules(LogRules):
         return sorted(found, key=lambda change: change.moment)
 
     def describe(self, change: Change) -> tuple[str, str]:
-        """What a change did in a few words, the workflow's first; and the comment's text of the time."""
+        """What a change did in a few words, status and resolution first; and its comment's text then."""
         rows = [*change.rows.values()]
         comment = next((row for row in (*change.rewrites.values(), *rows) if row.field == "comment"), None)
         body = (comment.new or "") if comment else ""
@@ -78,7 +79,10 @@ class TracRules(LogRules):
         return None if now is None or (isinstance(now, str) and ISO.fullmatch(now)) else ""
 
     def stamp(self, props: dict[str, Any], time: str, final: list[Any]) -> None:
-        """``changetime``, and ``_ts``, its microseconds, only if the source does not cut times."""
+        """Set ``changetime``, and ``_ts``, the same in microseconds.
+
+        Where the source cuts times to seconds, the microseconds are not known, and ``_ts`` is left out.
+        """
         _, _, changed, last = final
         if "changetime" in props:
             props["changetime"] = time
@@ -91,7 +95,7 @@ class TracRules(LogRules):
 class _Edit:
     """An edit of a comment; the moment in microseconds since 1970 UTC."""
 
-    comment: int  # its place in the log
+    comment: int  # the index of the comment's row in the log
     turn: int  # which edit of it this is, from 1
     moment: int
     text: str | None  # of the comment after it
@@ -100,8 +104,8 @@ class _Edit:
 def _edits(rows: list[Row]) -> dict[int, _Edit]:
     """The edits by the place of their ``_commentN`` rows, each comment's in order of turn.
 
-    Such a row has its comment's time, the text so far as old value and its own moment, in microseconds, as
-    new value; its author is who edited.
+    Such a row has the time of its comment. Its old value is the text before the edit, its new value is the
+    time of the edit in microseconds, and its author is who edited.
     """
     found = sorted((int(m[1]), place) for place, row in enumerate(rows) if (m := _EDIT.fullmatch(row.field)))
     if not found:
@@ -132,11 +136,11 @@ def _key(row: Row) -> tuple[str, str, bool]:
     return row.time, row.author or "", bool(row.permanent)
 
 
-def _where_names_begin_anew(group: Mapping[int, Row]) -> list[dict[int, Row]]:
-    """Rows of one author in one second, in as many changes as they came by.
+def _split_where_order_restarts(group: Mapping[int, Row]) -> list[dict[int, Row]]:
+    """Rows of one author and second, split into changes.
 
-    Only where times are cut to seconds does a field come twice. Then a change ends where the names of the
-    fields, by which Trac sorts them, begin anew.
+    A field comes twice only where times are cut to seconds. Trac sorts the rows of a change by the name of
+    the field. So where a name is not greater than the one before it, the next change begins.
     """
     parts: list[dict[int, Row]] = []
     before = None
@@ -151,8 +155,8 @@ def _where_names_begin_anew(group: Mapping[int, Row]) -> list[dict[int, Row]]:
 def _values(rows: Mapping[int, Row]) -> Values:
     """The fields that a change set.
 
-    When a site's last milestone was deleted, Trac before 1.0 (``Milestone.delete``) no longer had such a
-    field, and wrote that nothing became nothing; only the comment that it made says which milestone it was.
+    When a site's last milestone was deleted, Trac before 1.0 (``Milestone.delete``) no longer had the
+    field, and wrote a row with two empty values. Only the comment that it made says which milestone it was.
     """
     found = {row.field: (row.old, row.new) for row in rows.values() if row.field not in _NO_FIELDS}
     if "milestone" in found and not any(found["milestone"]):

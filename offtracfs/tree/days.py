@@ -19,7 +19,7 @@ class Days(Kind):
         return directory == DAYS
 
     def lookup(self, listing: Listing, name: str) -> Node | None:
-        """A day, in the one spelling that is listed."""
+        """A day, only in the spelling that `entries` gives (2011-04-09)."""
         try:
             start = datetime.strptime(name, "%Y-%m-%d").replace(tzinfo=self._zone)
         except ValueError:
@@ -44,9 +44,12 @@ class Days(Kind):
             start = int((day.replace(fold=0) + timedelta(days=1)).timestamp())
 
     def unlisted(self, listing: Listing, name: str) -> Node | None:
-        """``@`` itself, which the root does not list: whoever walks the tree would walk all of history."""
+        """``@`` itself.
+
+        The root does not list it, or a program like `find` would go through all of history.
+        """
         return DAYS if listing.directory == ROOT and name == DAYS.at else None
 
     def may_appear(self, directory: Directory, name: str) -> bool:
-        """Any day."""
+        """Any day: the name of a day appears with the first change on it, and nobody tells the kernel."""
         return directory == DAYS

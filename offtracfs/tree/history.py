@@ -14,7 +14,7 @@ from offtracfs.names import split, version_name
 from offtracfs.tree.kind import Kind
 from offtracfs.tree.nodes import FIRST_POSITION, Directory, DirectoryEntry, File, Listing, Node
 
-MAX_REMEMBERED = 8  # files whose versions are known by name
+MAX_REMEMBERED = 8  # files for which the names of their versions are kept
 
 
 def history_of(directory: Directory) -> str:
@@ -24,7 +24,7 @@ def history_of(directory: Directory) -> str:
 
 
 class History(Kind):
-    """Every version that a file had up to a revision, oldest first, named for its moment and author."""
+    """Every version that a file had up to a revision, oldest first; the name says its moment and author."""
 
     def __init__(self, reader: Reader, zone: tzinfo) -> None:
         super().__init__(reader, zone)
@@ -56,7 +56,7 @@ class History(Kind):
         return self._of(listing).get(name)
 
     def entries(self, listing: Listing, after: int) -> Iterator[DirectoryEntry]:
-        """The versions; since none ever goes, a version's position stays the same."""
+        """The versions, by number. Versions are never removed, so each keeps its position."""
         first = max(after + 1 - FIRST_POSITION, 0)
         for position, (name, file) in enumerate(
             islice(self._of(listing).items(), first, None), FIRST_POSITION + first
@@ -64,7 +64,7 @@ class History(Kind):
             yield DirectoryEntry(position, name, file)
 
     def unlisted(self, listing: Listing, name: str) -> Node | None:
-        """The directory ``42.json@`` beside ``42.json``, also where that has been deleted."""
+        """The directory ``42.json@`` beside ``42.json``; also where ``42.json`` itself has been deleted."""
         child = listing.directory.child(name)
         if (
             listing.directory.path in HISTORIES

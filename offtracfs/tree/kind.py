@@ -1,4 +1,4 @@
-"""The shape of a kind of directory: what `offtracfs.tree` asks of each line of its table."""
+"""The base class of the kinds of directory: what `offtracfs.tree.tree` asks each kind in its table."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from offtracfs.tree.nodes import Directory, DirectoryEntry, Listing, Node
 
 
 class Kind:
-    """A kind of directory; as it stands here, one that serves no directory and adds nothing to others.
+    """A kind of directory.
+
+    The methods here serve no directory and add nothing to others; kinds override them.
 
     One object serves a whole mount, and listings of several revisions side by side. So it may keep only what
     a revision never changes, such as answers for a (path, horizon). Its methods may raise DatabaseDamaged.
@@ -35,7 +37,8 @@ class Kind:
     def entries(self, listing: Listing, after: int) -> Iterator[DirectoryEntry]:
         """What a directory that this kind serves lists behind a position, as `lookup` would give it.
 
-        Going on behind a position must not cost going through what comes before it.
+        It must not go through the entries before that position: the kernel reads a large directory in many
+        parts.
         """
         raise NotImplementedError
 
@@ -57,7 +60,7 @@ class Kind:
     def changed_names(self, after: int, horizon: int) -> Iterator[tuple[str, str]]:
         """Which names this kind gives another meaning between two horizons: path of the directory, and name.
 
-        The kernel is told to forget them, in every "@…" whose revision moves. Names under which `lookup` gave
-        something that must be asked for each time (a `ReportFile`) are not among them.
+        The kernel is told to forget them in each "@…" that may now stand for another revision. Names under
+        which `lookup` gave something that must be asked for each time (a `ReportFile`) are not among them.
         """
         return iter(())

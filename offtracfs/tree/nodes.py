@@ -62,7 +62,10 @@ Node = Listed | ReportFile
 
 
 class DirectoryEntry(NamedTuple):
-    """A node in a listing; `position` grows along it, and a listing can be gone on with behind any."""
+    """A node in a listing.
+
+    `position` grows from entry to entry, and a listing can go on after any position.
+    """
 
     position: int
     name: str

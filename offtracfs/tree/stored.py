@@ -1,4 +1,4 @@
-"""Directories as git has them, but flat (see `offtracfs.names.git_path`)."""
+"""The files that git has, without its small directories by number (`offtracfs.kinds.git_path`)."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from offtracfs.names import split
 from offtracfs.tree.kind import Kind
 from offtracfs.tree.nodes import FIRST_POSITION, Directory, DirectoryEntry, File, Listing, Node
 
-BEHIND_DIRECTORIES = 1 << 20  # positions up to here are directories', in a listing
-MAX_REMEMBERED = 256  # (path, horizon) whose directories are known
+FIRST_FILE = 1 << 20  # in a listing, files have positions from here on, and directories smaller ones
+MAX_REMEMBERED = 256  # pairs (path, horizon) for which the names of the directories are kept
 
 
 class Stored(Kind):
@@ -21,7 +21,7 @@ class Stored(Kind):
 
     def __init__(self, reader: Reader, zone: tzinfo) -> None:
         super().__init__(reader, zone)
-        self._found = lru_cache(MAX_REMEMBERED)(self._directories)
+        self._directory_names = lru_cache(MAX_REMEMBERED)(self._directories)
 
     def _directories(self, path: str, horizon: int) -> Sequence[str]:
         found = self._reader.directories(path, horizon)
@@ -36,7 +36,7 @@ class Stored(Kind):
         directory, horizon = listing.directory, listing.horizon
         if found := self._reader.find(directory.path, name, horizon):
             return File(found.inode, found.size, found.mtime)
-        return directory.child(name) if name in self._found(directory.path, horizon) else None
+        return directory.child(name) if name in self._directory_names(directory.path, horizon) else None
 
     def entries(self, listing: Listing, after: int) -> Iterator[DirectoryEntry]:
         """Directories by name, then files as they first appeared.
@@ -44,21 +44,22 @@ class Stored(Kind):
         A file's position is its path's number in the index: it stays the same when others come and go.
         """
         directory, horizon = listing.directory, listing.horizon
-        for position, name in enumerate(self._found(directory.path, horizon), FIRST_POSITION):
+        for position, name in enumerate(self._directory_names(directory.path, horizon), FIRST_POSITION):
             if position > after:
                 yield DirectoryEntry(position, name, directory.child(name))
-        files = self._reader.entries(directory.path, horizon, max(after - BEHIND_DIRECTORIES, 0))
+        files = self._reader.entries(directory.path, horizon, max(after - FIRST_FILE, 0))
         for position, name, inode, size, mtime in files:
-            yield DirectoryEntry(BEHIND_DIRECTORIES + position, name, File(inode, size, mtime))
+            yield DirectoryEntry(FIRST_FILE + position, name, File(inode, size, mtime))
 
     def directory_count(self, listing: Listing) -> int:
         """How many directories are in it."""
-        return len(self._found(listing.directory.path, listing.horizon))
+        return len(self._directory_names(listing.directory.path, listing.horizon))
 
     def changed_names(self, after: int, horizon: int) -> Iterator[tuple[str, str]]:
         """The files that came, changed or went, and the directories that came or went with them.
 
-        A directory that stays is not given: with its name, the kernel would forget all names below it.
+        A directory that stays is not given. If the kernel had to forget its name, it would forget all names
+        in it, too, and ask for each again.
         """
         directories: set[str] = set()
         for directory, name in self._reader.changed_names(after, horizon):
@@ -68,5 +69,6 @@ class Stored(Kind):
                 directory, _ = split(directory)
         for path in directories:
             above, name = split(path)
-            if (name in self._found(above, after)) != (name in self._found(above, horizon)):
+            before, now = self._directory_names(above, after), self._directory_names(above, horizon)
+            if (name in before) != (name in now):
                 yield above, name

@@ -1,4 +1,4 @@
-"""The tree: which kind of directory answers what, and which revision it is about."""
+"""The tree: for each question it finds the kind of directory that answers, and the revision ("@…")."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from offtracfs.tree.stored import Stored
 KINDS: tuple[type[Kind], ...] = (Days, History, ReportFiles, Stored)
 """Every kind of directory. A new one is a module with a `Kind`, and a name here, before `Stored`."""
 
-MAX_BLOBS = 16  # kept, since a reader asks for a large file in pieces
-MAX_DIRECTORIES = 1_024  # of which it is remembered which kind serves them
+MAX_BLOBS = 16  # kept in memory, since the kernel reads a large file in pieces
+MAX_DIRECTORIES = 1_024  # for which the kind that serves them is kept
 
 
 class Tree:
     """The nodes of one database, as its index has them and as of the last `refresh`.
 
-    `settled` is the moment (seconds since 1970 UTC) before which nothing can change any more, for
-    `may_change`. Methods may raise DatabaseDamaged.
+    `settled` is set by the driver: no commit is added before that moment (seconds since 1970 UTC).
+    `may_change` needs it. Methods may raise DatabaseDamaged.
     """
 
     def __init__(
@@ -51,7 +51,10 @@ class Tree:
         self.head = reader.head()
 
     def refresh(self) -> Revision | None:
-        """Go over to what has been published since, which costs microseconds; the head as it is now."""
+        """Go over to the newest revision that is published, and return it.
+
+        Costs microseconds where there is no new one.
+        """
         self._reader.refresh()
         before, self.head = self.head, self._reader.head()
         if self.head != before:
@@ -59,7 +62,10 @@ class Tree:
         return self.head
 
     def knows(self, revision: Revision) -> bool:
-        """Whether a revision of earlier is still the same: else inode numbers mean something else by now."""
+        """Whether a revision that was seen before is still in the index.
+
+        If not, the index was built from another history, and inode numbers stand for other files now.
+        """
         return self._reader.revision(revision.number) == revision
 
     def may_change(self, at: str) -> bool:
@@ -109,7 +115,7 @@ class Tree:
         return None
 
     def entries(self, listing: Listing, after: int = 0) -> Iterator[DirectoryEntry]:
-        """What an opened directory lists behind a position. No "@…" is among it."""
+        """What an opened directory lists behind a position. Names with "@…" are not listed."""
         return self._kind(listing.directory).entries(listing, after)
 
     def directory_count(self, listing: Listing) -> int:
@@ -131,7 +137,7 @@ class Tree:
         return self._blob(version.blob) if version and version.blob else b""
 
     def changed_names(self, before: Revision | None) -> Iterator[tuple[str, str]]:
-        """Path of the directory, and name, of all that has another meaning than at an earlier head."""
+        """The names that do not mean what they meant at an earlier head: directory's path, and name."""
         if self.head is None:
             return
         for kind in self._kinds:
@@ -139,5 +145,6 @@ class Tree:
 
     def may_appear(self, directory: Directory, name: str) -> bool:
         """Whether a name that is missing may come to be there without being among the `changed_names`."""
-        past = directory == ROOT and name.startswith("@")  # when its time has come
+        # "@2031" appears when that year begins: no revision brings it.
+        past = directory == ROOT and name.startswith("@")
         return past or any(kind.may_appear(directory, name) for kind in self._kinds)

@@ -1,6 +1,6 @@
 """A Trac whose RPC plugin answers: tickets, change logs, fields and reports over HTTP.
 
-`connect` finds out how the Trac wants to be spoken to; what it gives back is a `Tracker`.
+`connect` finds out which protocol the Trac speaks, and returns a `Tracker`.
 
     faults   what can go wrong with one answer
     codec    calls and answers as bytes: JSON-RPC and XML-RPC
@@ -10,8 +10,8 @@
     http     one origin: retries, time and size limits, logging in, the server's clock
     rpc      calls and multicalls over http and a codec; finding the plugin
     batches  many tickets, in multicalls that suit the server
-    fields, reports, sweep, timeline   the rest of what a Trac knows, each a function or two
-    shown    … what the sweep's table shows for a stored value
+    fields, reports, sweep, timeline   the rest that a Trac can give, each a function or two
+    shown    what Trac's table of tickets (see sweep) shows for a stored value
     client   `TracTracker`, which puts them together
 """
 

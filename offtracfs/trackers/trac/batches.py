@@ -1,4 +1,4 @@
-"""Many questions, in multicalls that suit the server: large while it is quick, down to one where it fails."""
+"""Many questions in few requests: multicalls, which grow while the server is fast, and shrink when not."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ IN_FLIGHT = 3  # multicalls at once: one is computed, one travels, one is decode
 FIRST_KEYS = 10  # keys in the first multicalls
 MAX_KEYS = 400  # keys in a multicall
 TARGET = 1.0  # seconds that a multicall should take
-MAX_FAILURES = 5  # single keys in a row that the server fails on before it counts as down
+MAX_FAILURES = 5  # single keys in a row that fail, before the server counts as down
 
 K = TypeVar("K")
 V = TypeVar("V")
 
 
-class _Fetch(Generic[K, V]):
-    """The keys still to be asked for, and how many to ask for at once."""
+class _Batches(Generic[K, V]):
+    """The keys (tickets' numbers, say) still to be asked for, and how many go into the next multicall."""
 
     def __init__(
-        self, rpc: Rpc, keys: Collection[K], calls: Callable[[K], Sequence[Call]], made: Callable[..., V]
+        self, rpc: Rpc, keys: Collection[K], calls: Callable[[K], Sequence[Call]], make: Callable[..., V]
     ) -> None:
         self.rpc = rpc
         self.waiting = iter(keys)
         self.calls = calls
-        self.made = made
+        self.make = make
         self.again: deque[list[K]] = deque()
         self.size = FIRST_KEYS
         self.failed_in_a_row = 0
@@ -50,10 +50,10 @@ class _Fetch(Generic[K, V]):
         while keys := self.take():
             for value in await self.batch(keys):
                 await send.send(value)
-        await send.aclose()  # not after an error: the reader must not take that for the end
+        await send.aclose()  # not after an error: the reader would take that for the end of the tickets
 
     async def batch(self, keys: list[K]) -> list[V]:
-        """What the keys' answers make, or [] where they are to be asked for in halves."""
+        """What `make` gives for each key; [] after a failure, when the halves are asked for later."""
         calls = [list(self.calls(key)) for key in keys]
         started = trio.current_time()
         try:
@@ -61,18 +61,18 @@ class _Fetch(Generic[K, V]):
             results = iter(await self.rpc.many(flat, patient=len(keys) == 1))
         except (Unusable, Fault) as error:
             if len(keys) == 1:
-                return [self.made(keys[0], *self.failed(error, len(calls[0])))]
+                return [self.make(keys[0], *self.failed(error, len(calls[0])))]
             self.size = len(keys) // 2
             self.again += [keys[: self.size], keys[self.size :]]
             return []
         self.failed_in_a_row = 0
         self.adapt(len(keys), trio.current_time() - started)
         return [
-            self.made(key, *[next(results) for _ in group]) for key, group in zip(keys, calls, strict=True)
+            self.make(key, *[next(results) for _ in group]) for key, group in zip(keys, calls, strict=True)
         ]
 
     def failed(self, error: TrackerError, count: int) -> list[TrackerError]:
-        """The error as the answer to each call of one key. Raises it where nothing else comes any more."""
+        """The error as the answer to each call of one key. Raises it after MAX_FAILURES keys in a row."""
         self.failed_in_a_row += 1
         if self.failed_in_a_row >= MAX_FAILURES:
             raise error
@@ -87,14 +87,14 @@ class _Fetch(Generic[K, V]):
 
 @asynccontextmanager
 async def answers(
-    rpc: Rpc, keys: Collection[K], calls: Callable[[K], Sequence[Call]], made: Callable[..., V]
+    rpc: Rpc, keys: Collection[K], calls: Callable[[K], Sequence[Call]], make: Callable[..., V]
 ) -> AsyncIterator[AsyncIterator[V]]:
-    """``made(key, result, …)`` for each of `keys` once, in any order, a result for each of its `calls`.
+    """``make(key, result, …)`` for each of `keys` once, in any order, a result for each of its `calls`.
 
-    A result is a TrackerError where its call failed. Raises TrackerError where the server is down. What has
-    arrived and is not yet taken is a few batches at most: a slow reader slows the fetching.
+    A result is a TrackerError where its call failed. Raises TrackerError where the server is down. A slow
+    reader slows the fetching down: at most a few batches wait in memory.
     """
-    fetch = _Fetch(rpc, keys, calls, made)
+    fetch = _Batches(rpc, keys, calls, make)
     send, receive = trio.open_memory_channel[V](0)
     async with receive, background() as nursery:
         async with send:

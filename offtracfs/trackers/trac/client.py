@@ -20,9 +20,9 @@ from offtracfs.trackers.trac.rpc import Rpc, find
 from offtracfs.trackers.tracrules import TracRules
 
 SEES_TICKETS = "ticket.type.getAll"
-"""A method that is refused without the permission TICKET_VIEW; with it, its answer is short.
+"""A cheap method that Trac refuses to users without the permission TICKET_VIEW.
 
-The lists of tickets themselves do not tell: without the permission they are empty.
+The methods that list tickets do not fail without it: their list is then empty.
 """
 
 
@@ -110,7 +110,7 @@ class TracTracker:
         )
 
     async def outdated(self, stored: Stored) -> list[int]:
-        """The tickets whose stored record says other than Trac's table of tickets shows.
+        """The tickets whose stored record does not agree with Trac's table of tickets.
 
         Two requests, and a few more where Trac shows people by their full names.
         """
@@ -139,7 +139,7 @@ async def connect(
 ) -> TracTracker:
     """The Trac at `url`, once its RPC plugin has answered: one request where it speaks JSON-RPC.
 
-    Raises UsageError for an address that is none or holds a password, and TrackerError where there is no
+    Raises UsageError where `url` is not an address or holds a password, and TrackerError where there is no
     plugin, the login is refused, the permission XML_RPC is missing, or nothing answers.
     """
     http = Http(url, credentials, transport)

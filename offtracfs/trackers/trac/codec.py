@@ -1,7 +1,7 @@
 """Calls and answers as bytes, in the two protocols of Trac's RPC plugin.
 
 Both decode to the same plain data: times are ISO text as in `offtracfs.records`, bytes are their base64
-text, and null is "", as XML-RPC has no null and the plugin sends "" there.
+text, and null is "": XML-RPC has no null, and the plugin sends "" instead.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Codec:
 
 @contextmanager
 def _expecting(what: str) -> Iterator[None]:
-    """Makes one error of all by which an answer shows that it is something else."""
+    """Turns every error of a parser into Unusable: the answer is not `what`."""
     try:
         yield
     except (SyntaxError, ValueError, LookupError, RecursionError) as error:
@@ -53,7 +53,7 @@ def _expecting(what: str) -> Iterator[None]:
 
 
 def _finite(text: str) -> float:
-    """A number that records can hold."""
+    """The number in a text. Raises ValueError for infinity and NaN, which records cannot hold."""
     number = float(text)
     if not math.isfinite(number):
         raise ValueError(f"{text} is no number")
@@ -71,16 +71,18 @@ def _to_json(value: Any) -> Any:
 def _from_json(value: Any) -> Any:
     """`value` with the plugin's class hints resolved and null as ""."""
     if isinstance(value, list):
-        return [_from_json(item) if item.__class__ in _DEEP else item for item in value]
+        return [_from_json(item) if item.__class__ in _CONVERTED else item for item in value]
     if isinstance(value, dict):
         match value.get("__jsonclass__"):
             case ["datetime" | "binary", str(text)]:
                 return text
-        return {key: _from_json(item) if item.__class__ in _DEEP else item for key, item in value.items()}
+        return {
+            key: _from_json(item) if item.__class__ in _CONVERTED else item for key, item in value.items()
+        }
     return "" if value is None else value
 
 
-_DEEP = (list, dict, type(None))
+_CONVERTED = (list, dict, type(None))
 
 
 def _json_call(method: str, params: Sequence[Any]) -> dict[str, Any]:
@@ -157,7 +159,7 @@ _SCALARS: dict[str, Callable[[str], Any]] = {
 
 
 def _from_xml(value: Element) -> Any:
-    """The data in a ``<value>``. Raises ValueError or LookupError where it is none."""
+    """The data in a ``<value>``. Raises ValueError or LookupError where its type or text is wrong."""
     if len(value) == 0:
         return value.text or ""
     kind = value[0]
@@ -182,7 +184,7 @@ def _xml_fault(value: Any) -> Fault:
 
 
 def _readable(body: bytes) -> str:
-    """An answer such that a parser takes it, and keeps carriage returns.
+    """An answer that an XML parser accepts, and of which it keeps the carriage returns.
 
     Plugins of the 1.1 line may send control characters raw, which no parser takes; all send carriage
     returns raw, which every parser turns into line feeds (both seen).

@@ -6,7 +6,7 @@ from offtracfs.errors import TrackerError, Unreachable
 
 
 class Unusable(TrackerError):
-    """An answer that cannot be used; one to a smaller question may be."""
+    """An answer that cannot be used. The answer to a smaller question may be usable."""
 
 
 class CutShort(Unusable, Unreachable):
@@ -31,7 +31,7 @@ class Fault(TrackerError):
 
     @property
     def gone(self) -> bool:
-        """Whether it says that the thing asked for is not there; what is not ours to see may well be.
+        """Whether it says that the thing asked for is not there. What we may not see may well be there.
 
         The text decides where there is no code: in an XML-RPC multicall the plugin drops it (seen).
         """

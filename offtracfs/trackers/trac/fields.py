@@ -22,7 +22,7 @@ Value = tuple[str, str]
 
 
 async def definitions(rpc: Rpc) -> list[dict[str, Any]]:
-    """Trac's fields, each with name, type, label and more; without those that have no shape.
+    """Trac's fields, each with name, type, label and more; without items that are not definitions.
 
     Raises TrackerError.
     """
@@ -33,7 +33,7 @@ async def definitions(rpc: Rpc) -> list[dict[str, Any]]:
 async def fields(rpc: Rpc, methods: Collection[str]) -> Metadata:
     """``fields.json`` and ``field/*/*.json``, in multicalls.
 
-    Whatever the Trac lists is taken: component, milestone, version, status and every enum.
+    Every field for which the Trac has a method to list values: component, milestone, version, status, enums.
     """
     kinds = sorted(match[1] for method in methods if (match := _LISTED.fullmatch(method)))
     calls: list[Call] = [(DEFINITIONS, []), *((f"ticket.{kind}.getAll", []) for kind in kinds)]

@@ -39,9 +39,9 @@ MAX_PAUSE = 60.0  # seconds that a Retry-After may ask for
 DEADLINE = 300.0  # seconds for one question, tries and pauses included
 SHORT_DEADLINE = 60.0  # seconds for one that can be asked in smaller parts
 STREAM_DEADLINE = 1800.0  # seconds for one streamed answer
-LIMIT = 32 * 2**20  # bytes of an answer that is held in memory
-SHORT_LIMIT = 8 * 2**20  # bytes of one to a question that can be asked in smaller parts
-FAR_AHEAD = timedelta(days=1)  # of this machine's clock: a server's is not believed beyond
+MAX_ANSWER = 32 * 2**20  # bytes of an answer that is held in memory
+MAX_SHORT_ANSWER = 8 * 2**20  # bytes of one to a question that can be asked in smaller parts
+MAX_AHEAD = timedelta(days=1)  # that a server's clock may be ahead of this machine's; more is cut
 TIMEOUT = httpx.Timeout(120, connect=20)  # seconds without a byte
 BUSY = (429, 502, 503, 504)
 
@@ -49,8 +49,8 @@ BUSY = (429, 502, 503, 504)
 class Http:
     """Requests to one tracker at `url`.
 
-    `requests` counts them; `date` is the server's clock when it last answered; `by_form` says that the
-    site logged us in by a form.
+    `requests` counts them; `date` is the server's clock when it last answered; `by_form` is True
+    once the site has logged us in by a form.
     """
 
     def __init__(
@@ -77,10 +77,11 @@ class Http:
         """The answer to one request; `request` is passed to httpx.
 
         A busy, broken or unreachable server is asked again after growing pauses, in DEADLINE at most.
-        `patient=False` takes what a smaller question might avoid (Unusable) for an answer at once.
-        Any other status comes back as it is. Raises Unreachable, Unusable.
+        `patient=False` is for a question that can be asked again in smaller parts: it has a shorter deadline,
+        and after an unusable answer it raises Unusable at once. Any other status comes back as it is. Raises
+        Unreachable, Unusable.
         """
-        deadline, limit = (DEADLINE, LIMIT) if patient else (SHORT_DEADLINE, SHORT_LIMIT)
+        deadline, limit = (DEADLINE, MAX_ANSWER) if patient else (SHORT_DEADLINE, MAX_SHORT_ANSWER)
         with self._within(deadline):
             for pause in PAUSES:
                 try:
@@ -104,7 +105,7 @@ class Http:
 
     @asynccontextmanager
     async def stream(self, path: str, **request: Any) -> AsyncIterator[tuple[int, AsyncIterator[bytes]]]:
-        """The status and the bytes of a GET as they come, for answers as long as the tracker is large."""
+        """The status and the bytes of a GET as they arrive: for answers that grow with the tracker."""
         await self.sign_in()
         send, receive = trio.open_memory_channel[bytes](0)
         async with background() as nursery, receive:
@@ -122,7 +123,8 @@ class Http:
             async with self._open("GET", path, request) as response:
                 task_status.started(response.status_code)
                 async for chunk in response.aiter_bytes():
-                    # Whoever leaves closes the channel: as in _body, only httpx itself is to be cancelled.
+                    # A reader that leaves closes the channel. A cancellation must reach httpx itself and not
+                    # this send, or httpx's generators are left half run (see _body).
                     with trio.CancelScope(shield=True), suppress(trio.BrokenResourceError):
                         await send.send(chunk)
         await send.aclose()
@@ -142,7 +144,8 @@ class Http:
 
     async def _body(self, response: httpx.Response, limit: int) -> bytes:
         body = bytearray()
-        # Cancelling leaves httpx's nested generators in good order, which breaking out of a loop does not.
+        # Cancelling closes httpx's nested generators in order. Breaking out of the loop would leave them
+        # open.
         with trio.CancelScope() as scope:
             async for chunk in response.aiter_bytes():
                 body += chunk
@@ -155,8 +158,9 @@ class Http:
     def _set_clock(self, response: httpx.Response) -> None:
         with suppress(KeyError, ValueError, OverflowError):
             date = parsedate_to_datetime(response.headers["date"]).astimezone(UTC)
-            # A clock that is years ahead would for ever be ahead of all that is dated by it.
-            self.date = min(date, datetime.now(UTC) + FAR_AHEAD)
+            # Commits get this date at most: with a clock that is years ahead, no later commit could have a
+            # true one.
+            self.date = min(date, datetime.now(UTC) + MAX_AHEAD)
 
     @contextmanager
     def _within(self, seconds: float) -> Iterator[None]:
@@ -192,8 +196,8 @@ class Http:
     async def sign_in(self, *, again: bool = False) -> None:
         """Gets the cookie by which Trac knows a browser; nothing to do without credentials.
 
-        Trac gives it at ``/login`` to whom HTTP Basic let in; the AccountManager plugin shows a form there.
-        Raises LoginRefused.
+        At ``/login`` Trac gives it to a user who has logged in by HTTP Basic. The AccountManager plugin shows
+        a form. Raises LoginRefused.
         """
         if self.credentials is None or (self._signed_in and not again):
             return
@@ -240,7 +244,7 @@ def _basic(credentials: Credentials | None) -> httpx.BasicAuth | None:
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    """The causes of an error, those that know most first."""
+    """The causes of an error, the first cause first: its message says most."""
     if error is not None:
         yield from _causes(error.__cause__ or error.__context__)
         for inner in error.exceptions if isinstance(error, BaseExceptionGroup) else ():

@@ -16,7 +16,7 @@ _TITLE = re.compile(r"<title(?:\s[^<>]*)?>([^<]*)", re.IGNORECASE)
 _TAG = re.compile(r"<!--|-->|<(/?(?:form|input|script|textarea))(?=[\s/>])([^<>]*)>", re.IGNORECASE)
 _ATTRIBUTE = re.compile(r"""([^\s"'>/=]+)(?:\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+)))?""")
 _ENDS = {"<!--": "-->", "script": "/script", "textarea": "/textarea"}
-"""What begins a text in which no tag means anything, and what ends it."""
+"""Start → end of the parts of a page in which tags are just text."""
 
 
 @dataclass(slots=True)

@@ -67,7 +67,7 @@ def _listed(answer: Answer) -> Iterator[tuple[int, str, str]]:
 
 
 async def _text(http: Http, number: int, title: str, description: str) -> str | None:
-    """A report's text, None where it is not for us to see."""
+    """A report's text, None where this user may not see it."""
     for way in WAYS:
         try:
             answer = await http.page(f"report/{number}?{way}", patient=False)

@@ -23,21 +23,22 @@ _PERMISSION = re.compile(r"\b([A-Z][A-Z_]+) privileges are required")
 
 
 class NoPlugin(NotATracker):
-    """What answers at this address is not the plugin in this protocol."""
+    """At this address, something else answers than the plugin in this protocol."""
 
 
 @dataclass(slots=True)
 class Rpc:
     """The methods at one address.
 
-    A plugin that sees no user answers without having read the call, which tracd then takes for the next
-    request (seen): while that can happen, `wary`, each call has a connection of its own.
+    Where the plugin sees no user, it answers without reading the request's body, and tracd then reads that
+    body as the next request of the connection (seen). `fresh_connections` is True while that can happen: each
+    call then has a connection of its own.
     """
 
     http: Http
     path: str
     codec: Codec
-    wary: bool = True
+    fresh_connections: bool = True
 
     async def call(self, method: str, *params: Any) -> Any:
         """What one method returns. Raises TrackerError."""
@@ -49,7 +50,7 @@ class Rpc:
     async def many(self, calls: Sequence[Call], *, patient: bool = True) -> list[Any]:
         """What each of the calls returns, in their order, a Fault where one failed.
 
-        Raises TrackerError where there is no answer for each; `patient` is that of `Http.ask`.
+        Raises TrackerError where the number of answers is another. `patient` is as for `Http.ask`.
         """
         results = await self._ask(self.codec.encode_many(calls), self.codec.decode_many, patient=patient)
         if len(results) != len(calls):
@@ -66,7 +67,7 @@ class Rpc:
         self, content: bytes, decode: Callable[[bytes], T], *, patient: bool = True, again: bool = False
     ) -> T:
         headers = {"Content-Type": self.codec.content_type}
-        if self.wary:
+        if self.fresh_connections:
             headers["Connection"] = "close"
         http = self.http
         answer = await http.ask("POST", self.path, patient=patient, content=content, headers=headers)
@@ -85,7 +86,7 @@ class Rpc:
             if again:
                 raise refused(http.url, http.credentials) from None
         # The site logs in by a form, or our cookie is too old.
-        self.wary = True
+        self.fresh_connections = True
         await http.sign_in(again=True)
         return await self._ask(content, decode, patient=patient, again=True)
 
@@ -133,7 +134,7 @@ async def find(http: Http) -> tuple[Rpc, frozenset[str]]:
         else:
             if not isinstance(methods, list):
                 raise TrackerError(f"{http.url} does not say which RPC methods it has.")
-            rpc.wary = http.by_form
+            rpc.fresh_connections = http.by_form
             return rpc, frozenset(str(method) for method in methods)
     assert nothing
     raise nothing

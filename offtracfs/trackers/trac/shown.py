@@ -1,8 +1,8 @@
 """What Trac's table of tickets shows for a stored value.
 
 The rules are those of ``execute`` and ``_export_csv`` in trac/ticket/query.py, and of ``format_emails`` and
-``format_author`` in trac/web/chrome.py, in Trac 1.2 to 1.6. Some depend on what cannot be seen from here, as
-the time zone of whoever asks: there, only what differs for certain counts as a difference.
+``format_author`` in trac/web/chrome.py, in Trac 1.2 to 1.6. Some depend on what
+is not known here, such as the time zone of the Trac user. In doubt, a value counts as the same.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ UNSET = "1970-01-01T00:00:00"  # in a record, Trac's own time that is not set
 _CLOCK = re.compile(r"\d{1,2}:([0-5]\d):([0-5]\d)", re.ASCII)
 
 Definition = Mapping[str, Any]
-"""Of a field, as in ``fields.json``."""
+"""The definition of a field, as in ``fields.json``."""
 
 
 class Alias(NamedTuple):
@@ -35,9 +35,9 @@ class Alias(NamedTuple):
 def aliases(
     record: list[Any], shown: Mapping[str, str], fields: Mapping[str, Definition]
 ) -> set[Alias] | None:
-    """The aliases by which `record` says what is `shown`; None where it says something else.
+    """The aliases that must be real for `record` and `shown` to agree; None where they differ in any case.
 
-    `shown` and `fields` are by the field's name.
+    `shown` and `fields` are keyed by the name of the field. No alias is needed where all is shown as stored.
     """
     _, created, changed, props = record
     values = {**props, "time": created, "changetime": changed}
@@ -70,7 +70,8 @@ def shows(field: Definition, value: str, text: str) -> bool:
 
 def _shows_time(field: Definition, value: str, text: str) -> bool:
     if not text:
-        return value in ("", UNSET) or bool(field.get("value"))  # as above; Trac alone can read its default
+        # As in `shows`, the record may hold the field's default. Only Trac knows which time its text means.
+        return value in ("", UNSET) or bool(field.get("value"))
     if not value:
         return False
     clock = _CLOCK.search(text)
@@ -83,7 +84,7 @@ def _shows_time(field: Definition, value: str, text: str) -> bool:
 
 
 def _aliases(field: str, value: str, text: str) -> set[Alias] | None:
-    """The aliases by which a list of people is what is shown; None where it is not."""
+    """As `aliases`, for one field that holds a list of people."""
     listed = people(value)
     if text == ", ".join(listed):
         return set()
@@ -97,6 +98,6 @@ def _aliases(field: str, value: str, text: str) -> set[Alias] | None:
 
 
 def _hidden(person: str) -> str:
-    """A person as Trac shows one to whom it hides addresses."""
+    """A person as Trac shows it to users who may not see e-mail addresses."""
     name, at, _ = person.partition("@")
     return f"{name}@…{'>' * person.endswith('>')}" if at else person

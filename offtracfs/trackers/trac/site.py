@@ -1,4 +1,4 @@
-"""A site: where it is, who we are to it, and what its answers say of either."""
+"""A Trac's site: its address, and what its answers say about the address and about our login."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Answer:
 
 
 def checked_url(url: str) -> str:
-    """A Trac's address without a slash at the end, also from that of its RPC. Raises UsageError."""
+    """A Trac's address, without a final slash, or the part for RPC or login. Raises UsageError."""
     try:
         parts = httpx.URL(url)
     except httpx.InvalidURL:

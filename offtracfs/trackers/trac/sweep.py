@@ -1,4 +1,4 @@
-"""Every ticket's columns in one answer: how silent changes are noticed, such as a renamed component."""
+"""Finds changes that no change log tells of, such as a renamed component, in a table of all tickets."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ MAX_ID = 2**31 - 1  # that every database below a Trac can hold
 MAX_ROW = 2**20  # characters; no ticket has that much in these columns
 _ID = re.compile("[0-9]{1,18}")
 
-Row = tuple[int, dict[str, str]]
+TableRow = tuple[int, dict[str, str]]
 """A ticket's number, and what Trac shows of it, by the names of fields."""
 
 
 async def outdated(rpc: Rpc, definitions: Collection[Definition], stored: Stored) -> list[int]:
-    """The numbers of the tickets whose stored record says other than Trac's table of all tickets.
+    """The numbers of the tickets whose stored record does not agree with Trac's table of all tickets.
 
     One request, and a few more where Trac shows people by their full names: see `_confirmed`. Descriptions
     and custom text areas are not looked at. Raises TrackerError where the answer is no such table.
@@ -41,8 +41,8 @@ async def outdated(rpc: Rpc, definitions: Collection[Definition], stored: Stored
     except TrackerError:
         if own == fields:
             raise
-    # Trac fails (500, or nothing) where a custom field of times holds what is none, or where there are more
-    # custom fields than its database can join.
+    # Trac fails (500, or nothing) where a custom field of type time holds a text that is no time, or where
+    # there are more custom fields than its database can join. Then only Trac's own fields are compared.
     return await _outdated(rpc, own, stored)
 
 
@@ -62,10 +62,11 @@ async def _outdated(rpc: Rpc, fields: Mapping[str, Definition], stored: Stored) 
 
 
 async def _confirmed(rpc: Rpc, doubtful: Mapping[Alias, int], stored: Stored) -> set[Alias]:
-    """Those of the aliases that Trac uses: each of them comes with a ticket in which it seems to.
+    """The aliases that are real. `doubtful` has for each a ticket in which Trac seems to use it.
 
     Where bob is stored and "Bob Jones" is shown, the table does not say whether that is bob, or somebody who
-    came after him. The RPC plugin gives names as records have them: one ticket's decides for all.
+    came after him. The RPC plugin gives names as records have them, so asking for one ticket with an
+    alias settles it for all.
     """
 
     def made(alias: Alias, answer: Any) -> tuple[Alias, bool]:
@@ -82,7 +83,7 @@ async def _confirmed(rpc: Rpc, doubtful: Mapping[Alias, int], stored: Stored) ->
 @asynccontextmanager
 async def _rows(
     http: Http, fields: Mapping[str, Definition], *, exact_text: bool
-) -> AsyncIterator[AsyncIterator[Row]]:
+) -> AsyncIterator[AsyncIterator[TableRow]]:
     """What Trac shows of each ticket in these fields. One request, never held whole."""
     # Without a constraint Trac runs its default query, which hides tickets (seen).
     params = [("id", f"1-{MAX_ID}"), ("format", "csv"), ("max", "0"), ("order", "id"), ("col", "id")]
@@ -96,7 +97,7 @@ async def _rows(
 
 async def _parsed(
     chunks: AsyncIterator[bytes], fields: Mapping[str, Definition], exact_text: bool
-) -> AsyncGenerator[Row, None]:
+) -> AsyncGenerator[TableRow, None]:
     async with aclosing(_lines(chunks)) as lines:
         first, *titles = await anext(lines, [""])
         if len(titles) != len(fields) or first.lower() not in ("id", "ticket"):
@@ -111,7 +112,7 @@ async def _parsed(
 
 
 def _told(value: str, exact_text: bool) -> bool:
-    """Whether the value came through as it is in a record."""
+    """Whether no character of the value can have been lost on the way, so that it can be compared."""
     return "\ufffd" not in value and (exact_text or not LOST_IN_XML.search(value))
 
 
@@ -122,7 +123,7 @@ async def _lines(chunks: AsyncIterator[bytes]) -> AsyncGenerator[list[str], None
     """
     decoder = getincrementaldecoder("utf-8-sig")("replace")
     row: list[str] = []  # the pieces of the row that has begun
-    size = quotes = 0  # of it
+    size = quotes = 0  # characters and double quotes in these pieces
     async for chunk in chunks:
         for piece in re.split("(?<=\n)", decoder.decode(chunk)):
             row.append(piece)

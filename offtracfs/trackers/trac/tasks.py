@@ -10,7 +10,7 @@ import trio
 
 @asynccontextmanager
 async def background() -> AsyncIterator[trio.Nursery]:
-    """A nursery whose tasks are cancelled where the block ends, and whose errors come out bare."""
+    """A nursery whose tasks are cancelled when the block ends. It raises one error, and no group."""
     try:
         async with trio.open_nursery() as nursery:
             yield nursery

@@ -1,4 +1,4 @@
-"""New attachments, which move no ticket's time of change: read from the timeline's feed."""
+"""New attachments, read from the timeline's feed: they do not set a ticket's time of change."""
 
 from __future__ import annotations
 

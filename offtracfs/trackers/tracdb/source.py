@@ -33,12 +33,13 @@ from offtracfs.errors import (
 )
 from offtracfs.text import quoted
 
-PAGES = (
-    1000  # copied at once, some 4 MB in 10 ms, while which a writer waits; 4 times as many after each restart
-)
-SETTLES = 2  # seconds after which a file's time of change tells two changes apart
+# Pages that one step of the backup copies: some 4 MB in 10 ms. A writer has to wait for that long. After each
+# restart of the backup it is 4 times as many.
+PAGES = 1000
+MIN_AGE = 2  # seconds; two changes that are closer may leave a file with one time of change
 MAX_PAGES = 256_000  # 1 GB in some 2 seconds; a Trac gives up after 10
-POLL = 0.001  # seconds between two tries of a step: SQLite's own would miss the pauses of a busy writer
+# Seconds between two tries of a step; SQLite's own pauses grow longer than those of a busy writer.
+POLL = 0.001
 TIMEOUT = 30.0  # seconds that SQLite may be locked, or a server may take to answer
 WHERE_FROM = "Its password may stand in ~/.pgpass or $OFFTRACFS_PASSWORD."
 NO_DRIVER = "PostgreSQL needs the Python package psycopg: pip install 'offtracfs[postgresql]'."
@@ -52,7 +53,7 @@ class Source(Protocol):
         ...
 
     def refresh(self) -> None:
-        """Make sure that what is read next is what stands now."""
+        """Make sure that what is read next is the present state of the database."""
         ...
 
     def reading(self) -> AbstractContextManager[Connection]:
@@ -69,7 +70,7 @@ class _Restarted(Exception):
 
 
 class SqliteSource:
-    """A copy of a SQLite database: a file without a name in `directory`, which goes when we go."""
+    """A copy of a SQLite database, in a file in `directory` that has no name and ends with this process."""
 
     def __init__(self, file: Path, directory: Path | None) -> None:
         self._file = file
@@ -129,17 +130,17 @@ class SqliteSource:
 
 
 def _stamp(file: Path) -> object:
-    """What changes when a file does; a new object where that cannot be relied on."""
+    """A value that differs after the file has changed. Just after a change it differs from everything."""
     try:
         status = file.stat()
     except OSError:
         return None
-    recent = time.time_ns() - status.st_mtime_ns < SETTLES * 1_000_000_000
+    recent = time.time_ns() - status.st_mtime_ns < MIN_AGE * 1_000_000_000
     return object() if recent else (status.st_ino, status.st_size, status.st_mtime_ns)
 
 
 def _progress() -> Callable[[int, int, int], None]:
-    """Ends a backup that is cancelled, that has begun again, or that waits in vain."""
+    """A function for `backup` that ends it by an exception: cancelled, restarted, or locked for too long."""
     least, moved = sys.maxsize, time.monotonic()
 
     def progress(status: int, remaining: int, _total: int) -> None:
@@ -201,7 +202,7 @@ class PostgresSource:
         return datetime.now(UTC) + self._ahead
 
     def refresh(self) -> None:
-        """Nothing: a new transaction sees what stands."""
+        """Nothing to do: a new transaction sees the present state."""
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
