@@ -42,7 +42,7 @@ WATCH = """if True:
     import trio
     from offtracfs import sync
     from offtracfs.database import Database
-    from offtracfs_cli.connect import connect
+    from offtracfs_cli.connect import Connector
 
     folder, database, syncs = Path(sys.argv[1]), Database(Path(sys.argv[2])), int(sys.argv[3])
     turns = count()
@@ -65,7 +65,7 @@ WATCH = """if True:
             file.with_suffix(".new").write_text(json.dumps(value))
             file.with_suffix(".new").replace(file)
 
-    watching = partial(sync.watch, database, partial(connect, database.settings, database.path))
+    watching = partial(sync.watch, database, Connector(database.settings, database.path))
     trio.run(partial(watching, interval=0, report=report))
 """.replace("%TICKETS%", str(TICKETS))
 
