@@ -26,7 +26,7 @@ from offtracfs.store import BRANCH
 from offtracfs.store.fastimport import Writer
 from offtracfs.sync.fetch import Extent, Fetch, moment
 from offtracfs.sync.items import Tickets
-from offtracfs.sync.revisions import SECOND, Plan, append
+from offtracfs.sync.revisions import Plan, append
 from offtracfs.sync.spool import Spool
 from offtracfs.trackers import Tracker
 
@@ -151,7 +151,7 @@ def _sweep_is_due(state: State) -> bool:
 
 def _plan(fetch: Fetch, snapshot: Snapshot, spool: Spool, state: State) -> Plan:
     last = spool.last_changed(records.microseconds(records.iso(fetch.begun)))
-    seen = records.iso(records.from_microseconds(last // SECOND * SECOND)) if last else ""
+    seen = records.iso(records.from_microseconds(last // records.SECOND * records.SECOND)) if last else ""
     floor = max(state.settled, snapshot.settled)  # the state moves with every sync; git alone may be a copy
     return Plan(
         now=int(fetch.tracker.now().timestamp()),

@@ -16,10 +16,10 @@ from offtracfs import records
 from offtracfs.database import Snapshot
 from offtracfs.kinds import DB_PATH
 from offtracfs.progress import Progress, silent
+from offtracfs.records import SECOND
 from offtracfs.store.fastimport import NOBODY, Writer
 from offtracfs.sync.spool import ReadyVersion, Spool
 
-SECOND = 1_000_000  # microseconds
 MAX_LISTED = 50  # paths in the message of a commit about what the tracker did not log
 
 
