@@ -211,13 +211,13 @@ class Fetch:
             try:
                 async with kind.fetch(keys) as stream:
                     async for found in stream:
-                        self._take(kind, found)
+                        await self._take(kind, found)
                         done += 1
                         self._progress(kind.plural, done, total)
             finally:
                 self._keep()
 
-    def _take(self, kind: ItemKind, found: Any) -> None:
+    async def _take(self, kind: ItemKind, found: Any) -> None:
         key, of_kind = kind.key(found), self.found[kind.name]
         try:
             stored = stored_files(kind, key, self._snapshot)
@@ -233,15 +233,15 @@ class Fetch:
                 if len(of_kind.missing) < MAX_MISSING:
                     of_kind.missing.append(key)
             case Action.ADD | Action.CHANGE if item:
+                await self._prepare(kind, item, stored)
                 self._arrived.append(item)
-                self._prepare(kind, item, stored)
                 self._look_for_new_values(kind.mentions(found))
                 if len(self._arrived) >= SPOOLED_AT_ONCE:
                     self._keep()
 
-    def _prepare(self, kind: ItemKind, item: Item, stored: Files | None) -> None:
+    async def _prepare(self, kind: ItemKind, item: Item, stored: Files | None) -> None:
         """Write the blobs of an item's versions, and count it."""
-        self._versions += ready_versions(kind, item, stored, self._writer)
+        self._versions += await ready_versions(kind, item, stored, self._writer)
         found = self.found[kind.name]
         (found.changed if stored else found.new).add(item.key)
 
@@ -261,7 +261,7 @@ class Fetch:
             total = here + sum(len(keys) for of, keys in wanted if of is kind)
             for done, item in enumerate(self._spool.items(kind.name), 1):
                 try:
-                    self._prepare(kind, item, stored_files(kind, item.key, snapshot))
+                    await self._prepare(kind, item, stored_files(kind, item.key, snapshot))
                 except DatabaseDamaged as error:
                     self.problems.append(_damaged(kind, item.key, error))
                     self._spool.drop(kind.name, [item.key])
