@@ -25,6 +25,7 @@ from offtracfs.errors import (
     Suspicious,
     TrackerError,
 )
+from offtracfs.store import Store
 from offtracfs.sync.fetch import Action, decide
 from offtracfs.sync.items import Files
 from offtracfs.sync.spool import Spool
@@ -735,6 +736,24 @@ async def test_refused_sweep_stops_no_news(trac: StandInTrac, database: Database
     assert database.state().problems == outcome.problems
     trac.always = None
     assert (await swept(database, trac)).problems == []
+    assert mirrored(database) == expected(trac)
+
+
+async def test_failed_maintenance_is_a_problem(
+    trac: StandInTrac, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A sync that has done everything but repack tells what it did, and that."""
+    await synced(database, trac)
+    maintain = Store.maintain
+    monkeypatch.setattr(Store, "maintain", lambda store: maintain(store, packs=0))
+    whole = next((database.path / "git/objects/pack").glob("*.pack"))
+    for suffix in (".pack", ".idx"):
+        whole.with_stem(f"pack-{'0' * 40}").with_suffix(suffix).write_bytes(b"x" * whole.stat().st_size)
+    trac.clock += HOUR
+    trac.change(3, trac.clock, "bob", "news", status="closed")
+    outcome = await synced(database, trac)
+    assert (outcome.changed, outcome.commits) == (1, 1)
+    assert [problem.partition(":")[0] for problem in outcome.problems] == ["The repository was not repacked"]
     assert mirrored(database) == expected(trac)
 
 
