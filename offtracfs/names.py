@@ -13,6 +13,8 @@ from urllib.parse import quote_plus
 SUFFIX = ".json"
 NAME_MAX = 255  # bytes in a file name, of Linux' file systems and of FUSE
 
+MAX_NUMBER = 10**18 - 1  # an id in a file name has 18 digits at most, so SQLite can hold it
+
 _ID = re.compile(r"(0|[1-9][0-9]{0,17})\.json", re.ASCII)
 _RESULT = re.compile(r"(0|[1-9][0-9]{0,17})\.(csv|txt)", re.ASCII)
 

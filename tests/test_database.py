@@ -190,6 +190,30 @@ def test_who_writes(database: Database) -> None:
     assert database.writer() == ""
 
 
+FLOCK = """if True:
+    import fcntl, os, sys
+    lock = open(sys.argv[1] + "/lock", "a+b", buffering=0)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    lock.truncate(0)
+    lock.write(b"process %d (sync)" % os.getpid())
+    print("ready", flush=True)
+    input()
+"""
+
+
+def test_a_writer_of_an_earlier_version(database: Database) -> None:
+    """A process from before an upgrade, which holds the file with flock(2), is the one writer, and named."""
+    with (
+        process(FLOCK, database.path) as child,
+        pytest.raises(DatabaseBusy, match=f"process {child.pid}"),
+        database.writing("test"),
+    ):
+        pass
+    child.wait()
+    with database.writing("test"):
+        pass
+
+
 HOLD_AND_START = HOLD.replace(
     'print("ready"', 'import subprocess; subprocess.Popen(["sleep", "60"]); print("ready"'
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -142,6 +143,14 @@ def test_a_state_that_cannot_be_read(database: Database, data: bytes) -> None:
 def test_what_of_a_state_can_be_read(database: Database) -> None:
     """One bad value costs only itself."""
     (database.path / "state.json").write_bytes(b'{"ended": "2011-04-09T21:16:07", "settled": "x", "new": 1}')
+    assert database.state() == State(ended="2011-04-09T21:16:07")
+
+
+@pytest.mark.parametrize("settled", [10**30, -(10**30), 253_402_300_800, True, 1.5])
+def test_a_moment_beyond_the_years(database: Database, settled: object) -> None:
+    """A moment that no date can have is none, as one that is no number."""
+    text = json.dumps({"ended": "2011-04-09T21:16:07", "settled": settled})
+    (database.path / "state.json").write_text(text)
     assert database.state() == State(ended="2011-04-09T21:16:07")
 
 

@@ -92,8 +92,8 @@ def stops(trac: StandInTrac, after: int) -> Answerer:
 
 async def interrupted(trac: StandInTrac, database: Database, monkeypatch: pytest.MonkeyPatch) -> set[Key]:
     """A first sync that is broken off; the tickets that have arrived."""
-    monkeypatch.setattr("offtracfs.trackers.trac.batches.FIRST", 1)
-    monkeypatch.setattr("offtracfs.trackers.trac.batches.MOST", 1)
+    monkeypatch.setattr("offtracfs.trackers.trac.batches.FIRST_KEYS", 1)
+    monkeypatch.setattr("offtracfs.trackers.trac.batches.MAX_KEYS", 1)
     trac.always = stops(trac, after=3)
     with pytest.raises(TrackerError):
         await synced(database, trac)

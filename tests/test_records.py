@@ -182,6 +182,13 @@ def test_a_ticket() -> None:
     assert check_ticket(7, record) is record
 
 
+def test_a_number_that_no_file_can_have() -> None:
+    """A number of more than 18 digits is refused: its files would have no place, nor its row in SQLite."""
+    assert check_ticket(10**18 - 1, [10**18 - 1, CREATED, CHANGED, {}])
+    with pytest.raises(TrackerError, match="more than 18 digits"):
+        check_ticket(10**18, [10**18, CREATED, CHANGED, {}])
+
+
 @pytest.mark.parametrize(
     ("value", "says"),
     [

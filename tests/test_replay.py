@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from offtracfs.records import microseconds
+from offtracfs.sync.changelog import MAX_CONNECTED, in_order
 from offtracfs.sync.replay import Version
+from offtracfs.trackers.changelog import Change
 from tests.ticketlogs import DAY, SECOND, T0, T1, T2, T3, T4, played, row, ticket, told, values
 
 
@@ -214,6 +216,40 @@ def test_a_time_cut_to_its_second_may_be_a_later_one() -> None:
     log = [row(SECOND, "bob", "status", "open", "closed"), row(exact, "ann", "status", "new", "open")]
     versions = played(ticket(exact, status="closed"), log)
     assert values(versions, "status") == ["new", "open", "closed"]
+
+
+def test_very_many_changes_of_one_second() -> None:
+    """So many changes of one second that do not connect are taken in the order of the log.
+
+    To look for what connects takes quadratic time, so there is a bound: how often values are compared is
+    counted.
+    """
+    looked = 0
+
+    class Counting(str):
+        __slots__ = ()
+
+        def __eq__(self, other: object) -> bool:
+            nonlocal looked
+            looked += 1
+            return super().__eq__(other)
+
+        __hash__ = str.__hash__
+
+    def compared(count: int) -> int:
+        nonlocal looked
+        found = [
+            Change(microseconds(SECOND), f"u{n}", None, {}, {"cc": (Counting(f"a{n}"), Counting(f"b{n}"))})
+            for n in range(count)
+        ]
+        looked = 0
+        ordered, _ = in_order(found, {"cc": "z"})
+        assert len(ordered) == count
+        assert count <= MAX_CONNECTED or ordered[MAX_CONNECTED:] == found[MAX_CONNECTED:]
+        return looked
+
+    most = compared(MAX_CONNECTED)
+    assert compared(4 * MAX_CONNECTED) <= most + 8 * MAX_CONNECTED
 
 
 def test_one_second_without_fields_keeps_the_order_of_the_log() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
+import trio
 
 from offtracfs import index, records
 from offtracfs.database import Database, Settings
@@ -93,7 +94,8 @@ def sync(database: Database, what: Plan, *tickets: Ticket) -> int:
         put(spool, *tickets)
         spool.forget_versions()
         for item in spool.items("ticket"):
-            spool.add_versions(ready_versions(kind, item, stored_files(kind, item.key, snapshot), writer))
+            stored = stored_files(kind, item.key, snapshot)
+            spool.add_versions(trio.run(ready_versions, kind, item, stored, writer))
         commits = append(snapshot, spool, writer, what)
         spool.clear()
     index.catch_up(database.path, database.store)
@@ -122,6 +124,21 @@ def known(recent: str, now: int = NOW) -> dict[str, Any]:
 
 OLD = ticket(1, NOW - 9 * DAY, (NOW - 8 * DAY, "bob", "open"))
 OTHER = ticket(2, NOW - 7 * DAY)
+
+
+async def test_many_versions_of_one_ticket_can_be_ended(database: Database) -> None:
+    """While the versions of a ticket with a very long past are made, a signal is heard."""
+    kind = Tickets(cast(Tracker, TicketLogs()))
+    many = ticket(1, NOW - DAY, *((NOW - DAY + n, "ann", f"s{n}") for n in range(1, 300)))
+    with (
+        closing(Spool(database.path / "spool.db")) as spool,
+        database.store.importing() as writer,
+        trio.CancelScope() as scope,
+    ):
+        put(spool, many)
+        scope.cancel()
+        await ready_versions(kind, next(spool.items("ticket")), None, writer)
+    assert scope.cancelled_caught
 
 
 def test_the_first_sync(database: Database) -> None:

@@ -186,6 +186,25 @@ def test_an_import_takes_its_time(store: Store) -> None:
     assert not list(store.path.glob("quarantine-*"))
 
 
+def test_an_index_never_comes_before_its_pack(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At each move into the store every .idx has its .pack: git complains of one that has none."""
+    moved: list[str] = []
+    move = Path.replace
+
+    def watched(file: Path, target: Path) -> Path:
+        done = move(file, target)
+        moved.append(target.suffix)
+        assert [index for index in packs.glob("*.idx") if not index.with_suffix(".pack").exists()] == []
+        return done
+
+    packs = store.path / "objects/pack"
+    monkeypatch.setattr(Path, "replace", watched)
+    for number in range(3):
+        append(store, {"ticket/1.json": b"%d" % number})
+    assert store.maintain(packs=1)
+    assert moved.count(".pack") == moved.count(".idx") == 4
+
+
 def test_few_packs_stay(store: Store) -> None:
     """However often a sync appends, packs stay few, and nothing in them is lost."""
     most = 0

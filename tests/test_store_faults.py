@@ -312,6 +312,23 @@ def test_the_branch_moved_meanwhile(store: Store) -> None:
     assert len(log_of(store)) == 2
 
 
+def test_a_users_gc_during_maintenance(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a user's git repacks between listing and reading packs, maintenance leaves it at that."""
+    for number in range(4):
+        append(store, {"ticket/1.json": b"%d" % number})
+    small = module._small
+
+    def late(packs: list[Path]) -> list[Path]:
+        git(store, "gc", "--quiet")
+        return small(packs)
+
+    monkeypatch.setattr(module, "_small", late)
+    assert not store.maintain(packs=1)
+    assert not list(store.path.glob("quarantine-*"))
+    assert store.check() == []
+    assert len(log_of(store)) == 4
+
+
 def test_follows(store: Store) -> None:
     """A commit follows where it is on the branch, and not where it is elsewhere or nowhere."""
     append(store, ONE, TWO)

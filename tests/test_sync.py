@@ -25,6 +25,7 @@ from offtracfs.errors import (
     Suspicious,
     TrackerError,
 )
+from offtracfs.store import Store
 from offtracfs.sync.fetch import Action, decide
 from offtracfs.sync.items import Files
 from offtracfs.sync.spool import Spool
@@ -491,9 +492,7 @@ async def test_definition_without_shape(trac: StandInTrac, database: Database, b
     trac.components["network"] = "bob"
     trac.tickets[2].values["keywords"] = "unlogged"
     outcome = await synced(database, trac, full=True)
-    assert [problem.partition(":")[0] for problem in outcome.problems] == [
-        "The definitions of the fields hold one that cannot be used"
-    ]
+    assert [problem.partition(":")[0] for problem in outcome.problems] == ["fields.json is left out"]
     assert mirrored(database) == expected(trac)
     with database.snapshot() as snapshot:
         assert snapshot.get("fields.json") == before
@@ -694,6 +693,81 @@ async def test_damaged_ticket_stops_no_other(trac: StandInTrac, database: Databa
         assert any("2" in problem and "damaged" in problem for problem in outcome.problems)
     with database.snapshot() as snapshot:
         assert snapshot.get("ticket/3.json") == expected(trac)["ticket/3.json"]
+
+
+@pytest.mark.parametrize("path", ["fields.json", "report/1.json"])
+async def test_damaged_record_stops_no_other(trac: StandInTrac, database: Database, path: str) -> None:
+    """A damaged record that is no ticket's is named by each sweep and left as it is; all else arrives."""
+    await synced(database, trac)
+    with database.snapshot() as snapshot:
+        damage(database, snapshot.get(path) or b"")
+    trac.clock += HOUR
+    trac.change(3, trac.clock, "bob", "news", status="closed")
+    trac.components["network"] = "bob"
+    del trac.tickets[1]
+    outcome = await swept(Database(database.path), trac)
+    assert [problem for problem in outcome.problems if path in problem and "damaged" in problem]
+    assert outcome.deleted == 1
+    with Database(database.path).snapshot() as snapshot:
+        assert snapshot.get("ticket/3.json") == expected(trac)["ticket/3.json"]
+        assert snapshot.has("field/component/network.json")
+
+
+def refusing_the_table(trac: StandInTrac) -> Answerer:
+    """Answers as it should, but for the table of all tickets."""
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        return trac.error_page(404) if request.url.path.endswith("/query") else trac.honest(request)
+
+    return answer
+
+
+async def test_refused_sweep_stops_no_news(trac: StandInTrac, database: Database) -> None:
+    """Where the table of all tickets cannot be had that is said until the next sweep; the news arrive."""
+    await synced(database, trac)
+    trac.clock += HOUR
+    trac.change(3, trac.clock, "bob", "news", status="closed")
+    del trac.tickets[1]
+    trac.always = refusing_the_table(trac)
+    outcome = await swept(database, trac)
+    assert (outcome.swept, outcome.changed, outcome.deleted) == (True, 1, 1)
+    assert [problem.partition(":")[0] for problem in outcome.problems] == ["Silent changes stay unnoticed"]
+    await synced(database, trac)
+    assert database.state().problems == outcome.problems
+    trac.always = None
+    assert (await swept(database, trac)).problems == []
+    assert mirrored(database) == expected(trac)
+
+
+async def test_failed_maintenance_is_a_problem(
+    trac: StandInTrac, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A sync that has done everything but repack tells what it did, and that."""
+    await synced(database, trac)
+    maintain = Store.maintain
+    monkeypatch.setattr(Store, "maintain", lambda store: maintain(store, packs=0))
+    whole = next((database.path / "git/objects/pack").glob("*.pack"))
+    for suffix in (".pack", ".idx"):
+        whole.with_stem(f"pack-{'0' * 40}").with_suffix(suffix).write_bytes(b"x" * whole.stat().st_size)
+    trac.clock += HOUR
+    trac.change(3, trac.clock, "bob", "news", status="closed")
+    outcome = await synced(database, trac)
+    assert (outcome.changed, outcome.commits) == (1, 1)
+    assert [problem.partition(":")[0] for problem in outcome.problems] == ["The repository was not repacked"]
+    assert mirrored(database) == expected(trac)
+
+
+async def test_sweep_asks_once(trac: StandInTrac, database: Database) -> None:
+    """What the tracker has answered already is not asked for again by the same sync's sweep."""
+    await synced(database, trac)
+    trac.clock += HOUR
+    trac.attach(5, "a.png")
+    trac.broken = {trac.create("broken", trac.clock)}
+    await synced(database, trac)
+    trac.requests.clear()
+    outcome = await swept(database, trac)
+    assert (len(outcome.problems), database.state().missing) == (1, {"ticket": [6]})
+    assert calls(trac, "ticket.get").count([5]) == 1
 
 
 async def test_servers_clock_far_ahead(trac: StandInTrac, database: Database) -> None:

@@ -24,7 +24,7 @@ def trac() -> StandInTrac:
     return StandInTrac()
 
 
-@pytest.mark.parametrize("result", [b"[1, null]", b'{"a": 1}', b'"all"', b'["1"]'])
+@pytest.mark.parametrize("result", [b"[1, null]", b'{"a": 1}', b'"all"', b'["1"]', b"[1000000000000000000]"])
 async def test_ids_of_no_shape(trac: StandInTrac, result: bytes) -> None:
     """A list of tickets that is none is refused."""
     tracker = await client(trac)
@@ -68,6 +68,18 @@ async def test_broken_timeline(trac: StandInTrac, feed: bytes) -> None:
     trac.faults += [trac.honest, faults.body(feed, "application/rss+xml")]
     assert await tracker.attached_since(SPRING) == []
     assert tracker.problems == ["New attachments stay unnoticed: the timeline's feed cannot be read."]
+
+
+async def test_timeline_with_an_impossible_id(trac: StandInTrac) -> None:
+    """A number of more than 18 digits in the timeline is no ticket's: all others are found."""
+    tracker = await client(trac)
+    date = "<pubDate>Wed, 01 Jan 2099 00:00:00 GMT</pubDate>"
+    items = "".join(
+        f"<item><link>/attachment/ticket/{number}/a</link>{date}</item>"
+        for number in (7, 10**18 - 1, 10**18, 2**64)
+    )
+    trac.faults += [trac.honest, faults.body(f"<rss>{items}</rss>".encode(), "application/rss+xml")]
+    assert await tracker.attached_since(SPRING) == [7, 10**18 - 1]
 
 
 async def test_timeline_reaches_back(trac: StandInTrac) -> None:

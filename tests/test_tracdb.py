@@ -165,6 +165,13 @@ async def test_attached_since(modern: RealTrac) -> None:
         assert await database.attached_since(at + timedelta(microseconds=1)) == []
 
 
+async def test_attachments_of_no_ticket(modern: RealTrac, tmp_path: Path) -> None:
+    """An attachment whose ticket's number is none, or has more than 18 digits, is nobody's."""
+    change = "UPDATE attachment SET id = '18446744073709551616' WHERE id = '1' AND type = 'ticket'"
+    async with opened(copied(modern, tmp_path / "odd", change)) as database:
+        assert await database.attached_since(SPRING) == []
+
+
 async def test_outdated(trac: RealTrac, tmp_path: Path) -> None:
     """Whatever differs in a ticket's record is noticed, and nothing else."""
     late = "changetime = changetime + 1"

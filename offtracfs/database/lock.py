@@ -38,6 +38,11 @@ def held(file: Path, purpose: str, doing: str) -> Iterator[None]:
         raise cannot_write(file, error) from error
     with signed as lock:
         try:
+            # Earlier versions held this file with flock(2), which the kernel keeps apart from the other kind.
+            # A side process of theirs that still runs after an upgrade would be a second writer. It is let
+            # go at once: on network file systems both kinds are one, and would exclude each other here.
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(lock, fcntl.LOCK_UN)
             fcntl.fcntl(lock, fcntl.F_OFD_SETLK, _request(fcntl.F_WRLCK))
         except (BlockingIOError, PermissionError):  # EAGAIN or EACCES, as fcntl(2) has it
             who = _signature(file)

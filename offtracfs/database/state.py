@@ -54,6 +54,11 @@ def _fits(value: Any, default: Any, name: str) -> bool:
             return value == "" or bool(records.microseconds(value))
         except (TypeError, ValueError):
             return False
+    if name == "settled":
+        try:
+            return type(value) is int and bool(records.from_microseconds(value * records.SECOND))
+        except OverflowError:  # before the year 1 or after 9999
+            return False
     if isinstance(default, dict):
         return isinstance(value, dict) and all(_is_list(keys, int, str) for keys in value.values())
     if isinstance(default, list):

@@ -8,6 +8,7 @@ from typing import Any
 from offtracfs.errors import TrackerError
 from offtracfs.kinds.kind import Kind, Rows, Table, is_scalar
 from offtracfs.kinds.values import custom, text
+from offtracfs.names import MAX_NUMBER
 from offtracfs.records import SECOND, check_times, microseconds
 
 _TEXTS = (
@@ -29,6 +30,8 @@ def check_ticket(number: int, value: Any) -> list[Any]:
             raise TrackerError(f"Ticket {number} does not have the shape [id, created, changed, props].")
     if found != number:
         raise TrackerError(f"Asked for ticket {number}, the tracker answered with ticket {found}.")
+    if found > MAX_NUMBER:
+        raise TrackerError(f"Ticket {number} has a number of more than 18 digits, which none can have here.")
     check_times(f"Ticket {number}", [created, changed])
     if wrong := [name for name, item in props.items() if not is_scalar(item)]:
         raise TrackerError(f"Ticket {number} has a value that is no text in its field {wrong[0]!r}.")

@@ -281,6 +281,8 @@ class Store:
                     self._combine(aside, small)
                 git(aside, "commit-graph", "write", "--stdin-commits", stdin=head.hex().encode() + b"\n")
                 (aside / "objects/info/commit-graph").replace(self.path / "objects/info/commit-graph")
+        except FileNotFoundError:
+            return False  # a user's `git gc` has deleted packs since they were listed, and done this work
         except OSError as error:
             raise cannot_write(self.path, error) from error
         self.reopen()  # else libgit2 keeps the deleted packs open, and they keep their disk space

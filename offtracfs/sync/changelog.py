@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from offtracfs.records import SECOND, Row
 from offtracfs.trackers.changelog import Change
 
+MAX_CONNECTED = 200  # changes of one second that are ordered by their values, which takes quadratic time
 Identity = Callable[[Row], Hashable]
 """What stays the same in a row that is edited in place (`LogRules.identity`)."""
 
@@ -39,7 +40,8 @@ def in_order(found: list[Change], values: Mapping[str, Any]) -> tuple[list[Chang
 def _last(run: list[Change], state: Mapping[str, Any]) -> int:
     """The index of the change that came last: one whose new values are those in `state`.
 
-    If there is none, one whose new values are no other change's old values.
+    If there is none, one whose new values are no other change's old values. Of more than MAX_CONNECTED
+    changes it is the last in the log: nobody makes so many in a second, so there is nothing true to find.
     """
 
     def leaves(change: Change) -> list[tuple[str, str]]:
@@ -48,7 +50,7 @@ def _last(run: list[Change], state: Mapping[str, Any]) -> int:
     def connects(change: Change) -> bool:
         return all((state[name] or "") == value for name, value in leaves(change))
 
-    if len(run) == 1 or connects(run[-1]):
+    if len(run) == 1 or len(run) > MAX_CONNECTED or connects(run[-1]):
         return len(run) - 1
     begins = {(name, old or "") for change in run for name, (old, _) in change.values.items()}
     return max(range(len(run)), key=lambda n: (connects(run[n]), begins.isdisjoint(leaves(run[n])), n))

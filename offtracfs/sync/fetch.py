@@ -15,7 +15,7 @@ import trio
 
 from offtracfs import kinds, records
 from offtracfs.database import Snapshot
-from offtracfs.errors import DatabaseDamaged, TrackerError
+from offtracfs.errors import DatabaseDamaged, LoginRefused, PermissionMissing, TrackerError, Unreachable
 from offtracfs.kinds import Key
 from offtracfs.progress import Progress
 from offtracfs.store.fastimport import Writer
@@ -128,7 +128,7 @@ class Fetch:
         await self.prepare_again(self._snapshot, wanted)
         await self._fetch(wanted)
         if extent is Extent.SWEEP:
-            await self._fetch(await self._suspects())
+            await self._fetch(await self._suspects(wanted))
         if extent is not Extent.NEWS or self._unknown_value:
             self._compare(await self.tracker.metadata(), accept_deletions)
         for kind in self.kinds:
@@ -184,14 +184,27 @@ class Fetch:
         found.missing = [key for key in found.missing if key in listed]
         return listed
 
-    async def _suspects(self) -> Wanted:
-        """What may have changed though the tracker does not say so. Notes what is gone."""
+    async def _suspects(self, asked: Wanted) -> Wanted:
+        """What may have changed though the tracker does not say so, and was not `asked` for already.
+
+        Notes what is gone.
+        """
         wanted = []
-        for kind in self.kinds:
+        for kind, keys in asked:
             seen, known = set(await self._listed(kind)), kind.known(self._snapshot)
-            suspects = (seen - known).union(await kind.suspects(seen & known, self._load))
-            wanted.append((kind, self._to_come(kind, suspects)))
+            suspects = (seen - known).union(await self._silent(kind, seen & known))
+            wanted.append((kind, self._to_come(kind, suspects.difference(keys))))
         return wanted
+
+    async def _silent(self, kind: ItemKind, both: set[Key]) -> Collection[Key]:
+        """The kind's suspects; none, and a sentence, where the tracker's answer is no good: news go on."""
+        try:
+            return await kind.suspects(both, self._load)
+        except (Unreachable, LoginRefused, PermissionMissing):
+            raise  # which ends the sync wherever it comes
+        except TrackerError as error:
+            self.left_out.append(f"Silent changes stay unnoticed: {error}")
+            return ()
 
     def _load(self, path: str) -> Any:
         """What is stored at a path; None, and a problem, where git has it damaged: the rest goes on."""
@@ -211,13 +224,13 @@ class Fetch:
             try:
                 async with kind.fetch(keys) as stream:
                     async for found in stream:
-                        self._take(kind, found)
+                        await self._take(kind, found)
                         done += 1
                         self._progress(kind.plural, done, total)
             finally:
                 self._keep()
 
-    def _take(self, kind: ItemKind, found: Any) -> None:
+    async def _take(self, kind: ItemKind, found: Any) -> None:
         key, of_kind = kind.key(found), self.found[kind.name]
         try:
             stored = stored_files(kind, key, self._snapshot)
@@ -233,15 +246,15 @@ class Fetch:
                 if len(of_kind.missing) < MAX_MISSING:
                     of_kind.missing.append(key)
             case Action.ADD | Action.CHANGE if item:
+                await self._prepare(kind, item, stored)
                 self._arrived.append(item)
-                self._prepare(kind, item, stored)
                 self._look_for_new_values(kind.mentions(found))
                 if len(self._arrived) >= SPOOLED_AT_ONCE:
                     self._keep()
 
-    def _prepare(self, kind: ItemKind, item: Item, stored: Files | None) -> None:
+    async def _prepare(self, kind: ItemKind, item: Item, stored: Files | None) -> None:
         """Write the blobs of an item's versions, and count it."""
-        self._versions += ready_versions(kind, item, stored, self._writer)
+        self._versions += await ready_versions(kind, item, stored, self._writer)
         found = self.found[kind.name]
         (found.changed if stored else found.new).add(item.key)
 
@@ -261,7 +274,7 @@ class Fetch:
             total = here + sum(len(keys) for of, keys in wanted if of is kind)
             for done, item in enumerate(self._spool.items(kind.name), 1):
                 try:
-                    self._prepare(kind, item, stored_files(kind, item.key, snapshot))
+                    await self._prepare(kind, item, stored_files(kind, item.key, snapshot))
                 except DatabaseDamaged as error:
                     self.problems.append(_damaged(kind, item.key, error))
                     self._spool.drop(kind.name, [item.key])
@@ -288,11 +301,14 @@ class Fetch:
         for path, new in found.records.items():
             try:
                 kinds.check(path, new)
+                stored = self._snapshot.get(path)
+                old = new if stored is None else records.load(stored)
             except TrackerError as error:
                 self.left_out.append(f"{path} is left out: {error}")
                 continue
-            stored = self._snapshot.get(path)
-            old = new if stored is None else records.load(stored)
+            except DatabaseDamaged as error:
+                self.left_out.append(f"{path} is damaged and stays as it is: {error}")
+                continue
             merged = records.merge(old, new, exact_text=self.tracker.exact_text)
             if records.dump(merged) != stored:
                 self.records[path] = merged

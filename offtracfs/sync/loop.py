@@ -20,7 +20,14 @@ import trio
 
 from offtracfs import index, records
 from offtracfs.database import Database, Snapshot, State
-from offtracfs.errors import DatabaseBusy, DatabaseDamaged, LoginRefused, OfftracfsError, Suspicious
+from offtracfs.errors import (
+    DatabaseBusy,
+    DatabaseDamaged,
+    DatabaseError,
+    LoginRefused,
+    OfftracfsError,
+    Suspicious,
+)
 from offtracfs.progress import Progress, silent
 from offtracfs.store import BRANCH
 from offtracfs.store.fastimport import Writer
@@ -91,7 +98,7 @@ async def sync(
         with await _writing(database):
             outcome.commits = await _append(database, fetch, spool, writer, progress, swept=outcome.swept)
             spool.clear()
-            database.store.maintain()
+            _maintain(database, fetch)
     tickets = fetch.found[Tickets.name]
     found = {"new": tickets.new, "changed": tickets.changed, "deleted": tickets.gone}
     outcome.tickets = {what: sorted(map(int, keys)) for what, keys in found.items()}
@@ -142,6 +149,14 @@ async def _append(
     index.catch_up(database.path, database.store, progress)
     _save(database, state, fetch, settled=plan.settled, swept=swept)
     return commits
+
+
+def _maintain(database: Database, fetch: Fetch) -> None:
+    """Keep packs few. Where that fails it is a problem, no failure: all that was fetched is stored."""
+    try:
+        database.store.maintain()
+    except DatabaseError as error:
+        fetch.problems.append(f"The repository was not repacked: {error}")
 
 
 def _sweep_is_due(state: State) -> bool:

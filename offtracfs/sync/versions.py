@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+import trio
+
 from offtracfs import records
 from offtracfs.database import Snapshot
 from offtracfs.kinds import Key
 from offtracfs.store.fastimport import Writer
 from offtracfs.sync.items import Files, Item, ItemKind
 from offtracfs.sync.spool import NOTICED, ReadyVersion
+
+AT_ONCE = 100  # versions between two points at which a sync can be ended
 
 
 def stored_files(kind: ItemKind, key: Key, snapshot: Snapshot) -> Files | None:
@@ -24,17 +28,23 @@ def stored_files(kind: ItemKind, key: Key, snapshot: Snapshot) -> Files | None:
     return {main: data} | {path: data for path, data in found.items() if data is not None}
 
 
-def ready_versions(kind: ItemKind, item: Item, stored: Files | None, writer: Writer) -> list[ReadyVersion]:
+async def ready_versions(
+    kind: ItemKind, item: Item, stored: Files | None, writer: Writer
+) -> list[ReadyVersion]:
     """The versions that lead from the stored files to the item, their blobs written.
 
-    Raises DatabaseError, DiskFull.
+    One item may have thousands: a signal is heard while they are made. Raises DatabaseError, DiskFull.
     """
-    versions = list(kind.versions(item, stored))
+    versions = []
+    for version in kind.versions(item, stored):
+        versions.append(version)
+        await _breathe(len(versions))
     blobs: list[dict[str, bytes | None]] = [{} for _ in versions]
     for path in kind.paths(item.key):  # file by file: git stores each as a small difference from the last
-        for version, found in zip(versions, blobs, strict=True):
+        for done, (version, found) in enumerate(zip(versions, blobs, strict=True), 1):
             if path in version.files:
                 found[path] = _blob(writer, version.files[path])
+            await _breathe(done)
     return [
         ReadyVersion(
             NOTICED if version.moment is None else version.moment,
@@ -47,6 +57,11 @@ def ready_versions(kind: ItemKind, item: Item, stored: Files | None, writer: Wri
         )
         for sequence, (version, found) in enumerate(zip(versions, blobs, strict=True))
     ]
+
+
+async def _breathe(done: int) -> None:
+    if done % AT_ONCE == 0:
+        await trio.lowlevel.checkpoint()
 
 
 def _blob(writer: Writer, value: Any) -> bytes | None:

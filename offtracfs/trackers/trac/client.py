@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 
 from offtracfs.errors import TrackerError, Unreachable
+from offtracfs.names import MAX_NUMBER
 from offtracfs.trackers import Metadata, Missing, Stored, Ticket
 from offtracfs.trackers.credentials import Credentials
 from offtracfs.trackers.trac import batches, fields, reports, sweep, timeline
@@ -127,7 +128,7 @@ class TracTracker:
 
 def _ids(value: Any) -> list[int]:
     """`value` as ascending ids. Raises TrackerError if it is no list of ids."""
-    if not isinstance(value, list) or not all(type(item) is int and 0 < item < 2**63 for item in value):
+    if not isinstance(value, list) or not all(type(item) is int and 0 < item <= MAX_NUMBER for item in value):
         raise TrackerError("The tracker's list of tickets is not a list of numbers.")
     value.sort()  # in place: there may be very many
     twice = any(one == next_one for one, next_one in pairwise(value))

@@ -16,7 +16,8 @@ MAX_DAYS = 90  # days that Trac's timeline looks back, unless its max_daysback s
 DETAILS = {"attachment", "editedticket", "closedticket", "reopenedticket", "batchmodify"}
 """The kinds of items among the details of tickets."""
 
-_ATTACHED = re.compile(r"/attachment/ticket/(\d+)/", re.ASCII)
+# No more digits than an id may have (names.MAX_NUMBER).
+_ATTACHED = re.compile(r"/attachment/ticket/(\d{1,18})/", re.ASCII)
 
 
 async def attached_since(http: Http, moment: datetime, now: datetime) -> set[int]:

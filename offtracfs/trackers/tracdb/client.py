@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncGenerator, AsyncIterator, Collection
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from offtracfs.trackers.tracdb.tickets import batch
 from offtracfs.trackers.tracrules import TracRules
 
 TICKETS = 200  # read at once
+_ID = re.compile("[0-9]{1,18}")  # attachments name their ticket by text; no more digits than names.MAX_NUMBER
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +80,7 @@ class TracDatabase:
         with self._source.reading() as connection:
             recent = attachment.time >= _clock(connection).stored(moment)
             query = select(attachment.id).where(attachment.type == "ticket", recent).distinct()
-            return sorted(int(number) for number in connection.scalars(query))
+            return sorted(int(number) for number in connection.scalars(query) if _ID.fullmatch(number))
 
     @asynccontextmanager
     async def tickets(self, numbers: Collection[int]) -> AsyncIterator[AsyncIterator[Ticket | Missing]]:
