@@ -99,7 +99,7 @@ async def test_moving_periods_follow_and_settled_ones_stay(database: Database, m
 
 
 async def test_counting_back_from_the_head(database: Database, mnt: Path) -> None:
-    """Each new revision moves `@HEAD~1` by one, to what changed the time before: contents, names, listings."""
+    """Each new revision moves `@HEAD~1` by one, to what changed the time before; listings, too."""
     back = mnt / "@HEAD~1/ticket"
     assert await run("cat", back / "1.json") == "[1, 2]\n"
     assert not await away((back / "50001.json").exists)
