@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -302,6 +303,41 @@ async def test_the_last_reader_leaves(
         await until(lambda: reader.poll() == -signal.SIGINT and gone(pid))
         assert "as txt" in await run("cat", place / "report/1.txt")
         assert "as csv" in await run("cat", place / "report/1.csv")
+
+
+QUITS = [signal.SIGQUIT, signal.SIGSEGV, signal.SIGABRT]
+HARMLESS = "import signal, sys; signal.signal(signal.SIGQUIT, {}); print(open(sys.argv[1]).read(), end='')"
+
+
+async def test_a_reader_dumps_core(database: Database, place: Path, fifo: Path) -> None:
+    """A reader that is ended by a signal that dumps core is gone soon; one that handles it waits."""
+    async with mounted(database, place, Waiting, Asked(["cat", str(fifo)])) as operations:
+        file = place / "report/1.csv"
+        ended = [await away(partial(subprocess.Popen, ["cat", file], preexec_fn=no_core)) for _ in QUITS]
+        spared = [
+            await away(
+                partial(subprocess.Popen, [*script(HARMLESS.format(how)), file], stdout=subprocess.PIPE)
+            )
+            for how in ("signal.SIG_IGN", "lambda *_: None")
+        ]
+        await until(lambda: operations.asked == len(ended) + len(spared))
+        for reader, number in zip(ended, QUITS, strict=True):
+            reader.send_signal(number)
+        for reader in spared:
+            reader.send_signal(signal.SIGQUIT)
+        try:
+            await until(lambda: all(reader.poll() for reader in ended))
+            assert [reader.returncode for reader in ended] == [-number for number in QUITS]
+            assert [reader.poll() for reader in spared] == [None, None]
+        finally:
+            await away(fifo.write_bytes, b"done\n")
+        for reader in spared:
+            assert (await away(reader.communicate))[0] == b"done\n"
+
+
+def no_core() -> None:
+    """For a process that is to be ended: it leaves no core file."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 async def test_a_report_without_end(database: Database, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
