@@ -100,10 +100,6 @@ class Tree:
         """Whether an opened directory still shows what its place shows now."""
         return listing.revision == self.revision(listing.directory.at)
 
-    def exists(self, directory: Directory) -> bool:
-        """Whether there is such a directory now."""
-        return directory == ROOT or self.lookup(directory.parent, directory.name) == directory
-
     def lookup(self, directory: Directory, name: str) -> Node | None:
         """What has that name in a directory; None where nothing has."""
         listing = self.open(directory)
