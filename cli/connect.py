@@ -14,6 +14,7 @@ import click
 import trio
 
 from offtracfs.database import Settings
+from offtracfs.demo import build
 from offtracfs.errors import LoginRefused, UsageError
 from offtracfs.trackers import Tracker, credentials, registry
 from offtracfs.trackers.credentials import Credentials
@@ -21,6 +22,15 @@ from offtracfs.trackers.credentials import Credentials
 from .text import shown
 
 MAX_LINE = 4096  # bytes that Linux lets anybody type in a line
+
+
+def check_address(settings: Settings) -> None:
+    """Raises UsageError where the address of a database is none from which it could be synced."""
+    if settings.url == build.URL:
+        raise UsageError(
+            "This is the demo's made-up tracker: there is nothing to sync; mount it with --no-sync."
+        )
+    registry.kind_name(settings.url)
 
 
 class Connector:
@@ -34,6 +44,7 @@ class Connector:
     def __init__(self, settings: Settings, directory: Path | None = None) -> None:
         self._settings = settings
         self._directory = directory
+        check_address(settings)
         self._kind = registry.kind(settings.url)
         self._typed: str | None = None
 

@@ -11,6 +11,7 @@ import click
 import platformdirs
 
 from offtracfs import demo
+from offtracfs.errors import MountError
 
 from . import shared
 from .mount import mount
@@ -45,8 +46,11 @@ def command(mountpoint: Path) -> int:
     kept below $XDG_CACHE_HOME, in offtracfs-demo, which may be deleted while it is not mounted.
     """
     directory = demo.database(platformdirs.user_cache_path("offtracfs-demo")).path
-    with suppress(FileExistsError):  # whatever it is, be it a dead mount: for `mount` to judge
-        mountpoint.mkdir(parents=True)
+    try:
+        with suppress(FileExistsError):  # whatever it is, be it a dead mount: for `mount` to judge
+            mountpoint.mkdir(parents=True)
+    except OSError as error:
+        raise MountError(f"{mountpoint} cannot be made: {error.strerror}.") from None
     here = os.getpid()
     code = mount(directory, mountpoint)
     if code == 0 and os.getpid() == here:  # the driver is a fork of this process, and ends here too

@@ -96,6 +96,16 @@ class Program(click.Group):
         options = click.Command.shell_complete(self, ctx, incomplete)
         return [item for item in found if item.value.startswith(incomplete)] + options
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command. What click's parser says of its options gets its context, for `_answer`."""
+        try:
+            return super().invoke(ctx)
+        except click.UsageError as error:
+            name = ctx.invoked_subcommand
+            if error.ctx is None and name:
+                error.ctx = click.Context(self.commands[name], ctx, name)
+            raise
+
     def main(self, *args: Any, **extra: Any) -> Any:
         """Run, and end the process. Never returns."""
         if COMPLETE in os.environ:

@@ -22,6 +22,7 @@ from offtracfs.reports.outputs import Outputs, ReportFile
 from offtracfs.tree import Tree
 
 from . import shared
+from .connect import check_address
 from .text import said
 
 NO_SYNC_YET = "{}: nothing has been synced yet. The folders are empty until the first sync is done{}."
@@ -58,6 +59,8 @@ def command(
     syncs at the interval; `offtracfs status` shows them, and DIR/log holds what they have to say. In the
     foreground the terminal, or systemd's journal, has that instead.
     """
+    if not no_sync:
+        check_address(Database(directory).settings)  # else the side process would end and be started for ever
     return mount(
         directory,
         mountpoint,

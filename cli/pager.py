@@ -14,7 +14,10 @@ from typing import TextIO
 
 import click
 
+from offtracfs.errors import UsageError
+
 DEFAULT = "less"
+CANNOT_RUN = (126, 127)  # exit codes of a shell that may not run a command, or does not find it
 # Unless its user says otherwise, less ends where all fits on the screen, shows colours, and clears nothing.
 SETTINGS = {"LESS": "FRX", "LV": "-c"}
 
@@ -55,7 +58,10 @@ def _started() -> subprocess.Popen[str] | None:
 
 @contextmanager
 def _left_to(pager: subprocess.Popen[str]) -> Iterator[TextIO]:
-    """What is written to goes to the pager, which has the terminal until its user ends it."""
+    """What is written to goes to the pager, which has the terminal until its user ends it.
+
+    Raises UsageError where the pager cannot be run.
+    """
     assert isinstance(pager.stdin, TextIOWrapper)
     try:
         with suppress(BrokenPipeError):
@@ -67,3 +73,5 @@ def _left_to(pager: subprocess.Popen[str]) -> Iterator[TextIO]:
             pager.stdin.close()
         pager.wait()
         signal.signal(signal.SIGINT, before)
+    if pager.returncode in CANNOT_RUN:
+        raise UsageError("$PAGER cannot be run: set another one, or use `--no-pager`.")

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sys
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import click
 import trio
@@ -81,7 +82,7 @@ def command(
     COMMAND of --exec is a line for /bin/sh, as git's hooks and aliases are. It reads the numbers of the
     tickets that are new, changed or deleted, each on a line; there are none where only other records, such
     as reports, have changed. In its environment $OFFTRACFS_DB is the database. The next sync waits for it,
-    and where it fails that is said.
+    and where it fails that is said. With --json, what it prints goes to standard error.
 
     Exit codes: 0 done, 1 COMMAND failed, 65 much is gone and not believed, 69 no answer, 75 another process
     is at it, 77 login refused or permission missing, 143 ended by SIGTERM. With --watch, whatever goes wrong
@@ -95,7 +96,8 @@ def command(
     options: dict[str, Any] = {"full": full, "accept_deletions": accept_deletions}
     database = Database(directory)
     connect = Connector(database.settings, database.path)
-    execute = partial(_execute, then or "", database)
+    # With --json, stdout is for our objects alone.
+    execute = partial(_execute, then or "", database, sys.stderr if as_json else None)
     if watch:
         pause = interval or database.settings.interval
         loop = partial(sync.watch, database, connect, interval=pause, report=report, then=execute, **options)
@@ -121,8 +123,8 @@ def _say_kept(database: Database) -> None:
         click.echo(f"Interrupted: {kept}, the next sync goes on from there.", err=True)
 
 
-async def _execute(command: str, database: Database, outcome: sync.Outcome) -> bool:
-    """Run the command of `--exec` after a sync that made commits.
+async def _execute(command: str, database: Database, output: TextIO | None, outcome: sync.Outcome) -> bool:
+    """Run the command of `--exec` after a sync that made commits, with `output` as its stdout (None is ours).
 
     False where it failed, which is said on stderr.
     """
@@ -133,6 +135,7 @@ async def _execute(command: str, database: Database, outcome: sync.Outcome) -> b
         command,
         shell=True,
         stdin="".join(f"{number}\n" for number in numbers).encode(),
+        stdout=output,
         env=os.environ | {"OFFTRACFS_DB": str(database.path)},
         check=False,
     )

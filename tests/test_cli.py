@@ -70,6 +70,9 @@ def fails(home: Path, code: int, words: str, *arguments: str | Path, **environme
         ("umount", "Missing argument 'MOUNTPOINT'"),
         ("demo", "Missing argument 'MOUNTPOINT'"),
         ("explode", "No such command 'explode'"),
+        ("report --at", "See `offtracfs report --help`"),
+        ("index --nonsense", "See `offtracfs index --help`"),
+        ("--nonsense", "See `offtracfs --help`"),
         ("--nonsense", "No such option"),
     ],
 )

@@ -149,6 +149,13 @@ def test_exec_that_fails(home: Path, trac: ServedTrac) -> None:
     assert (done.returncode, done.stderr) == (1, "offtracfs: `kill -9 $$` has ended with signal 9.\n")
 
 
+def test_exec_beside_json(home: Path, trac: ServedTrac) -> None:
+    """With `--json` stdout has the objects alone: what the command prints goes to stderr."""
+    done = offtracfs(home, "--db", "db", "sync", "--json", "--exec", "cat")
+    assert (done.returncode, done.stderr) == (0, "1\n2\n3\n")
+    assert [json.loads(line)["new"] for line in done.stdout.splitlines()] == [3]
+
+
 def test_exec_that_does_not_read(home: Path, trac: ServedTrac) -> None:
     """A command may leave the numbers where they are."""
     run(home, "sync", "--quiet", "--exec", "exec <&-; true")

@@ -111,6 +111,19 @@ def test_it_cannot_be_synced(database: Database) -> None:
         checked_url(database.settings.url)
 
 
+NOTHING_TO_SYNC = "This is the demo's made-up tracker: there is nothing to sync; mount it with --no-sync."
+
+
+def test_sync_and_mount_refuse_it(database: Database, tmp_path: Path) -> None:
+    """`sync`, and `mount` with a sync beside it, say at once that the demo has no server."""
+    (tmp_path / "mnt").mkdir()
+    for command in (("sync",), ("sync", "--watch"), ("mount", tmp_path / "mnt")):
+        with unmounted_after(tmp_path / "mnt"):
+            done = offtracfs(tmp_path, "--db", database.path, *command)
+        assert done.returncode == UsageError.exit_code
+        assert done.stderr == f"offtracfs: {NOTHING_TO_SYNC}\n"
+
+
 DIES = """
 import os, signal, sys
 from pathlib import Path

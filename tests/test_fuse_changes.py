@@ -98,6 +98,24 @@ async def test_moving_periods_follow_and_settled_ones_stay(database: Database, m
     assert f"{datetime.now(UTC):%Y-}" in await run("ls", mnt / "@")
 
 
+async def test_counting_back_from_the_head(database: Database, mnt: Path) -> None:
+    """Each new revision moves `@HEAD~1` by one, to what changed the time before; listings, too."""
+    back = mnt / "@HEAD~1/ticket"
+    assert await run("cat", back / "1.json") == "[1, 2]\n"
+    assert not await away((back / "50001.json").exists)
+    assert "50001.json" not in await run("ls", "-l", back)
+    append(database, (AUTUMN + 1, {"ticket/1.json": b"first\n", "ticket/50001.json": b"born\n"}))
+    await until(partial(shows, mnt / "ticket/1.json", b"first\n"))
+    await run("ls", "-l", back)
+    assert await run("cat", back / "1.json") == "[1, 2]\n"
+    append(database, (AUTUMN + 2, {"ticket/2.json": None}))
+    await until(partial(shows, back / "1.json", b"first\n"))
+    await until(partial(shows, back / "50001.json", b"born\n"))
+    assert "50001.json" in await run("ls", "-l", back)
+    append(database, (AUTUMN + 3, {"ticket/3.json": b"third\n"}))
+    await until(partial(shows, back / "2.json", None))
+
+
 async def test_listing_is_stable_while_a_sync_lands(database: Database, mnt: Path) -> None:
     """A folder that is being read shows the state it was opened at; whoever looks next sees the new one."""
     expected = {f"{number}.json" for number in (*range(1, TICKETS), 20_000, 1_000_000)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -117,6 +118,24 @@ def test_pages_keep_within_their_limit(tree: Tree, made: Pages, monkeypatch: pyt
     monkeypatch.setattr(pages, "MAX_BYTES", 0)
     assert len(read(made, tree.open(TICKET))) == TICKETS + 1
     assert (len(made), made.size) == (0, 0)
+
+
+def test_small_pages_are_counted_in_full(database: Database) -> None:
+    """Thousands of directories with one file each take no more memory than is counted."""
+    few = range(2_000)
+    append(database, (AUTUMN + 1, {f"field/f{number}/x.json": b"{}\n" for number in few}))
+    tree = tree_of(database)
+    made = Operations(tree, Outputs(told)).pages
+    places = [Directory(at, f"field/f{number}") for at in ("", "@2011-11") for number in few]
+    tracemalloc.start()
+    try:
+        for place in places:
+            made.page(tree.open(place), 0)
+        taken, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(made) == len(places)
+    assert made.size / 1.5 < taken < made.size
 
 
 def test_a_new_revision_drops_what_nobody_shows(database: Database, tree: Tree, made: Pages) -> None:

@@ -21,6 +21,7 @@ from tests.mounting import (
     told,
     tree_of,
 )
+from tests.program import PROGRAM
 
 pytestmark = pytest.mark.usefixtures("fuse")
 
@@ -44,6 +45,23 @@ async def test_bad_mount_points(database: Database, tmp_path: Path) -> None:
         f"{tmp_path} is not empty: mount at an empty directory.",
         "Something else is mounted at /proc (proc): mount at an empty directory.",
     ]
+
+
+async def test_impossible_mount_points(database: Database, tmp_path: Path) -> None:
+    """A path that there cannot be is refused in one sentence by each command that takes a mount point."""
+    (tmp_path / "file").touch()
+    long = tmp_path / ("x" * 300)
+    environment = os.environ | {"XDG_CACHE_HOME": str(tmp_path / "cache")}
+    for path, reason in (
+        (long, "File name too long"),
+        (tmp_path / "file/below", "Not a directory"),
+        (Path("/proc/xx"), "No such file or directory"),
+    ):
+        said = await run(*PROGRAM, "demo", path, code=MountError.exit_code, env=environment)
+        assert said == f"offtracfs: {path} cannot be made: {reason}.\n"
+        assert (await refused(database, path)).startswith((f"{path} ", f"There is no directory {path}: "))
+        assert (await offtracfs(database, "umount", path, code=MountError.exit_code)).count("\n") == 1
+    assert await refused(database, long) == f"{long} cannot be used: File name too long."
 
 
 async def test_mounting_twice_is_refused(database: Database, place: Path) -> None:

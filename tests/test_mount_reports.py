@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -304,25 +305,64 @@ async def test_the_last_reader_leaves(
         assert "as csv" in await run("cat", place / "report/1.csv")
 
 
-async def test_a_report_without_end(
-    database: Database, place: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    """A process that does not end is ended; meanwhile other reports can be had."""
-    slow, other = Event(), Asked()
+QUITS = [signal.SIGQUIT, signal.SIGSEGV, signal.SIGABRT]
+HARMLESS = "import signal, sys; signal.signal(signal.SIGQUIT, {}); print(open(sys.argv[1]).read(), end='')"
+
+
+async def test_a_reader_dumps_core(database: Database, place: Path, fifo: Path) -> None:
+    """A reader that is ended by a signal that dumps core is gone soon; one that handles it waits."""
+    async with mounted(database, place, Waiting, Asked(["cat", str(fifo)])) as operations:
+        file = place / "report/1.csv"
+        ended = [await away(partial(subprocess.Popen, ["cat", file], preexec_fn=no_core)) for _ in QUITS]
+        spared = [
+            await away(
+                partial(subprocess.Popen, [*script(HARMLESS.format(how)), file], stdout=subprocess.PIPE)
+            )
+            for how in ("signal.SIG_IGN", "lambda *_: None")
+        ]
+        await until(lambda: operations.asked == len(ended) + len(spared))
+        for reader, number in zip(ended, QUITS, strict=True):
+            reader.send_signal(number)
+        for reader in spared:
+            reader.send_signal(signal.SIGQUIT)
+        try:
+            await until(lambda: all(reader.poll() for reader in ended))
+            assert [reader.returncode for reader in ended] == [-number for number in QUITS]
+            assert [reader.poll() for reader in spared] == [None, None]
+        finally:
+            await away(fifo.write_bytes, b"done\n")
+        for reader in spared:
+            assert (await away(reader.communicate))[0] == b"done\n"
+
+
+def no_core() -> None:
+    """For a process that is to be ended: it leaves no core file."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+async def test_a_report_without_end(database: Database, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that does not end is ended, once for all readers; meanwhile other reports can be had."""
+    slow, other, said = Event(), Asked(), []
+    asked = Asked(["sleep", "1000"])
     monkeypatch.setattr(outputs, "TIMEOUT", 2)
 
     def command(report: ReportFile) -> list[str]:
         if report.suffix == "csv":
             return other(report)
         slow.set()
-        return ["sleep", "1000"]
+        return asked(report)
 
-    async with mounted(database, place, command=command), trio.open_nursery() as nursery:
-        nursery.start_soon(partial(run, "cat", place / "report/1.txt", code=1))
-        await until(slow.is_set)
-        assert "as csv" in await run("cat", place / "report/1.csv")
-    assert "it did not end in time" in caplog.text
-    caplog.clear()
+    async def read() -> None:
+        said.append(await run("cat", place / "report/1.txt"))
+
+    async with mounted(database, place, command=command):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(read)
+            await until(slow.is_set)
+            assert "as csv" in await run("cat", place / "report/1.csv")
+        await read()
+    assert said == ["It did not end within 2 seconds.\n"] * 2
+    assert len(asked.reports) == 1
 
 
 async def test_the_mount_ends_while_a_report_runs(

@@ -82,6 +82,13 @@ def test_a_pager_that_ends_early(home: Path) -> None:
     assert text.split() == ["x", "1", "2"]
 
 
+@pytest.mark.parametrize("pager", ["no-such-pager", "/etc/passwd"])
+def test_a_pager_that_cannot_be_run(home: Path, pager: str) -> None:
+    """Where nothing has been shown that is an error, with a remedy."""
+    text = seen_at_a_terminal(home, *ALL, PAGER=pager, code=64)
+    assert "offtracfs: $PAGER cannot be run: set another one, or use `--no-pager`." in text
+
+
 def test_an_error_behind_the_pager(home: Path) -> None:
     """What goes wrong while rows are read is said when the pager is done."""
     sql = "SELECT abs(CASE id WHEN 80 THEN -9223372036854775807 - 1 ELSE id END) AS n FROM ticket"

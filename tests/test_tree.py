@@ -324,7 +324,7 @@ def test_days_are_those_of_the_time_zone(tmp_path: Path) -> None:
 
 def test_nothing_below_the_days(tree: Tree) -> None:
     """The folder @ holds links and nothing else, and there is none in the past."""
-    assert not tree.exists(Directory("@", "ticket"))
+    assert tree.lookup(Directory("@", ""), "ticket") is None
     assert tree.lookup(Directory("@2011", ""), "@") is None
     assert tree.lookup(Directory("@2011", ""), "@2011") is None
 

@@ -4,7 +4,8 @@ The kernel may keep every answer for an hour, since what is mounted changes only
 three things:
 
 - *Names* (which inode a name in a directory stands for, or that there is none). They can change with a new
-  revision, and `offtracfs.mount.driver` then says which to forget.
+  revision, and `offtracfs.mount.driver` then says which to forget. Below ``@HEAD~1`` and its kin it keeps
+  none (`Operations._name_timeout`).
 - *Attributes.* Those of a file never change: its inode number stands for one immutable version (see
   `offtracfs.index.schema`). Those of directories do, and are forgotten with a new revision.
 - *Contents* of files, for the same reason for ever. It keeps no listings: pyfuse3 has no way to allow that.
@@ -148,6 +149,13 @@ class Operations(pyfuse3.Operations):
         made.st_mtime_ns = made.st_ctime_ns = made.st_atime_ns = mtime * 1_000_000_000
         return made
 
+    def _name_timeout(self, directory: Directory) -> float:
+        """For how many seconds the kernel may keep the names in a directory."""
+        # The driver says which names differ between the old head and the new one. ``@HEAD~1`` goes from the
+        # revision before the old head to the one before the new head: other names differ there. So the kernel
+        # has to ask each time.
+        return 0 if self.tree.counts_back(directory.at) else TIMEOUT
+
     def _looked_up(self, node: File | Numbered) -> pyfuse3.EntryAttributes:
         if isinstance(node, File):
             return self._file_attributes(node)
@@ -166,8 +174,12 @@ class Operations(pyfuse3.Operations):
             node = self.tree.lookup(directory, name.decode())
         except UnicodeDecodeError:
             node = None
+        if isinstance(node, ReportFile):
+            return self._looked_up(self.outputs.output(node))
         if node is not None:
-            return self._looked_up(self.outputs.output(node) if isinstance(node, ReportFile) else node)
+            found = self._looked_up(node)
+            found.entry_timeout = self._name_timeout(directory)
+            return found
         # ENOENT is not kept by the kernel; an answer with inode 0 is, and also means that there is none.
         if self.tree.may_appear(directory, name.decode(errors="replace")):
             raise pyfuse3.FUSEError(errno.ENOENT)
@@ -244,7 +256,8 @@ class Operations(pyfuse3.Operations):
         The kernel goes on behind the last entry that it could use, not always behind the last that it got.
         """
         # An old revision's names, invalidated since then, must not be kept: see the module's docstring.
-        timeout = TIMEOUT if self.tree.is_current(opened.listing) else 0
+        current = self.tree.is_current(opened.listing)
+        timeout = self._name_timeout(opened.listing.directory) if current else 0
         while True:
             if opened.page is None or not opened.page.covers(position):
                 opened.page = self.pages.page(opened.listing, position)

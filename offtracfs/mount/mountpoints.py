@@ -73,17 +73,21 @@ def mounted_at(mountpoint: Path) -> Mounted | None:
 def _without_links(mountpoint: Path) -> Path:
     """The path without symbolic links.
 
-    It asks no mounted file system of ours: if its driver is stopped, that would wait for ever.
+    It asks no mounted file system of ours: if its driver is stopped, that would wait for ever. Raises
+    MountError.
     """
-    place = mountpoint.absolute()
-    for _ in range(LINKS):
-        place = Path(os.path.realpath(place.parent), place.name)
-        if mounted_at(place):
-            return place
-        if not place.is_symlink():
-            break
-        place = place.parent / place.readlink()
-    return Path(os.path.realpath(place))
+    try:
+        place = mountpoint.absolute()
+        for _ in range(LINKS):
+            place = Path(os.path.realpath(place.parent), place.name)
+            if mounted_at(place):
+                return place
+            if not place.is_symlink():
+                break
+            place = place.parent / place.readlink()
+        return Path(os.path.realpath(place))
+    except OSError as error:
+        raise MountError(f"{mountpoint} cannot be used: {error.strerror}.") from None
 
 
 def _unescaped(text: str) -> str:

@@ -24,6 +24,7 @@ from offtracfs.tree import Directory, File, Link, Listing, Tree
 
 PAGE = 1_000  # entries; making so many takes some milliseconds, in which nobody else is answered
 MAX_BYTES = 48 << 20  # of all pages; an entry takes about 300
+OVERHEAD = 860  # bytes that a page takes besides its columns: its object, key and revision, places in tables
 
 Prepared = pyfuse3.EntryAttributes | Directory | Link
 """A file's attributes are ready.
@@ -57,7 +58,7 @@ class Page:
             self.prepared.append(prepare(node) if isinstance(node, File) else node)
         self.ended = len(self.names) < PAGE
         columns = (self.positions, self.names, self.prepared)
-        self.size = sum(map(sys.getsizeof, (*columns, *self.names, *self.prepared)))
+        self.size = OVERHEAD + sum(map(sys.getsizeof, (*columns, *self.names, *self.prepared)))
 
     def covers(self, position: int) -> bool:
         """Whether what follows behind a position is in this page."""

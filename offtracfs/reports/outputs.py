@@ -24,12 +24,30 @@ MAX_KEPT = 100  # outputs, each of which takes a file descriptor
 MAX_BYTES = 256 << 20  # of all outputs, in $TMPDIR
 MAX_RUNNING = 2  # reports at once: the mount's other readers need the processor, too
 MAX_AGE = 60.0  # seconds; an older output is made again, since SQL can ask for the time
-TIMEOUT = 60.0  # seconds, after which a process is killed; its own limits should have ended it before
+TIMEOUT = (
+    600.0  # seconds; a process limits its processor time itself, and needs more of them on a busy machine
+)
 POLL = 1.0  # seconds between two looks whether who waits was killed
 
 log = logging.getLogger(__name__)
 
-_PENDING = re.compile(r"^SigPnd:\s*([0-9a-f]+)$", re.MULTILINE)
+_SIGNALS = re.compile(r"^(SigPnd|ShdPnd|SigBlk|SigIgn|SigCgt):\s*([0-9a-f]+)$", re.MULTILINE)
+_KILL = 1 << (signal.SIGKILL - 1)
+_CORE = sum(  # those whose default is to dump core, as signal(7) has them
+    1 << (number - 1)
+    for number in (
+        signal.SIGQUIT,
+        signal.SIGILL,
+        signal.SIGTRAP,
+        signal.SIGABRT,
+        signal.SIGBUS,
+        signal.SIGFPE,
+        signal.SIGSEGV,
+        signal.SIGXCPU,
+        signal.SIGXFSZ,
+        signal.SIGSYS,
+    )
+)
 
 
 class ReportFile(NamedTuple):
@@ -203,13 +221,16 @@ class Outputs:
             file.close()
 
     async def _written(self, report: ReportFile, file: IO[bytes]) -> str:
-        """Run the process with a file as its output; why the report cannot run, "" where it has run."""
+        """Run the process with a file as its output; why the report cannot run, "" where it has run.
+
+        One that does not end in time is a refusal too: it is kept, so that not each reader waits so long.
+        """
         with trio.move_on_after(TIMEOUT):
             done = await trio.run_process(
                 self._command(report), stdout=file, capture_stderr=True, check=False, process_group=0
             )
             return refusal(done.returncode, done.stderr)
-        raise DatabaseError("it did not end in time")
+        return f"It did not end within {TIMEOUT:g} seconds."
 
 
 def _close(output: Output) -> None:
@@ -221,11 +242,17 @@ def is_killed(thread: int) -> bool:
     """Whether a thread of any process that waits for an answer of ours was killed.
 
     A killed thread stays until it has our answer, and pyfuse3 does not pass on the kernel's request to
-    interrupt (FUSE_INTERRUPT). But a signal that ends a process leaves a pending SIGKILL in each of its
-    threads, which /proc shows. A thread that we may not see in /proc counts as alive.
+    interrupt (FUSE_INTERRUPT). But /proc shows its pending signals. A signal that ends a process leaves a
+    SIGKILL in each of its threads. Only a signal that makes it dump core, such as SIGQUIT, stays as itself,
+    and ends the process if that neither blocks, ignores nor catches it. A thread that we may not see in /proc
+    counts as alive.
     """
     try:
-        pending = _PENDING.search(Path(f"/proc/{thread}/status").read_text(errors="replace"))
+        status = Path(f"/proc/{thread}/status").read_text(errors="replace")
     except OSError:
         return False
-    return pending is not None and bool(int(pending[1], 16) >> (signal.SIGKILL - 1) & 1)
+    sets = {name: int(digits, 16) for name, digits in _SIGNALS.findall(status)}
+    if len(sets) < 5:  # it has ended
+        return False
+    deadly = (sets["SigPnd"] | sets["ShdPnd"]) & _CORE & ~(sets["SigBlk"] | sets["SigIgn"] | sets["SigCgt"])
+    return bool(sets["SigPnd"] & _KILL or deadly)

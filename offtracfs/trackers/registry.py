@@ -47,8 +47,8 @@ class Kind:
     adopt: Callable[[str, Path], None] | None = None
 
 
-def kind(url: str) -> Kind:
-    """The kind of tracker at an address. Raises UsageError where there is none for its scheme."""
+def kind_name(url: str) -> str:
+    """Where the kind of tracker at an address is; nothing is imported. Raises UsageError."""
     scheme = _SCHEME.match(url)
     name = KINDS.get(scheme[1].lower() if scheme else "")
     if name is None:
@@ -57,7 +57,12 @@ def kind(url: str) -> Kind:
             "That is not the address of a tracker: it should begin with https:// or http://, or be one of the"
             " others that `offtracfs init --help` shows."
         )
-    found: Kind = resolve_name(name)
+    return name
+
+
+def kind(url: str) -> Kind:
+    """The kind of tracker at an address. Raises UsageError where there is none for its scheme."""
+    found: Kind = resolve_name(kind_name(url))
     return found
 
 

@@ -60,7 +60,8 @@ class Kind:
     def changed_names(self, after: int, horizon: int) -> Iterator[tuple[str, str]]:
         """Which names this kind gives another meaning between two horizons: path of the directory, and name.
 
-        The kernel is told to forget them in each "@…" that may now stand for another revision. Names under
-        which `lookup` gave something that must be asked for each time (a `ReportFile`) are not among them.
+        The kernel is told to forget them in each "@…" that stood for the one head and now stands for the
+        other. (Of ``@HEAD~1``, which never is at the head, it keeps no names.) Names under which `lookup`
+        gave something that must be asked for each time (a `ReportFile`) are not among them.
         """
         return iter(())

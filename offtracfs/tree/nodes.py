@@ -29,11 +29,6 @@ class Directory(NamedTuple):
         """The directory that this one is in; the root is in itself."""
         return Directory(self.at, self.path.rpartition("/")[0]) if self.path else ROOT
 
-    @property
-    def name(self) -> str:
-        """Its name in its parent; "" for the root."""
-        return self.path.rpartition("/")[2] or self.at
-
 
 ROOT = Directory("", "")
 

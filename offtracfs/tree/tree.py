@@ -9,7 +9,7 @@ from functools import lru_cache
 
 from offtracfs.index import Reader, Revision
 from offtracfs.index.moments import Clock, revision_at
-from offtracfs.names import Commit, Period, parse_at
+from offtracfs.names import Back, Commit, Period, parse_at
 from offtracfs.store import Store
 from offtracfs.tree.days import DAYS, Days
 from offtracfs.tree.history import History
@@ -78,6 +78,11 @@ class Tree:
             case _:
                 return True
 
+    def counts_back(self, at: str) -> bool:
+        """Whether "@…" is so many revisions before the head, as ``@HEAD~1`` is."""
+        found = parse_at(at, self._zone)
+        return isinstance(found, Back) and found.revisions > 0
+
     def revision(self, at: str) -> Revision | None:
         """The revision that "@…" stands for ("" is the head, as is "@"); None where there is none."""
         if at == DAYS.at:
@@ -94,10 +99,6 @@ class Tree:
     def is_current(self, listing: Listing) -> bool:
         """Whether an opened directory still shows what its place shows now."""
         return listing.revision == self.revision(listing.directory.at)
-
-    def exists(self, directory: Directory) -> bool:
-        """Whether there is such a directory now."""
-        return directory == ROOT or self.lookup(directory.parent, directory.name) == directory
 
     def lookup(self, directory: Directory, name: str) -> Node | None:
         """What has that name in a directory; None where nothing has."""
@@ -147,4 +148,8 @@ class Tree:
         """Whether a name that is missing may come to be there without being among the `changed_names`."""
         # "@2031" appears when that year begins: no revision brings it.
         past = directory == ROOT and name.startswith("@")
-        return past or any(kind.may_appear(directory, name) for kind in self._kinds)
+        return (
+            past
+            or self.counts_back(directory.at)
+            or any(kind.may_appear(directory, name) for kind in self._kinds)
+        )
