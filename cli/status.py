@@ -70,7 +70,7 @@ def _arrived(status: Status) -> str:
     """How far a first sync is, or how far it was when it was interrupted."""
     if status.arrived is None:
         return ""
-    later = "" if status.fetcher else ": the next sync goes on from there"
+    later = "" if status.fetcher or status.writer else ": the next sync goes on from there"
     return f", {status.arrived.tickets:,} of {status.arrived.total:,} fetched{later}"
 
 

@@ -40,7 +40,9 @@ def check(database: Database, progress: Progress = silent) -> Generator[str, Non
         with closing(index.Reader(database.path)) as reader:
             yield from _some(_guarded(_damage(database, said)))
             yield from _guarded(_index(database, reader, progress))
-            yield from _some(_guarded(_records(Snapshot(database, reader, reader.head()), progress)))
+            yield from _some(
+                _guarded(_records(Snapshot(database.store.blob, reader, reader.head()), progress))
+            )
     except DatabaseError as error:
         if database.store.head():
             yield str(error)

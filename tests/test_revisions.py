@@ -96,7 +96,8 @@ def sync(database: Database, what: Plan, *tickets: Ticket) -> int:
         for item in spool.items("ticket"):
             stored = stored_files(kind, item.key, snapshot)
             spool.add_versions(trio.run(ready_versions, kind, item, stored, writer))
-        commits = append(snapshot, spool, writer, what)
+        with database.store.appending(writer):
+            commits = append(snapshot, spool, writer, what)
         spool.clear()
     index.catch_up(database.path, database.store)
     return commits

@@ -2,41 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator
+from typing import Any
 
 from offtracfs import records
 from offtracfs.index import Reader, Revision
 from offtracfs.kinds import DB_PATH
 from offtracfs.names import number_of, split
-from offtracfs.store import git
-
-if TYPE_CHECKING:
-    from offtracfs.database.database import Database
-    from offtracfs.store import Store
 
 
 class Snapshot:
     """The records at `revision`. Before the first sync has ended that is None, and there are no records.
 
-    Where `few` of them are wanted, each is read by a git process, which takes 3 ms; else by libgit2, which
-    takes 50 ms to load. Its methods raise DatabaseDamaged where the index or git cannot be read.
+    `blob` gives the contents of a git object by its id (20 bytes). Methods raise DatabaseDamaged where the
+    index or git cannot be read.
     """
 
-    def __init__(
-        self, database: Database, reader: Reader, revision: Revision | None, *, few: bool = False
-    ) -> None:
+    def __init__(self, blob: Callable[[bytes], bytes], reader: Reader, revision: Revision | None) -> None:
         self.revision = revision
-        self._database = database
+        self._blob = blob
         self._reader = reader
         self._horizon = revision.horizon if revision else 0
-        self._blob = partial(git.blob, database.path / "git") if few else database.store.blob
-
-    @property
-    def store(self) -> Store:
-        """The git repository that the records are in."""
-        return self._database.store
 
     @property
     def empty(self) -> bool:

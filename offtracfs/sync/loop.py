@@ -144,7 +144,8 @@ async def _append(
         if snapshot.commit != fetch.commit:
             await fetch.prepare_again(snapshot)
         plan = _plan(fetch, snapshot, spool, state)
-        commits = append(snapshot, spool, writer, plan, progress)
+        with database.store.appending(writer):
+            commits = append(snapshot, spool, writer, plan, progress)
     progress("index", 0, None)
     index.catch_up(database.path, database.store, progress)
     _save(database, state, fetch, settled=plan.settled, swept=swept)

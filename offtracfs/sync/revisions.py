@@ -45,38 +45,38 @@ class _Revision:
 def append(snapshot: Snapshot, spool: Spool, writer: Writer, plan: Plan, progress: Progress = silent) -> int:
     """Bring all of a sync's news into git; the number of commits. Raises DatabaseError.
 
-    `writer` has written the blobs of the versions in the spool, which lead on from this snapshot.
+    `writer` has written the blobs of the versions in the spool, which lead on from this snapshot. It must be
+    within `Store.appending`.
     """
     first = snapshot.empty
     commits, floor = 0, max(plan.floor, snapshot.committed)
     total = _commits(spool, plan, first=first)
-    with snapshot.store.appending(writer):
 
-        def commit(revision: _Revision, last: Iterable[tuple[str, bytes | None]] = ()) -> None:
-            nonlocal commits, floor
-            floor = max(floor, min(revision.moment, plan.now))
-            writer.commit(
-                author=revision.author,
-                authored=revision.moment,
-                committed=floor,
-                message=revision.message,
-                files=chain(revision.files, last),
-            )
-            commits += 1
-            progress("git", commits, total)
+    def commit(revision: _Revision, last: Iterable[tuple[str, bytes | None]] = ()) -> None:
+        nonlocal commits, floor
+        floor = max(floor, min(revision.moment, plan.now))
+        writer.commit(
+            author=revision.author,
+            authored=revision.moment,
+            committed=floor,
+            message=revision.message,
+            files=chain(revision.files, last),
+        )
+        commits += 1
+        progress("git", commits, total)
 
-        if first:
-            commit(_root(writer, plan, spool))
-        pending = None
-        for revision in _revisions(writer, spool, plan, first=first):
-            if pending:
-                commit(pending)
-            pending = revision
-        if pending or first:
-            settled = records.iso(records.from_microseconds(plan.settled * SECOND))
-            known = writer.blob(records.dump({"recent": plan.recent, "settled": settled}))
-            done = pending or _Revision(NOBODY, plan.now, "An empty tracker", ())
-            commit(done, [(DB_PATH, known)])
+    if first:
+        commit(_root(writer, plan, spool))
+    pending = None
+    for revision in _revisions(writer, spool, plan, first=first):
+        if pending:
+            commit(pending)
+        pending = revision
+    if pending or first:
+        settled = records.iso(records.from_microseconds(plan.settled * SECOND))
+        known = writer.blob(records.dump({"recent": plan.recent, "settled": settled}))
+        done = pending or _Revision(NOBODY, plan.now, "An empty tracker", ())
+        commit(done, [(DB_PATH, known)])
     return commits
 
 
