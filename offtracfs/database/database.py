@@ -90,8 +90,8 @@ class Database:
     def snapshot(self, revision: index.Revision | None = None, *, few: bool = False) -> Iterator[Snapshot]:
         """The records as they stood at a revision, or as they stand now. Raises as `reader`.
 
-        Where `few` of them are wanted, each is read by a git process, which takes 3 ms; else by libgit2, which
-        takes 50 ms to load.
+        Where `few` of them are wanted, each is read by a git process, which takes 3 ms; else by libgit2,
+        which takes 50 ms to load.
         """
         blob = partial(git.blob, self.path / "git") if few else self.store.blob
         with closing(self.reader()) as reader:
