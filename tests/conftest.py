@@ -7,7 +7,7 @@ import shutil
 import signal
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import hypothesis
 import pytest
@@ -25,8 +25,10 @@ from tests.tracservers import TracServer, served
 # `make test &` begins with the signal ignored, and so would every program that the tests interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-hypothesis.settings.register_profile("offtracfs", deadline=None)  # a busy machine is no failure
-hypothesis.settings.register_profile("new-stories", deadline=None, print_blob=True)  # `make test-all`
+# A busy machine is no failure.
+PATIENT: Any = {"deadline": None, "suppress_health_check": [hypothesis.HealthCheck.too_slow]}
+hypothesis.settings.register_profile("offtracfs", **PATIENT)
+hypothesis.settings.register_profile("new-stories", print_blob=True, **PATIENT)  # `make test-all`
 hypothesis.settings.load_profile("offtracfs")  # pytest's --hypothesis-profile comes after this
 
 
