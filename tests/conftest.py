@@ -22,8 +22,9 @@ from tests.tracclient import OnlyXml, Trac
 from tests.tracinstall import CannotInstall
 from tests.tracservers import TracServer, served
 
-# `make test &` begins with the signal ignored, and so would every program that the tests interrupt.
+# `make test &` begins with these signals ignored, and so would every program that the tests end by one.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGQUIT, signal.SIG_DFL)
 
 # A busy machine is no failure.
 PATIENT: Any = {"deadline": None, "suppress_health_check": [hypothesis.HealthCheck.too_slow]}
