@@ -90,8 +90,8 @@ async def sync(
         with database.snapshot() as snapshot:
             if snapshot.empty and state.succeeded:
                 raise DatabaseDamaged(LOST.format(database.store.path, BRANCH))
-            sweep = Extent.SWEEP if _sweep_is_due(state) else Extent.NEWS
-            extent = Extent.FULL if full or snapshot.empty else sweep
+            news = Extent.SWEEP if _sweep_is_due(state) else Extent.NEWS
+            extent = Extent.FULL if full or snapshot.empty else news
             outcome.swept = extent is not Extent.NEWS
             fetch = Fetch(tracker, snapshot, spool, writer, progress, state.missing)
             await fetch.run(extent, accept_deletions=accept_deletions)
@@ -99,17 +99,23 @@ async def sync(
             outcome.commits = await _append(database, fetch, spool, writer, progress, swept=outcome.swept)
             spool.clear()
             _maintain(database, fetch)
+    _count(outcome, fetch)
+    outcome.requests = tracker.requests - requests
+    outcome.seconds = time.monotonic() - began
+    if fetch.doubts:
+        raise Suspicious(" ".join(fetch.doubts))
+    return outcome
+
+
+def _count(outcome: Outcome, fetch: Fetch) -> None:
+    """Put what a sync has fetched into its outcome, and what it had to leave out."""
     tickets = fetch.found[Tickets.name]
     found = {"new": tickets.new, "changed": tickets.changed, "deleted": tickets.gone}
     outcome.tickets = {what: sorted(map(int, keys)) for what, keys in found.items()}
     outcome.new, outcome.changed, outcome.deleted = map(len, found.values())
     others = (of_kind for name, of_kind in fetch.found.items() if name != Tickets.name)
     outcome.metadata = len(fetch.records) + sum(map(len, others))
-    outcome.problems, outcome.requests = fetch.problems + fetch.left_out, tracker.requests - requests
-    outcome.seconds = time.monotonic() - began
-    if fetch.doubts:
-        raise Suspicious(" ".join(fetch.doubts))
-    return outcome
+    outcome.problems = fetch.problems + fetch.left_out
 
 
 async def _writing(database: Database) -> ExitStack:
