@@ -64,7 +64,7 @@ test: SELECTION := -m 'not slow'
 test-all: SELECTION := --hypothesis-profile=new-stories
 test test-all: lint
 	packaging/system-dependencies run test
-	$(BIN)/pytest $(SELECTION)
+	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist worksteal $(SELECTION)
 
 .PHONY: bench
 bench: $(VENV)/ready

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, gettempdir
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -196,3 +196,11 @@ def view(reader: index.Reader, horizon: int) -> dict[str, tuple[int, bytes | Non
             assert reader.find(directory, entry.name, horizon) == entry
             found[f"{directory}/{entry.name}".lstrip("/")] = (entry.inode, *version)
     return found
+
+
+def let_others_in(place: Path) -> None:
+    """Let other users into a temporary directory, and into those above it that pytest made for us alone."""
+    above = Path(gettempdir()).resolve()
+    for path in (place, *place.parents):
+        if above in path.parents:
+            path.chmod(0o755)

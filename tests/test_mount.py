@@ -19,7 +19,7 @@ from offtracfs.database import Database
 from offtracfs.errors import MountError
 from offtracfs.index.opening import LINK
 from offtracfs.mount import mountpoints
-from tests.helpers import fill, small_disk
+from tests.helpers import fill, let_others_in, small_disk
 from tests.mounting import (
     AUTUMN,
     append,
@@ -269,8 +269,7 @@ async def test_others_see_it_only_if_asked_for(
 ) -> None:
     """Another user can read the mount with --allow-other, and not without."""
     place = tmp_path_factory.mktemp("open")
-    for path in (place, place.parent, place.parent.parent):
-        path.chmod(0o755)
+    let_others_in(place)
     with unmounted_after(place):
         await offtracfs(database, "mount", "--no-sync", *options, place)
         nobody = ["setpriv", "--reuid", "nobody", "--regid", "nogroup", "--clear-groups"]

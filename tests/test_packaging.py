@@ -20,7 +20,7 @@ import pytest
 from offtracfs.database import Database, Settings
 from offtracfs.mount.mountpoints import mounted_at
 from tests.conftest import needs
-from tests.helpers import ROOT
+from tests.helpers import ROOT, let_others_in
 from tests.mounting import append, missing, new_database, unmounted_after
 from tests.program import INSTALLED
 
@@ -61,8 +61,8 @@ def helper(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("helper")
     program = folder / "says"
     program.write_text('#!/bin/sh\necho "$(id -un):" "$@"\n')
-    for path in (folder, folder.parent, folder.parent.parent, program):
-        path.chmod(0o755)
+    program.chmod(0o755)
+    let_others_in(folder)
     return install_around(program, folder / "prefix") / "sbin" / "mount.offtracfs"
 
 
