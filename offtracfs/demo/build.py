@@ -54,7 +54,7 @@ def database(directory: Path) -> Database:
 def _fill(made: Database) -> None:
     changes = sorted([*_metadata(), *_tickets()], key=attrgetter("moment"))
     recent = {"recent": records.iso(records.from_microseconds(changes[-1].moment))}
-    changes[-1].files["db.json"] = recent
+    changes[-1].files[kinds.DB_PATH] = recent
     with made.writing("demo"), made.store.writer() as writer:
         for change in changes:
             writer.commit(
