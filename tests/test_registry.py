@@ -14,7 +14,7 @@ from offtracfs.database import Database
 from offtracfs.errors import UsageError
 from offtracfs.trackers import Tracker, registry, trac
 from offtracfs.trackers.credentials import Credentials
-from offtracfs.trackers.registry import Kind
+from offtracfs.trackers.registry import TrackerKind
 from tests.standin import StandInTrac
 from tests.syncing import mirrored
 
@@ -31,7 +31,7 @@ def _adopt(url: str, repository: Path) -> None:
     (repository / "adopted").write_text(url)
 
 
-KIND = Kind(str.lower, _connect, adopt=_adopt)
+KIND = TrackerKind(str.lower, _connect, adopt=_adopt)
 
 
 def test_a_new_kind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -77,7 +77,7 @@ def test_only_what_is_used_is_loaded(url: str, loaded: set[str]) -> None:
 def test_every_line_names_a_kind() -> None:
     """What the table names is there, and nothing can be written yet."""
     kinds = {scheme: registry.kind(f"{scheme}://x" if scheme else "x") for scheme in registry.KINDS}
-    assert all(isinstance(kind, Kind) for kind in kinds.values())
+    assert all(isinstance(kind, TrackerKind) for kind in kinds.values())
     assert not any(kind.writable for kind in kinds.values())
     assert {scheme for scheme, kind in kinds.items() if kind.takes_credentials} == {
         "https",

@@ -1,6 +1,6 @@
 """Which kinds of tracker there are, by the scheme of their addresses.
 
-A new kind is a module that holds a `Kind`, and a line in `KINDS`. The table holds names, so that a kind is
+A new kind is a module that holds a `TrackerKind`, and a line in `KINDS`. The table holds names, so that a kind is
 imported only where it is used: one needs httpx and another SQLAlchemy, which take 0.2 s each.
 """
 
@@ -25,13 +25,13 @@ KINDS = {
     "": "offtracfs.trackers.tracdb:PATH",  # of an environment's folder
     "offtrac": "offtracfs.trackers.folder:KIND",
 }
-"""Scheme → where the `Kind` is, as `pkgutil.resolve_name` takes it."""
+"""Scheme → where the `TrackerKind` is, as `pkgutil.resolve_name` takes it."""
 
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*):", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class TrackerKind:
     """A kind of tracker.
 
     `checked_url` gives an address as it is kept in `Settings`; it raises UsageError for what is no address,
@@ -60,9 +60,9 @@ def kind_name(url: str) -> str:
     return name
 
 
-def kind(url: str) -> Kind:
+def kind(url: str) -> TrackerKind:
     """The kind of tracker at an address. Raises UsageError where there is none for its scheme."""
-    found: Kind = resolve_name(kind_name(url))
+    found: TrackerKind = resolve_name(kind_name(url))
     return found
 
 

@@ -15,10 +15,10 @@
     client   `TracTracker`, which puts them together
 """
 
-from offtracfs.trackers.registry import Kind
+from offtracfs.trackers.registry import TrackerKind
 from offtracfs.trackers.trac.client import TracTracker, connect
 from offtracfs.trackers.trac.site import checked_url
 
 __all__ = ["KIND", "TracTracker", "checked_url", "connect"]
 
-KIND = Kind(checked_url, lambda url, credentials, _: connect(url, credentials), takes_credentials=True)
+KIND = TrackerKind(checked_url, lambda url, credentials, _: connect(url, credentials), takes_credentials=True)
