@@ -1,7 +1,7 @@
 """Which kinds of tracker there are, by the scheme of their addresses.
 
-A new kind is a module that holds a `TrackerKind`, and a line in `KINDS`. The table holds names, so that a kind is
-imported only where it is used: one needs httpx and another SQLAlchemy, which take 0.2 s each.
+A new kind is a module that holds a `TrackerKind`, and a line in `KINDS`. The table holds names, so that a
+kind is imported only where it is used: one needs httpx and another SQLAlchemy, which take 0.2 s each.
 """
 
 from __future__ import annotations
