@@ -19,7 +19,7 @@ from offtracfs.database import Settings
 from offtracfs.index.opening import LINK
 from offtracfs.index.schema import TRAC
 from offtracfs.kinds import path_in_git
-from offtracfs.store import Change, Commit, Store
+from offtracfs.store import Commit, FileChange, Store
 from tests.conftest import needs
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -75,9 +75,9 @@ def listed(store: Store, commit: str = "main") -> dict[str, bytes]:
     return {path_in_git(path): bytes.fromhex(what.split()[2]) for what, path in entries}
 
 
-def log_of(store: Store, after: bytes | None = None) -> list[tuple[Commit, list[Change]]]:
+def log_of(store: Store, after: bytes | None = None) -> list[tuple[Commit, list[FileChange]]]:
     """The store's log, each commit with its changes."""
-    found: list[tuple[Commit, list[Change]]] = []
+    found: list[tuple[Commit, list[FileChange]]] = []
     for item in store.log(after):
         if isinstance(item, Commit):
             found.append((item, []))

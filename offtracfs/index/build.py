@@ -37,7 +37,7 @@ from offtracfs.index.opening import BUSY_TIMEOUT, LINK, TOO_NEW, VERSION, transl
 from offtracfs.index.schema import FIRST_INODE, metadata, path, published, revision, version
 from offtracfs.index.validity import derive
 from offtracfs.progress import Progress, silent
-from offtracfs.store import BRANCH, Change, Commit, Store
+from offtracfs.store import BRANCH, Commit, FileChange, Store
 
 FRESH_LINK = "index.link"  # the new link, before it is moved over the old one
 COMMITS_A_TRANSACTION = 2_000
@@ -221,7 +221,7 @@ class _Rows:
         self._versions: list[tuple[Any, ...]] = []
         self._revisions: list[tuple[Any, ...]] = []
 
-    def add(self, change: Change, size: int) -> None:
+    def add(self, change: FileChange, size: int) -> None:
         assert self.commit is not None
         self.horizon += 1
         place = names.split(change.path)  # directory and name
