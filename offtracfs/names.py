@@ -75,7 +75,7 @@ class Back:
 
 
 @dataclass(frozen=True, slots=True)
-class Commit:
+class CommitPrefix:
     """``@1f3a9c0``: 7 to 40 hex digits."""
 
     prefix: str
@@ -91,7 +91,7 @@ _HEAD = re.compile(r"@HEAD(?:~(\d{1,9}))?", re.ASCII)
 _COMMIT = re.compile(r"@([0-9a-f]{7,40})", re.ASCII)
 
 
-def parse_at(name: str, zone: tzinfo = UTC) -> Period | Back | Commit | None:
+def parse_at(name: str, zone: tzinfo = UTC) -> Period | Back | CommitPrefix | None:
     """What a name such as ``@2011-04-09`` stands for; None where it stands for nothing.
 
     Dates and times are in `zone` unless the name has a zone of its own. A name that could be both a date and
@@ -102,7 +102,7 @@ def parse_at(name: str, zone: tzinfo = UTC) -> Period | Back | Commit | None:
     if match := _HEAD.fullmatch(name):
         return Back(int(match[1] or 0))
     if match := _COMMIT.fullmatch(name):
-        return Commit(match[1])
+        return CommitPrefix(match[1])
     return None
 
 

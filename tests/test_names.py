@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from offtracfs import kinds, names
 from offtracfs.kinds import git_path, path_in_git
-from offtracfs.names import Back, Commit, Period, file_name, number_of, parse_at
+from offtracfs.names import Back, CommitPrefix, Period, file_name, number_of, parse_at
 
 texts = st.text(st.characters() | st.sampled_from("./%+= \ud83d\ude00\0\n"), max_size=400)
 BERLIN, APIA, LORD_HOWE = (
@@ -154,9 +154,9 @@ def test_periods(name: str, start: int, end: int) -> None:
         ("@HEAD", Back(0)),
         ("@HEAD~0", Back(0)),
         ("@HEAD~3", Back(3)),
-        ("@1f3a9c0", Commit("1f3a9c0")),
-        ("@" + "0123456789" * 4, Commit("0123456789" * 4)),
-        ("@20110409", Commit("20110409")),
+        ("@1f3a9c0", CommitPrefix("1f3a9c0")),
+        ("@" + "0123456789" * 4, CommitPrefix("0123456789" * 4)),
+        ("@20110409", CommitPrefix("20110409")),
     ],
 )
 def test_revisions(name: str, found: object) -> None:

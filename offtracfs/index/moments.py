@@ -9,10 +9,10 @@ from datetime import UTC, datetime, tzinfo
 from offtracfs import dates
 from offtracfs.errors import NotADatabase, UsageError
 from offtracfs.index.queries import Reader, Revision
-from offtracfs.names import Back, Commit, Period, parse_at, period
+from offtracfs.names import Back, CommitPrefix, Period, parse_at, period
 
 Clock = Callable[[], float]  # seconds since 1970 UTC
-Meaning = Period | Back | Commit
+Meaning = Period | Back | CommitPrefix
 
 
 def revision_at(
@@ -75,7 +75,7 @@ def _found(reader: Reader, head: Revision, meant: Meaning | None, clock: Clock) 
             return reader.before(end, head.number)
         case Back(revisions):
             return reader.revision(head.number - revisions)
-        case Commit(prefix):
+        case CommitPrefix(prefix):
             return reader.by_commit(prefix, head.number)
         case _:
             return None

@@ -9,7 +9,7 @@ from functools import lru_cache
 
 from offtracfs.index import Reader, Revision
 from offtracfs.index.moments import Clock, revision_at
-from offtracfs.names import Back, Commit, Period, parse_at
+from offtracfs.names import Back, CommitPrefix, Period, parse_at
 from offtracfs.store import Store
 from offtracfs.tree.days import DAYS, Days
 from offtracfs.tree.history import History
@@ -73,7 +73,7 @@ class Tree:
         match parse_at(at, self._zone):
             case Period(end=end):
                 return end > self.settled
-            case Commit():
+            case CommitPrefix():
                 return False
             case _:
                 return True
