@@ -210,7 +210,7 @@ class Fetch:
             return ()
 
     def _load(self, path: str) -> Any:
-        """The stored record at a path, None where there is none; and, with a problem, where it is damaged."""
+        """The stored record at a path, None where there is none. A damaged one is None, and a problem."""
         try:
             return self._snapshot.load(path)
         except DatabaseDamaged as error:
