@@ -139,7 +139,8 @@ def record_of(parsed: Parsed, like: Any) -> list[Any]:
     """The record that a text was made from; `like` is any record with the same fields.
 
     A field that the text does not show has no value. What `like` has for a field says how
-    to write that: None or "", and whether a number is one. Raises UsageError where the text names a field that `like` does not have.
+    to write that: None or "", and whether a number is one. Raises UsageError where the text names a field
+    that `like` does not have.
     """
     _, _, _, props = like
     if unknown := parsed.values.keys() - props.keys():
