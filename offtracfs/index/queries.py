@@ -6,8 +6,9 @@ more than SQLite's answer, and a process that only reads need not load it, which
 
 from __future__ import annotations
 
+import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -86,6 +87,17 @@ HEAD = _REVISIONS + " WHERE number = (SELECT revision FROM published)"  # noqa: 
 BY_NUMBER = _REVISIONS + " WHERE number = :number"
 BY_TIME = _REVISIONS + " WHERE committed < :end AND number <= :newest ORDER BY committed DESC, number DESC"
 BY_COMMIT = _REVISIONS + ' WHERE "commit" BETWEEN :lowest AND :highest AND number <= :newest'
+NEWEST_FIRST = (
+    _REVISIONS
+    + """
+    WHERE number BETWEEN :oldest AND :newest AND (:author = '' OR author = :author)
+        AND (:name = '' OR number IN (
+            SELECT version.revision FROM path JOIN version ON version.path = path.id
+            WHERE path.name = :name AND path.directory IN (SELECT value FROM json_each(:directories))
+        ))
+    ORDER BY number DESC
+"""
+)
 NEXT_TIME = "SELECT min(committed) FROM revision WHERE committed >= :start AND number <= :newest"
 DIRECTORIES = """
     WITH RECURSIVE found(directory) AS (
@@ -200,6 +212,19 @@ class Reader:
         lowest, highest = (bytes.fromhex(prefix.ljust(40, digit)) for digit in "0f")
         rows = self._rows(BY_COMMIT, 2, lowest=lowest, highest=highest, newest=newest)
         return Revision(*rows[0]) if len(rows) == 1 else None
+
+    def newest_first(
+        self, oldest: int, newest: int, author: str = "", name: str = "", directories: Sequence[str] = ()
+    ) -> Iterator[Revision]:
+        """The revisions of these numbers, both included, from the newest to the oldest, a page at a time.
+
+        With `author`, only those of that name; with `name`, only those that brought a version of the file of
+        that name in one of `directories`.
+        """
+        asked = {"author": author, "name": name, "directories": json.dumps(directories)}
+        while page := self._rows(NEWEST_FIRST, PAGE, oldest=oldest, newest=newest, **asked):
+            yield from (Revision(*row) for row in page)
+            newest = page[-1][0] - 1
 
     def next_time(self, start: int, newest: int) -> int | None:
         """When the first revision at or after `start` was committed (seconds since 1970 UTC)."""

@@ -98,20 +98,29 @@ def heading(entry: Entry) -> str:
 def changed_lines(entry: Entry, labels: Labels) -> Iterator[str]:
     """A line for each field that a change set, or several where the text is long."""
     for row in entry.rows:
-        if row.field == "comment" or _is_edit(row):
-            continue
-        old, new = row.old or "", row.new or ""
-        if not row.permanent:
-            yield f"{row.field.capitalize()}: {on_a_line(new)}"
-            continue
-        label = labels.label(row.field)
-        if "\n" in old or "\n" in new or len(old) + len(new) > MAX_LINE:
-            yield f"{label}:"
-            yield from differences(old, new)
-        elif row.field in labels.lists:
-            yield f"{label}: {on_a_line(_members(old, new))}"
-        else:
-            yield " ".join(filter(None, (f"{label}:", on_a_line(old), "→", on_a_line(new))))
+        yield from row_lines(row, labels)
+
+
+def row_lines(row: Row, labels: Labels) -> Iterator[str]:
+    """What a row of a log says has changed; nothing where it is about a comment."""
+    if row.field == "comment" or _is_edit(row):
+        return
+    if row.permanent:
+        label, listed = labels.label(row.field), row.field in labels.lists
+        yield from value_lines(label, row.old or "", row.new or "", listed=listed)
+    else:
+        yield f"{row.field.capitalize()}: {on_a_line(row.new or '')}"
+
+
+def value_lines(label: str, old: str, new: str, *, listed: bool = False) -> Iterator[str]:
+    """What a value was and is, or what came into a list and left it: a line, or several for a long text."""
+    if "\n" in old or "\n" in new or len(old) + len(new) > MAX_LINE:
+        yield f"{label}:"
+        yield from differences(old, new)
+    elif listed:
+        yield f"{label}: {on_a_line(_members(old, new))}"
+    else:
+        yield " ".join(filter(None, (f"{label}:", on_a_line(old), "→", on_a_line(new))))
 
 
 def _members(old: str, new: str) -> str:

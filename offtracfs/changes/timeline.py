@@ -1,0 +1,119 @@
+"""Finds what has changed, newest first or between two moments; and a ticket as it stood."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from offtracfs import records
+from offtracfs.changes.comparison import RecordChange, TicketChange, TicketState, compare
+from offtracfs.index import Reader, Revision
+from offtracfs.kinds import DB_PATH, changelog_path, record_id, ticket_path
+from offtracfs.names import number_of, split
+from offtracfs.texts import Labels
+
+TICKET, _NAME = split(ticket_path(0))
+CHANGELOG, _NAME = split(changelog_path(0))
+FIELDS = "fields.json"
+MAX_LABELS = 16  # definitions of fields whose labels are kept
+
+
+class Event(NamedTuple):
+    """A change, and the revision that brought it."""
+
+    revision: Revision
+    change: TicketChange | RecordChange
+
+
+class Timeline:
+    """The changes of a tracker. `blob` gives the contents of a git object by its id (20 bytes).
+
+    Methods raise DatabaseDamaged where the index or git cannot be read. The work of each is in proportion to
+    the changes that it finds, whatever the number of tickets.
+    """
+
+    def __init__(self, reader: Reader, blob: Callable[[bytes], bytes]) -> None:
+        self._reader = reader
+        self._blob = blob
+        self._labels = lru_cache(MAX_LABELS)(self._read_labels)
+
+    def ticket(self, number: int, horizon: int) -> TicketState:
+        """A ticket as it stood at a horizon."""
+        return TicketState(
+            self.record(ticket_path(number), horizon), self.record(changelog_path(number), horizon)
+        )
+
+    def record(self, path: str, horizon: int) -> Any:
+        """A record as it stood at a horizon; None where there was none."""
+        entry = self._reader.find(*split(path), horizon)
+        version = self._reader.version(entry.inode) if entry else None
+        return records.load(self._blob(version.blob)) if version and version.blob else None
+
+    def labels(self, horizon: int) -> Labels:
+        """What the fields were called at a horizon."""
+        entry = self._reader.find(*split(FIELDS), horizon)
+        return self._labels(entry.inode if entry else 0)
+
+    def labels_of(self, path: str, horizon: int) -> Labels:
+        """What the fields were called when the version of a file that stood at a horizon was new."""
+        entry = self._reader.find(*split(path), horizon)
+        return self.labels(entry.inode - 1 if entry else horizon)
+
+    def _read_labels(self, inode: int) -> Labels:
+        return Labels(self.record(FIELDS, inode))
+
+    def log(
+        self, oldest: int, newest: Revision, number: int | None = None, author: str = ""
+    ) -> Iterator[Event]:
+        """The changes that the revisions from number `oldest` to `newest` brought, newest first.
+
+        With `number`, those of that ticket; with `author`, those of the author whom git has by that name.
+        What one revision brought comes in order of number, and then what is no ticket.
+        """
+        name = "" if number is None else split(ticket_path(number))[1]
+        directories = (TICKET, CHANGELOG)
+        for revision in self._reader.newest_first(oldest, newest.number, author, name, directories):
+            before = self._reader.revision(revision.number - 1)
+            only = () if number is None else (number,)
+            for change in self.between(before.horizon if before else 0, revision.horizon, only):
+                yield Event(revision, change)
+
+    def between(
+        self, old: int, new: int, only: Collection[int] = ()
+    ) -> Iterator[TicketChange | RecordChange]:
+        """What differs between two horizons, in whichever order they are: tickets, then other records.
+
+        With `only`, just these tickets. The numbers of the tickets that differ are kept in memory, and no
+        record but those that are compared.
+        """
+        numbers, paths = self._changed(min(old, new), max(old, new))
+        for number in sorted(numbers.intersection(only) if only else numbers):
+            before, after = self.ticket(number, old), self.ticket(number, new)
+            if before != after:
+                yield compare(number, before, after)
+        for path in [] if only else sorted(paths):
+            change = RecordChange(path, self.record(path, old), self.record(path, new))
+            if change.before != change.after:
+                yield change
+
+    def _changed(self, after: int, horizon: int) -> tuple[set[int], set[str]]:
+        """Tickets and other files of which there are versions between two horizons."""
+        numbers: set[int] = set()
+        paths: set[str] = set()
+        for directory, name in self._reader.changed_names(after, horizon):
+            number = number_of(name) if directory in (TICKET, CHANGELOG) else None
+            path = f"{directory}/{name}" if directory else name
+            if number is not None:
+                numbers.add(number)
+            elif path != DB_PATH and record_id(path):  # db.json says how far a sync has seen
+                paths.add(path)
+        return numbers, paths
+
+    def presence(self, number: int, newest: Revision) -> tuple[Revision, Revision] | None:
+        """The revisions that first and last brought something of a ticket; None where there was never one."""
+        name = split(ticket_path(number))[1]
+        found = None
+        for revision in self._reader.newest_first(1, newest.number, name=name, directories=[TICKET]):
+            found = (revision, found[1]) if found else (revision, revision)
+        return found
