@@ -17,8 +17,13 @@
 
 from offtracfs.trackers.registry import Kind
 from offtracfs.trackers.trac.client import TracTracker, connect
-from offtracfs.trackers.trac.site import checked_url
+from offtracfs.trackers.trac.site import checked_url, ticket_pages
 
 __all__ = ["KIND", "TracTracker", "checked_url", "connect"]
 
-KIND = Kind(checked_url, lambda url, credentials, _: connect(url, credentials), takes_credentials=True)
+KIND = Kind(
+    checked_url,
+    lambda url, credentials, _: connect(url, credentials),
+    takes_credentials=True,
+    ticket_pages=ticket_pages,
+)

@@ -52,6 +52,11 @@ def checked_url(url: str) -> str:
     return _ENDPOINT.sub("", str(parts.copy_with(query=None, fragment=None)).rstrip("/"))
 
 
+def ticket_pages(url: str) -> str:
+    """Where a Trac shows its tickets. Raises UsageError for what is no address."""
+    return f"{checked_url(url)}/ticket/"
+
+
 def refused(url: str, credentials: Credentials) -> LoginRefused:
     """The error for a wrong user name or password."""
     if credentials.password is None:
