@@ -9,6 +9,6 @@ something else.
 """
 
 from offtracfs.changes.comparison import FieldChange, RecordChange, TicketChange, TicketState
-from offtracfs.changes.timeline import Event, Timeline
+from offtracfs.changes.timeline import Event, Timeline, opened
 
-__all__ = ["Event", "FieldChange", "RecordChange", "TicketChange", "TicketState", "Timeline"]
+__all__ = ["Event", "FieldChange", "RecordChange", "TicketChange", "TicketState", "Timeline", "opened"]

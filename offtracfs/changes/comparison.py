@@ -72,6 +72,13 @@ class TicketChange:
         return [entry for entry in self.entries if entry.comment]
 
     @property
+    def touched(self) -> set[str]:
+        """What the change was about: fields, and ``comment`` and ``attachment``, as logs have them."""
+        rows = (row for entry in self.entries for row in entry.rows if row.field != "comment" or row.new)
+        logged = {row.field for row in rows}
+        return logged | {field.name for field in self.unlogged} | ({"comment"} if self.edited else set())
+
+    @property
     def unlogged(self) -> list[FieldChange]:
         """Values that differ although the new entries do not say so."""
         told = {row.field: row.new or "" for entry in self.entries for row in entry.rows if row.permanent}
@@ -85,6 +92,16 @@ class RecordChange:
     path: str
     before: Any
     after: Any
+
+    @property
+    def created(self) -> bool:
+        """Whether the record was not there before."""
+        return self.before is None
+
+    @property
+    def deleted(self) -> bool:
+        """Whether it is there no more."""
+        return self.after is None
 
     @property
     def parts(self) -> list[FieldChange]:
@@ -146,7 +163,10 @@ def _by_change(log: Any) -> dict[tuple[str, str, int], Entry]:
 
 
 def _added_rows(old: Entry, new: Entry) -> list[Row]:
-    return [row for row in new.rows if row not in old.rows and not row.field.removeprefix("_") == "comment"]
+    """What a late row, or SQL, has added to a change that was there; edits of comments are told apart."""
+    return [
+        row for row in new.rows if row not in old.rows and not row.field.startswith(("comment", "_comment"))
+    ]
 
 
 def _parts(record: Any) -> dict[str, str]:

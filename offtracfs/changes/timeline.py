@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
+from contextlib import closing, contextmanager
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 from offtracfs import records
 from offtracfs.changes.comparison import RecordChange, TicketChange, TicketState, compare
+from offtracfs.database import Database
 from offtracfs.index import Reader, Revision
 from offtracfs.kinds import DB_PATH, changelog_path, record_id, ticket_path
 from offtracfs.names import number_of, split
@@ -110,10 +112,34 @@ class Timeline:
                 paths.add(path)
         return numbers, paths
 
-    def presence(self, number: int, newest: Revision) -> tuple[Revision, Revision] | None:
-        """The revisions that first and last brought something of a ticket; None where there was never one."""
+    def knew(self, number: int, revision: Revision) -> bool:
+        """Whether there was such a ticket at a revision, or before it."""
         name = split(ticket_path(number))[1]
-        found = None
-        for revision in self._reader.newest_first(1, newest.number, name=name, directories=[TICKET]):
-            found = (revision, found[1]) if found else (revision, revision)
-        return found
+        return any(self._reader.newest_first(1, revision.number, name=name, directories=[TICKET]))
+
+    def absence(self, number: int, at: Revision, newest: Revision) -> str:
+        """Why there is no such ticket at a revision, in a sentence with a remedy; times are UTC."""
+        name = split(ticket_path(number))[1]
+        found = [*self._reader.newest_first(1, newest.number, name=name, directories=[TICKET])]
+        before = [revision for revision in found if revision.number <= at.number]
+        if not found:
+            return f"There is no ticket {number}, nor was there one."
+        if not before:
+            return f"There was no ticket {number} yet: it came on {_when(found[-1])}."
+        last = self._reader.revision(before[0].number - 1)
+        remedy = f" `offtracfs show {number} --at {last.commit.hex()[:12]}` shows it." if last else ""
+        return f"Ticket {number} was deleted, which was noticed on {_when(before[0])}:{remedy}"
+
+
+def _when(revision: Revision) -> str:
+    return f"{records.from_microseconds(revision.committed * records.SECOND):%Y-%m-%d at %H:%M:%S}"
+
+
+@contextmanager
+def opened(database: Database, *, few: bool = False) -> Iterator[tuple[Timeline, Reader]]:
+    """The timeline of a database, and the reader that it asks; `few` as for `Database.blobs`.
+
+    Raises as `Database.reader`.
+    """
+    with closing(database.reader()) as reader:
+        yield Timeline(reader, database.blobs(few=few)), reader

@@ -10,10 +10,10 @@ from itertools import islice
 from typing import Any, Literal, NamedTuple
 from urllib.parse import unquote_plus
 
-from offtracfs.changes.comparison import RecordChange, TicketChange, TicketState
+from offtracfs.changes.comparison import FieldChange, RecordChange, TicketChange, TicketState
 from offtracfs.changes.timeline import Event
 from offtracfs.names import SUFFIX, number_of, split
-from offtracfs.records import SECOND, from_microseconds, iso
+from offtracfs.records import SECOND, Row, from_microseconds, iso
 from offtracfs.texts import Entry, Labels, address_part, ticket_part
 from offtracfs.texts.differences import differences
 from offtracfs.texts.escapes import indented, on_a_line
@@ -51,21 +51,21 @@ def ticket_lines(
 def entry_lines(entry: Entry, labels: Labels) -> Iterator[Line]:
     """An entry of a change log as it stands in a ticket's text, with the empty line before it."""
     above, head, *lines = _lines(entry_text(entry, labels))
-    changed = sum(1 for _ in changed_lines(entry, labels))
-    yield from (Line("text", above), Line("heading", head))
-    yield from map(_changed, lines[:changed])
-    yield from (Line("text", line) for line in lines[changed:])
+    changed = [*_changed(changed_lines(entry, labels))]
+    yield from (Line("text", above), Line("heading", head), *changed)
+    yield from (Line("text", line) for line in lines[len(changed) :])
 
 
 def _lines(text: str) -> list[str]:
     return text.removesuffix("\n").split("\n") if text else []
 
 
-def _changed(line: str, indent: str = "") -> Line:
-    """One of the lines that say what has changed: of a comparison, or a field with its values."""
+def _changed(pieces: Iterable[str]) -> Iterator[Line]:
+    """The lines that say what has changed: fields with their values, and comparisons."""
     marks: dict[str, Part] = {f"{INDENT}-": "removed", f"{INDENT}+": "added"}
-    part = marks.get(line[: len(INDENT) + 1], "text" if not line or line.startswith(INDENT) else "field")
-    return Line(part, f"{indent}{line}".rstrip())
+    for line in "\n".join(pieces).split("\n"):
+        part = marks.get(line[: len(INDENT) + 1], "text" if not line or line.startswith(INDENT) else "field")
+        yield Line(part, line)
 
 
 def time_of(event: Event) -> str:
@@ -76,26 +76,24 @@ def time_of(event: Event) -> str:
 def author_of(event: Event) -> str:
     """Who made a change: as the change log has it, or else as git has it."""
     entries = event.change.entries if isinstance(event.change, TicketChange) else []
-    return (entries[0].author or "anonymous") if len(entries) == 1 else event.revision.author
+    return (entries[0].author if len(entries) == 1 else "") or event.revision.author
 
 
 def sentence(event: Event, labels: Labels) -> str:
     """What a change did, on one line: what was set from what to what, and the comment's first line."""
     change = event.change
     if isinstance(change, RecordChange):
-        return f"{record_name(change)}: {_fate(change) or ', '.join(_named(change)) or 'changed'}"
+        named = ", ".join(on_a_line(part.name) for part in change.parts if part.name)
+        return f"{record_name(change)}: {_fate(change) or named or 'changed'}"
     if change.created or change.deleted:
         return f"{'created' if change.created else 'deleted'}: {on_a_line(change.summary)}"
     rows = [row_lines(row, labels) for entry in change.entries for row in entry.rows]
-    told = [line for line in map(_shortened, [*rows, *_unlogged(change, labels)]) if line]
+    unlogged = [_value_lines(*field, labels) for field in change.unlogged]
+    told = [line for line in map(_shortened, [*rows, *unlogged]) if line]
     told += [f"comment: {_first_line(entry.comment)}" for entry in change.comments]
     told += [f"{_of(edit.after)} edited: {_first_line(edit.after.comment)}" for edit in change.edited]
     told += [f"{_of(entry)} of {entry.time[:10]} is gone" for entry in change.gone]
     return "; ".join(told) or "changed"
-
-
-def _unlogged(change: TicketChange, labels: Labels) -> list[Iterator[str]]:
-    return [_value_lines(*field, labels) for field in change.unlogged]
 
 
 def _value_lines(name: str, old: str, new: str, labels: Labels) -> Iterator[str]:
@@ -124,16 +122,12 @@ def full_lines(event: Event, labels: Labels) -> Iterator[Line]:
         yield Line("title", record_name(change))
         yield from _headed(event, _record_lines(change))
     elif change.created:
-        yield from ticket_lines(change.number, change.after._replace(log=None), labels, labels, (), "")
+        yield from ticket_lines(change.number, change.after, labels, labels, (), "")
     else:
         yield Line("title", _title(change))
-        if change.deleted:
-            yield from _headed(event, [Line("field", "deleted")])
         for entry in change.entries:
             yield from entry_lines(entry, labels)
-        rest = [_changed(line) for lines in _unlogged(change, labels) for line in lines]
-        rest += [*_edits(change), *_gone(change)]
-        if rest:
+        if rest := [*_fate_lines(change), *_field_lines(change.unlogged, labels), *_old_entries(change)]:
             yield from _headed(event, rest)
     yield Line("text", "")
 
@@ -146,37 +140,54 @@ def _headed(event: Event, lines: Iterable[Line]) -> Iterator[Line]:
 
 
 def difference_lines(change: TicketChange | RecordChange, labels: Labels) -> Iterator[Line]:
-    """What differs between two moments: what it is about, and indented below that the values and comments."""
+    """What differs between two moments: what it is about; indented below that, values and comments."""
     if isinstance(change, RecordChange):
         yield Line("title", record_name(change))
         yield from _indented(_record_lines(change))
         return
     yield Line("title", _title(change))
-    if change.created or change.deleted:
-        yield Line("field", INDENT + ("new" if change.created else "deleted"))
-    fields = [_changed(line) for field in change.fields for line in _value_lines(*field, labels)]
-    yield from _indented([*fields, *_edits(change), *_gone(change)])
-    said = [entry for entry in change.entries if entry.comment or not entry.rows[0].permanent]
-    nothing = not (change.created or change.deleted or fields or said or change.edited or change.gone)
-    for entry in change.entries if nothing else said:
-        above = [_changed(line) for line in changed_lines(entry, labels)] if entry not in said else []
-        attached = [_changed(line) for row in entry.rows if not row.permanent for line in row_lines(row, labels)]
-        yield Line("heading", INDENT + heading(entry))
-        yield from _indented([*above, *attached], 2)
-        yield from (Line("text", line) for line in indented(entry.comment, INDENT * 2).split("\n") if entry.comment)
+    facts = [*_fate_lines(change), *_field_lines(change.fields, labels), *_old_entries(change)]
+    yield from _indented(facts)
+    told = [entry for entry in change.entries if entry.comment or not entry.rows[0].permanent]
+    for entry in told:
+        attached = [row for row in entry.rows if not row.permanent]
+        yield from _indented(_shortly(entry, attached, labels))
+    if not facts and not told:  # what was changed was changed back
+        for entry in change.entries:
+            yield from _indented(_shortly(entry, entry.rows, labels))
 
 
-def _indented(lines: Iterable[Line], times: int = 1) -> Iterator[Line]:
-    return (Line(line.part, line.text and INDENT * times + line.text) for line in lines)
+def _shortly(entry: Entry, rows: Iterable[Row], labels: Labels) -> Iterator[Line]:
+    """An entry's heading; below it, indented, what some of its rows say, and its comment."""
+    yield Line("heading", heading(entry))
+    for row in rows:
+        if pieces := [*row_lines(row, labels)]:
+            yield from _indented(_changed(pieces))
+    if entry.comment:
+        yield from _indented(Line("text", line) for line in indented(entry.comment, "").split("\n"))
 
 
-def _edits(change: TicketChange) -> Iterator[Line]:
+def _indented(lines: Iterable[Line]) -> Iterator[Line]:
+    return (Line(line.part, line.text and INDENT + line.text) for line in lines)
+
+
+def _fate(change: TicketChange | RecordChange) -> str:
+    return "new" if change.created else "deleted" if change.deleted else ""
+
+
+def _fate_lines(change: TicketChange | RecordChange) -> list[Line]:
+    return [Line("field", fate)] if (fate := _fate(change)) else []
+
+
+def _field_lines(fields: Iterable[FieldChange], labels: Labels) -> list[Line]:
+    return [line for field in fields for line in _changed(_value_lines(*field, labels))]
+
+
+def _old_entries(change: TicketChange) -> Iterator[Line]:
+    """What was edited, or is gone, of the entries that were there before."""
     for before, after in change.edited:
         yield Line("field", f"{_of(after)} of {after.time[:10]}, edited:")
-        yield from map(_changed, differences(before.comment, after.comment))
-
-
-def _gone(change: TicketChange) -> Iterator[Line]:
+        yield from _changed(differences(before.comment, after.comment))
     for entry in change.gone:
         yield Line("field", f"{heading(entry)}: gone")
 
@@ -200,20 +211,11 @@ def record_name(change: RecordChange) -> str:
     return on_a_line(name)
 
 
-def _fate(change: RecordChange) -> str:
-    return "new" if change.before is None else "deleted" if change.after is None else ""
-
-
-def _named(change: RecordChange) -> list[str]:
-    return [on_a_line(part.name) for part in change.parts if part.name]
-
-
-def _record_lines(change: RecordChange) -> Iterator[Line]:
-    if fate := _fate(change):
-        yield Line("field", fate)
-        return
-    for name, old, new in change.parts:
-        if isinstance(change.after, list):
-            yield Line("field", f"{on_a_line(name)}: " + ("changed" if old and new else "new" if new else "deleted"))
-        else:
-            yield from map(_changed, value_lines(on_a_line(name) or "value", old, new))
+def _record_lines(change: RecordChange) -> list[Line]:
+    if fate := _fate_lines(change):
+        return fate
+    named = [(on_a_line(name) or "value", old, new) for name, old, new in change.parts]
+    if isinstance(change.after, list):  # of definitions, which are longer than anybody wants to read
+        verbs = {(True, True): "changed", (False, True): "new", (True, False): "gone"}
+        return [Line("field", f"{name}: {verbs[bool(old), bool(new)]}") for name, old, new in named]
+    return [line for part in named for line in _changed(value_lines(*part))]

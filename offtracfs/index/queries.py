@@ -87,17 +87,15 @@ HEAD = _REVISIONS + " WHERE number = (SELECT revision FROM published)"  # noqa: 
 BY_NUMBER = _REVISIONS + " WHERE number = :number"
 BY_TIME = _REVISIONS + " WHERE committed < :end AND number <= :newest ORDER BY committed DESC, number DESC"
 BY_COMMIT = _REVISIONS + ' WHERE "commit" BETWEEN :lowest AND :highest AND number <= :newest'
-NEWEST_FIRST = (
-    _REVISIONS
-    + """
-    WHERE number BETWEEN :oldest AND :newest AND (:author = '' OR author = :author)
-        AND (:name = '' OR number IN (
-            SELECT version.revision FROM path JOIN version ON version.path = path.id
-            WHERE path.name = :name AND path.directory IN (SELECT value FROM json_each(:directories))
-        ))
+_BETWEEN = " WHERE number BETWEEN :oldest AND :newest AND :author IN ('', author)"
+NEWEST_FIRST = f"{_REVISIONS} {_BETWEEN} ORDER BY number DESC"
+NEWEST_FIRST_OF = f"""
+    {_REVISIONS} {_BETWEEN} AND number IN (
+        SELECT version.revision FROM path JOIN version ON version.path = path.id
+        WHERE path.name = :name AND path.directory IN (SELECT value FROM json_each(:directories))
+    )
     ORDER BY number DESC
-"""
-)
+"""  # noqa: S608  # no value in it
 NEXT_TIME = "SELECT min(committed) FROM revision WHERE committed >= :start AND number <= :newest"
 DIRECTORIES = """
     WITH RECURSIVE found(directory) AS (
@@ -221,8 +219,9 @@ class Reader:
         With `author`, only those of that name; with `name`, only those that brought a version of the file of
         that name in one of `directories`.
         """
+        statement = NEWEST_FIRST_OF if name else NEWEST_FIRST
         asked = {"author": author, "name": name, "directories": json.dumps(directories)}
-        while page := self._rows(NEWEST_FIRST, PAGE, oldest=oldest, newest=newest, **asked):
+        while page := self._rows(statement, PAGE, oldest=oldest, newest=newest, **asked):
             yield from (Revision(*row) for row in page)
             newest = page[-1][0] - 1
 
