@@ -95,10 +95,9 @@ def command(
         oldest, newest = span_chosen(reader, *bounds, database.settings.zone)
         if number is not None and not timeline.knew(number, newest):
             raise UsageError(timeline.absence(number, newest, reader.head() or newest))
-        events = timeline.log(oldest, newest, number, name_in_git(author) if author else "")
-        if field is not None:
-            events = _concerning(_field_name(field, database, newest, timeline), events)
-        events = islice(events, count)
+        by = name_in_git(author) if author else ""
+        about = _field_name(field, database, newest, timeline) if field else ""
+        events = islice(timeline.log(oldest, newest, number, by, about), count)
         if full:
             print_lines(_full(events, timeline))
         else:
@@ -115,12 +114,6 @@ def _field_name(text: str, database: Database, revision: Revision, timeline: Tim
         if text.casefold() in (name.casefold(), labels.label(name).casefold()):
             return name
     raise UsageError(no_field(text, known))
-
-
-def _concerning(field: str, events: Iterator[Event]) -> Iterator[Event]:
-    for event in events:
-        if isinstance(event.change, TicketChange) and field in event.change.touched:
-            yield event
 
 
 def _row(event: Event, timeline: Timeline) -> Row:

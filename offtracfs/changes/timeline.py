@@ -13,11 +13,14 @@ from offtracfs.database import Database
 from offtracfs.index import Reader, Revision
 from offtracfs.kinds import DB_PATH, changelog_path, record_id, ticket_path
 from offtracfs.names import number_of, split
+from offtracfs.store.fastimport import NOBODY, name_in_git
 from offtracfs.texts import Labels
 
 TICKET, _NAME = split(ticket_path(0))
 CHANGELOG, _NAME = split(changelog_path(0))
 FIELDS = "fields.json"
+ATTACHMENT = "attachment"  # in a change log; Trac's table of changes has none
+UNLOGGED = (NOBODY, name_in_git(""))  # the authors of changes of which no log may tell
 MAX_LABELS = 16  # definitions of fields whose labels are kept
 
 
@@ -48,9 +51,8 @@ class Timeline:
 
     def record(self, path: str, horizon: int) -> Any:
         """A record as it stood at a horizon; None where there was none."""
-        entry = self._reader.find(*split(path), horizon)
-        version = self._reader.version(entry.inode) if entry else None
-        return records.load(self._blob(version.blob)) if version and version.blob else None
+        blob = self._reader.blob(*split(path), horizon)
+        return records.load(self._blob(blob)) if blob else None
 
     def labels(self, horizon: int) -> Labels:
         """What the fields were called at a horizon."""
@@ -66,20 +68,29 @@ class Timeline:
         return Labels(self.record(FIELDS, inode))
 
     def log(
-        self, oldest: int, newest: Revision, number: int | None = None, author: str = ""
+        self, oldest: int, newest: Revision, number: int | None = None, author: str = "", field: str = ""
     ) -> Iterator[Event]:
         """The changes that the revisions from number `oldest` to `newest` brought, newest first.
 
-        With `number`, those of that ticket; with `author`, those of the author whom git has by that name.
-        What one revision brought comes in order of number, and then what is no ticket.
+        With `number`, those of that ticket; with `author`, those of the author whom git has by that name;
+        with `field`, those of tickets that touched it (`TicketChange.touched`). What one revision brought
+        comes in order of number, and then what is no ticket.
         """
-        name = "" if number is None else split(ticket_path(number))[1]
-        directories = (TICKET, CHANGELOG)
-        for revision in self._reader.newest_first(oldest, newest.number, author, name, directories):
+        found = self._reader.newest_first(
+            oldest,
+            newest.number,
+            author=author,
+            name="" if number is None else split(ticket_path(number))[1],
+            directories=(TICKET, CHANGELOG),
+            field="" if field == ATTACHMENT else field,
+            unlogged=UNLOGGED,
+        )
+        for revision in found:
             before = self._reader.revision(revision.number - 1)
             only = () if number is None else (number,)
             for change in self.between(before.horizon if before else 0, revision.horizon, only):
-                yield Event(revision, change)
+                if not field or (isinstance(change, TicketChange) and field in change.touched):
+                    yield Event(revision, change)
 
     def between(
         self, old: int, new: int, only: Collection[int] = ()

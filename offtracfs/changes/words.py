@@ -10,7 +10,7 @@ from itertools import islice
 from typing import Any, Literal, NamedTuple
 from urllib.parse import unquote_plus
 
-from offtracfs.changes.comparison import FieldChange, RecordChange, TicketChange, TicketState
+from offtracfs.changes.comparison import FieldChange, RecordChange, TicketChange, TicketState, values
 from offtracfs.changes.timeline import Event
 from offtracfs.names import SUFFIX, number_of, split
 from offtracfs.records import SECOND, Row, from_microseconds, iso
@@ -21,6 +21,7 @@ from offtracfs.texts.log import changed_lines, entry_text, heading, row_lines, v
 
 Part = Literal["title", "heading", "field", "removed", "added", "text"]
 INDENT = "    "
+FIRST = ("status", "resolution")  # of the fields that a line names
 
 
 class Line(NamedTuple):
@@ -87,9 +88,10 @@ def sentence(event: Event, labels: Labels) -> str:
         return f"{record_name(change)}: {_fate(change) or named or 'changed'}"
     if change.created or change.deleted:
         return f"{'created' if change.created else 'deleted'}: {on_a_line(change.summary)}"
-    rows = [row_lines(row, labels) for entry in change.entries for row in entry.rows]
+    rows = [row for entry in change.entries for row in entry.rows]
+    rows.sort(key=lambda row: FIRST.index(row.field) if row.field in FIRST else len(FIRST))
     unlogged = [_value_lines(*field, labels) for field in change.unlogged]
-    told = [line for line in map(_shortened, [*rows, *unlogged]) if line]
+    told = [line for line in map(_shortened, [*(row_lines(row, labels) for row in rows), *unlogged]) if line]
     told += [f"comment: {_first_line(entry.comment)}" for entry in change.comments]
     told += [f"{_of(edit.after)} edited: {_first_line(edit.after.comment)}" for edit in change.edited]
     told += [f"{_of(entry)} of {entry.time[:10]} is gone" for entry in change.gone]
@@ -176,7 +178,10 @@ def _fate(change: TicketChange | RecordChange) -> str:
 
 
 def _fate_lines(change: TicketChange | RecordChange) -> list[Line]:
-    return [Line("field", fate)] if (fate := _fate(change)) else []
+    fate = _fate(change)
+    if fate == "new" and isinstance(change, TicketChange):
+        fate += f", by {on_a_line(values(change.after.record).get('reporter', '')) or 'anonymous'}"
+    return [Line("field", fate)] if fate else []
 
 
 def _field_lines(fields: Iterable[FieldChange], labels: Labels) -> list[Line]:

@@ -17,6 +17,7 @@ from offtracfs.errors import DatabaseError
 from offtracfs.index.opening import LINK, FileState, code_of, file_state, opened, translate
 
 PAGE = 1_000  # rows read at once when a directory is listed
+REVISIONS_AT_ONCE = 10_000  # that are read when the past is gone through
 LAST_TEXT = "\U0010ffff"  # sorts after every path
 
 
@@ -73,6 +74,12 @@ _STANDING = """
 """  # the one rule of the schema
 _REVISIONS = 'SELECT number, "commit", author, authored, committed, horizon FROM revision'
 
+BLOB = """
+    SELECT version.blob
+    FROM path JOIN version ON version.path = path.id
+    WHERE path.directory = :directory AND path.name = :name AND version.inode <= :horizon
+    ORDER BY version.inode DESC LIMIT 1
+"""
 FIND = _STANDING + "AND path.name = :name"
 LIST = _STANDING + "AND path.id > :after ORDER BY path.id"
 PAST = """
@@ -87,15 +94,15 @@ HEAD = _REVISIONS + " WHERE number = (SELECT revision FROM published)"  # noqa: 
 BY_NUMBER = _REVISIONS + " WHERE number = :number"
 BY_TIME = _REVISIONS + " WHERE committed < :end AND number <= :newest ORDER BY committed DESC, number DESC"
 BY_COMMIT = _REVISIONS + ' WHERE "commit" BETWEEN :lowest AND :highest AND number <= :newest'
-_BETWEEN = " WHERE number BETWEEN :oldest AND :newest AND :author IN ('', author)"
-NEWEST_FIRST = f"{_REVISIONS} {_BETWEEN} ORDER BY number DESC"
-NEWEST_FIRST_OF = f"""
-    {_REVISIONS} {_BETWEEN} AND number IN (
-        SELECT version.revision FROM path JOIN version ON version.path = path.id
-        WHERE path.name = :name AND path.directory IN (SELECT value FROM json_each(:directories))
-    )
-    ORDER BY number DESC
-"""  # noqa: S608  # no value in it
+NEWEST_FIRST = _REVISIONS + " WHERE number BETWEEN :oldest AND :newest{} ORDER BY number DESC"
+BY_AUTHOR = " AND author = :author"
+OF_FILE = """ AND number IN (
+    SELECT version.revision FROM path JOIN version ON version.path = path.id
+    WHERE path.name = :name AND path.directory IN (SELECT value FROM json_each(:directories))
+)"""
+ON_FIELD = """ AND (author IN (SELECT value FROM json_each(:unlogged)) OR number IN (
+    SELECT since FROM offtracfs_ticket_change WHERE field = :field AND since BETWEEN :oldest AND :newest
+))"""  # reads the whole table, once for each page of revisions: no index would be worth its size
 NEXT_TIME = "SELECT min(committed) FROM revision WHERE committed >= :start AND number <= :newest"
 DIRECTORIES = """
     WITH RECURSIVE found(directory) AS (
@@ -212,16 +219,27 @@ class Reader:
         return Revision(*rows[0]) if len(rows) == 1 else None
 
     def newest_first(
-        self, oldest: int, newest: int, author: str = "", name: str = "", directories: Sequence[str] = ()
+        self,
+        oldest: int,
+        newest: int,
+        *,
+        author: str = "",
+        name: str = "",
+        directories: Sequence[str] = (),
+        field: str = "",
+        unlogged: Sequence[str] = (),
     ) -> Iterator[Revision]:
-        """The revisions of these numbers, both included, from the newest to the oldest, a page at a time.
+        """The revisions of these numbers, both included, from the newest to the oldest, some at a time.
 
         With `author`, only those of that name; with `name`, only those that brought a version of the file of
-        that name in one of `directories`.
+        that name in one of `directories`; with `field`, only those that brought a row about that field into
+        some change log, or are by one of the authors `unlogged`.
         """
-        statement = NEWEST_FIRST_OF if name else NEWEST_FIRST
-        asked = {"author": author, "name": name, "directories": json.dumps(directories)}
-        while page := self._rows(statement, PAGE, oldest=oldest, newest=newest, **asked):
+        asked: dict[str, Any] = {"author": author, "name": name, "directories": json.dumps(directories)}
+        asked |= {"field": field, "unlogged": json.dumps(unlogged), "oldest": oldest}
+        clauses = BY_AUTHOR * bool(author) + OF_FILE * bool(name) + ON_FIELD * bool(field)
+        statement = NEWEST_FIRST.format(clauses)
+        while page := self._rows(statement, REVISIONS_AT_ONCE, newest=newest, **asked):
             yield from (Revision(*row) for row in page)
             newest = page[-1][0] - 1
 
@@ -234,6 +252,11 @@ class Reader:
         """A file by its name, as it stood at a horizon."""
         rows = self._rows(FIND, 1, directory=directory, name=name, horizon=horizon)
         return Entry(*rows[0]) if rows else None
+
+    def blob(self, directory: str, name: str, horizon: int) -> bytes | None:
+        """The id of a file's contents at a horizon (20 bytes); None where there is no such file."""
+        rows = self._rows(BLOB, 1, directory=directory, name=name, horizon=horizon)
+        return rows[0][0] if rows else None
 
     def past(self, directory: str, name: str, horizon: int) -> list[Past]:
         """Every version that a file had up to a horizon, oldest first; also where it is gone by then."""
