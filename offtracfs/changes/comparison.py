@@ -113,21 +113,21 @@ class RecordChange:
 def compare(number: int, before: TicketState, after: TicketState) -> TicketChange:
     """What is different in a ticket between two of its states."""
     fields: list[FieldChange] = []
-    if before.record is not None and after.record is not None:
+    both = before.record is not None and after.record is not None
+    if both:
         fields = _differing(values(before.record), values(after.record))
     old, new = _by_change(before.log), _by_change(after.log)
     added = [entry for key, entry in new.items() if key not in old]
     edited = []
-    for key in new.keys() & old.keys():
-        if new[key] == old[key]:
+    for key in new:
+        if key not in old or new[key].rows == old[key].rows:
             continue
         if new[key].comment != old[key].comment:
             edited.append(Edit(old[key], new[key]))
         if rows := _added_rows(old[key], new[key]):
             added.append(Entry(new[key].time, new[key].author, rows))
     gone = [entry for key, entry in old.items() if key not in new]
-    edited.sort(key=lambda edit: edit.after.time)
-    if not (fields or added or edited or gone):
+    if both and not (fields or added or edited or gone):
         fields = _differing(_times(before.record), _times(after.record))
     return TicketChange(number, before, after, fields, added, edited, gone)
 

@@ -185,7 +185,9 @@ def _fate_lines(change: TicketChange | RecordChange) -> list[Line]:
 
 
 def _field_lines(fields: Iterable[FieldChange], labels: Labels) -> list[Line]:
-    return [line for field in fields for line in _changed(_value_lines(*field, labels))]
+    """In the order in which the fields stand in a ticket's text."""
+    named = {field.name: field for field in fields}
+    return [line for name in labels.ordered(named) for line in _changed(_value_lines(*named[name], labels))]
 
 
 def _old_entries(change: TicketChange) -> Iterator[Line]:
