@@ -54,6 +54,6 @@ def command(directory: Path, number: int, at: str | None, form: str) -> None:
             return
         labels = timeline.labels_of(ticket_path(number), revision.horizon)
         log_labels = timeline.labels_of(changelog_path(number), revision.horizon)
-        log = entries(state.log if isinstance(state.log, list) else [])
+        log = entries(state.log)
         address = ticket_address(database.settings.url, number)
         print_lines(ticket_lines(number, state, labels, log_labels, log, address))

@@ -158,7 +158,7 @@ def _differing(old: dict[str, str], new: dict[str, str]) -> list[FieldChange]:
 
 def _by_change(log: Any) -> dict[tuple[str, str, int], Entry]:
     """The entries of a log by what stays the same in one that is edited."""
-    found = entries(log if isinstance(log, list) else [])
+    found = entries(log)
     return {(entry.time, entry.author, entry.rows[0].permanent): entry for entry in found}
 
 

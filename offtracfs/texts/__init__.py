@@ -23,11 +23,13 @@ backslash stands before it. What would command a terminal, or is no line of text
 Times are UTC. The first part can be read back into the record (`ticket.parse`).
 """
 
+from offtracfs.texts.escapes import on_a_line
 from offtracfs.texts.labels import Labels
-from offtracfs.texts.log import Entry, entries, log_part
-from offtracfs.texts.ticket import Parsed, parse, record_of, ticket_part
+from offtracfs.texts.log import Entry, LogSize, entries, log_part
+from offtracfs.texts.ticket import Parsed, TicketSize, parse, record_of, ticket_part
 
 __all__ = [
+    "SIZES",
     "Entry",
     "Labels",
     "Parsed",
@@ -40,6 +42,13 @@ __all__ = [
 ]
 
 
+SIZES: dict[str, type[TicketSize | LogSize]] = {"ticket": TicketSize, "changelog": LogSize}
+"""What measures the part of each version of a record in turn, by the record's directory.
+
+It is made with the ticket's number.
+"""
+
+
 def address_part(address: str) -> str:
     """The end of a text: where the tracker has the ticket; "" where that is not known."""
-    return f"\n==== {address}\n" if address else ""
+    return f"\n==== {on_a_line(address)}\n" if address else ""

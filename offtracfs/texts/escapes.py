@@ -14,16 +14,18 @@ MARKS = ("---- ", "==== ")
 
 # C0 but for tab and line feed, DEL and C1; what reorders text (Unicode's Bidi_Control, UAX #9); line and
 # paragraph separators; surrogates.
-_COMMANDS = "\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff"
+COMMANDS = "\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff"
+"""What is escaped wherever it stands, as the inside of a regular expression's set."""
+
 _ESCAPE = r"\\u([0-9a-f]{4})"
-_UNSAFE = re.compile(rf"[{_COMMANDS}]|{_ESCAPE}")
-_UNSAFE_ON_A_LINE = re.compile(rf"^\s|[{_COMMANDS}\n]|\s$|{_ESCAPE}")
+_UNSAFE_ON_A_LINE = re.compile(rf"^\s|[{COMMANDS}\n]|\s$|{_ESCAPE}")
+_MAYBE_UNSAFE = re.compile(rf"[{COMMANDS}\\]")  # a set alone is found twice as fast
 _ESCAPED = re.compile(_ESCAPE)
-_ESCAPABLE = re.compile(rf"[{_COMMANDS}\s\\]")
+_ESCAPABLE = re.compile(rf"[{COMMANDS}\s\\]")
+_SPELLED = {code: f"\\u{code:04x}" for code in range(1 << 16) if re.match(f"[{COMMANDS}]", chr(code))}
 _MARK = rf"(?:{'|'.join(MARKS)})"
 _MARKED = re.compile(rf"^(?=\\*{_MARK})", re.MULTILINE)
 _ESCAPED_MARK = re.compile(rf"^\\(?=\\*{_MARK})", re.MULTILINE)
-_LINE = re.compile(r"^(?=.)", re.MULTILINE)
 
 
 def _escape(match: re.Match[str]) -> str:
@@ -38,26 +40,40 @@ def _unescape(match: re.Match[str]) -> str:
     return meant if _ESCAPABLE.match(meant) else match[0]
 
 
+def _escaped(text: str) -> str:
+    if not _MAYBE_UNSAFE.search(text):
+        return text
+    return _ESCAPED.sub(_escape, text).translate(_SPELLED)
+
+
 def on_a_line(text: str) -> str:
     """`text` on one line, without white space at its ends."""
+    if text.isprintable() and "\\" not in text and text[:1] != " " and text[-1:] != " ":
+        return text  # most are; the other white space is not printable
     return _UNSAFE_ON_A_LINE.sub(_escape, text)
 
 
 def off_the_line(line: str) -> str:
     """The inverse of `on_a_line`."""
-    return _ESCAPED.sub(_unescape, line)
+    return _ESCAPED.sub(_unescape, line) if "\\" in line else line
 
 
 def block(text: str) -> str:
     """`text` on lines of its own, of which none begins as those of `MARKS` do."""
-    return _MARKED.sub(r"\\", _UNSAFE.sub(_escape, text))
+    escaped = _escaped(text)
+    return _MARKED.sub(r"\\", escaped) if any(mark in escaped for mark in MARKS) else escaped
 
 
 def unblock(lines: str) -> str:
     """The inverse of `block`."""
-    return _ESCAPED.sub(_unescape, _ESCAPED_MARK.sub("", lines))
+    return off_the_line(_ESCAPED_MARK.sub("", lines))
 
 
-def indented(text: str, by: str = "    ") -> str:
-    """`text` on indented lines of its own; an empty line stays empty. It need not be read back."""
-    return _LINE.sub(by, _UNSAFE.sub(_escape, text.replace("\r\n", "\n")))
+def indented(text: str, mark: str = "    ") -> str:
+    """`text` on lines of its own that begin with a mark; an empty line has no blanks at its end.
+
+    It need not be read back.
+    """
+    empty = mark.rstrip()
+    lines = _escaped(text.replace("\r\n", "\n")).split("\n")
+    return "\n".join([mark + line if line else empty for line in lines])

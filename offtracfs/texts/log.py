@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import product
 from typing import Any
 
 from offtracfs.records import Row
@@ -15,88 +16,136 @@ from offtracfs.texts.labels import Labels
 
 MAX_LINE = 200  # characters of an old and a new value on one line; longer ones are compared by their lines
 _EDIT = re.compile(r"_comment[0-9]+")
+_NONE = type(None)
+_SHAPES = frozenset(product((str,), (str, _NONE), (str,), (str, _NONE), (str, _NONE), (int, bool)))
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Entry:
-    """One change of a ticket: the rows of its log that one author added at one time (ISO text)."""
+    """One change of a ticket: the rows of its log that one author added at one time (ISO text).
+
+    `said` is the row of its comment. `edits` counts how often that was edited afterwards.
+    """
 
     time: str
     author: str
     rows: list[Row] = field(default_factory=list)
+    said: Row | None = None
+    edits: int = 0
 
     @property
     def comment(self) -> str:
         """What the author had to say."""
-        return next((row.new or "" for row in self.rows if row.field == "comment" and row.permanent), "")
+        return (self.said.new or "") if self.said else ""
 
     @property
     def reference(self) -> str:
         """``comment:3``, as Trac's wiki refers to it; "" where the change has no number."""
-        number = next((row.old or "" for row in self.rows if row.field == "comment" and row.permanent), "")
-        parent, _, own = number.rpartition(".")
+        parent, _, own = ((self.said.old or "") if self.said else "").rpartition(".")
         answer = f", in reply to comment:{parent}" if parent else ""
         return f"comment:{own}{answer}" if own else ""
 
-    @property
-    def edits(self) -> int:
-        """How often the comment was edited afterwards."""
-        return sum(_is_edit(row) for row in self.rows)
 
-
-def _is_edit(row: Row) -> bool:
-    return _EDIT.fullmatch(row.field) is not None
-
-
-def entries(log: Iterable[Any]) -> list[Entry]:
-    """The changes that a change log tells of, in its order. Rows that are none are left out.
+class Grouping:
+    """The rows of a change log, grouped into changes as they come.
 
     An edit of a comment has the time of the comment, and the author of the edit.
     """
-    found: dict[tuple[str, str, int], Entry] = {}
-    latest: dict[str, Entry] = {}
-    for item in log:
-        row = _row(item)
-        if row is None:
-            continue
-        if _is_edit(row) and row.time in latest:
-            latest[row.time].rows.append(row)
-            continue
-        key = row.time, row.author or "", row.permanent
-        entry = found.get(key) or Entry(row.time, row.author or "")
-        found[key] = latest[row.time] = entry
+
+    def __init__(self) -> None:
+        self._entries: dict[tuple[str, str, int], Entry] = {}
+        self._latest: dict[str, Entry] = {}
+
+    @property
+    def entries(self) -> list[Entry]:
+        """The changes so far, in the order of the log."""
+        return list(self._entries.values())
+
+    def add(self, log: Any) -> list[Entry]:
+        """The changes to which some rows belong that come next. What is no row is left out."""
+        return list(dict.fromkeys(self._add(row) for row in _rows(log)))
+
+    def _add(self, row: Row) -> Entry:
+        edit = _is_edit(row)
+        entry = self._latest.get(row.time) if edit else None
+        if entry is None:
+            key = row.time, row.author or "", row.permanent
+            entry = self._entries.get(key)
+            if entry is None:
+                entry = self._entries[key] = Entry(row.time, row.author or "")
+            self._latest[row.time] = entry
         entry.rows.append(row)
-    return list(found.values())
+        if edit:
+            entry.edits += 1
+        elif row.field == "comment" and row.permanent and entry.said is None:
+            entry.said = row
+        return entry
 
 
-def _row(item: Any) -> Row | None:
-    match item:
-        case [str(), str() | None, str(), str() | None, str() | None, int()]:
-            return Row(*item)
-    return None
+def _is_edit(row: Row) -> bool:
+    return row.field[:8] == "_comment" and _EDIT.fullmatch(row.field) is not None
+
+
+def entries(log: Any) -> list[Entry]:
+    """The changes that a change log tells of, in its order; none where it is no list."""
+    grouping = Grouping()
+    grouping.add(log)
+    return grouping.entries
+
+
+def _rows(log: Any) -> Iterator[Row]:
+    for item in log if isinstance(log, list) else ():
+        if isinstance(item, list | tuple) and tuple(map(type, item)) in _SHAPES:
+            yield Row(*item)
 
 
 def log_part(log: Any, labels: Labels) -> str:
     """What a change log tells; one of another shape tells nothing."""
-    return "".join(entry_text(entry, labels) for entry in entries(log if isinstance(log, list) else []))
+    return "".join(entry_text(entry, labels) for entry in entries(log))
+
+
+class LogSize:
+    """The size of a change log's part, version after version: a log that grows costs what is new in it."""
+
+    def __init__(self, _number: int) -> None:
+        self._labels: Labels | None = None
+        self._grouping = Grouping()
+        self._sizes: dict[Entry, int] = {}
+        self._total = 0
+
+    def of(self, log: Any, labels: Labels, *, appended: bool = False) -> int:
+        """Bytes in the part of a log; `appended` says that these are rows behind those of the last one."""
+        if not appended:
+            self._grouping, self._sizes, self._total = Grouping(), {}, 0
+        touched = self._grouping.add(log)
+        if labels is not self._labels:
+            self._labels, touched = labels, self._grouping.entries
+        for entry in touched:
+            size = len(entry_text(entry, labels).encode())
+            self._total += size - self._sizes.get(entry, 0)
+            self._sizes[entry] = size
+        return self._total
 
 
 def entry_text(entry: Entry, labels: Labels) -> str:
     """A change: when, who; what changed, from what to what; what was said."""
-    return f"\n==== {heading(entry)}\n" + "".join(
-        [*(f"{line}\n" for line in changed_lines(entry, labels)), _comment(entry)]
-    )
+    lines = "\n".join(["", f"==== {heading(entry)}", *changed_lines(entry, labels), ""])
+    comments = [row.new for row in entry.rows if row.field == "comment" and row.new and row.new.strip()]
+    return lines + "".join([f"\n{indented(text)}\n" for text in comments]) if comments else lines
 
 
 def heading(entry: Entry) -> str:
     """When and who, to the second; the number of the comment."""
-    edits = {0: "", 1: ", edited"}.get(entry.edits, f", edited {entry.edits} times")
-    about = f", {on_a_line(entry.reference)}" if entry.reference else ""
-    return f"{entry.time[:19].replace('T', ' ')} {on_a_line(entry.author) or 'anonymous'}{about}{edits}"
+    when = on_a_line(entry.time[:19].replace("T", " ", 1))
+    who = on_a_line(entry.author) or "anonymous"
+    reference = entry.reference if entry.said else ""
+    about = f", {on_a_line(reference)}" if reference else ""
+    edits = f", edited {entry.edits} times" if entry.edits > 1 else ", edited" if entry.edits else ""
+    return f"{when} {who}{about}{edits}"
 
 
 def changed_lines(entry: Entry, labels: Labels) -> Iterator[str]:
-    """A line for each field that a change set, or several where the text is long."""
+    """What a change set, field by field: a line, or several where a text is long."""
     for row in entry.rows:
         yield from row_lines(row, labels)
 
@@ -105,11 +154,11 @@ def row_lines(row: Row, labels: Labels) -> Iterator[str]:
     """What a row of a log says has changed; nothing where it is about a comment."""
     if row.field == "comment" or _is_edit(row):
         return
+    label = labels.label(row.field)
     if row.permanent:
-        label, listed = labels.label(row.field), row.field in labels.lists
-        yield from value_lines(label, row.old or "", row.new or "", listed=listed)
+        yield from value_lines(label, row.old or "", row.new or "", listed=row.field in labels.lists)
     else:
-        yield f"{row.field.capitalize()}: {on_a_line(row.new or '')}"
+        yield f"{'Attachment' if row.field == 'attachment' else label}: {on_a_line(row.new or '')}"
 
 
 def value_lines(label: str, old: str, new: str, *, listed: bool = False) -> Iterator[str]:
@@ -127,8 +176,3 @@ def _members(old: str, new: str) -> str:
     before, after = people(old), people(new)
     gone = [f"- {name}" for name in before if name not in after]
     return ", ".join([*(f"+ {name}" for name in after if name not in before), *gone])
-
-
-def _comment(entry: Entry) -> str:
-    said = [indented(row.new) for row in entry.rows if row.field == "comment" and row.new and row.new.strip()]
-    return "".join(f"\n{text}\n" for text in said)

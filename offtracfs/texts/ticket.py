@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,35 +17,77 @@ from offtracfs.texts.labels import CREATED, MODIFIED, Labels
 WIDTH = 12  # of a label with its colon: values stand below each other, whichever fields a ticket has
 CRLF = " (CRLF)"  # behind the label of a text whose lines end so in the record
 UNREADABLE = "this record does not have the shape of a ticket"
+MAX_QUOTE = 60  # characters of a line in a message
 
-_FIRST = re.compile(r"#([0-9]+)(?: (.*))?")
-_LINE = re.compile(r"([^:]+):[ \t]*(.*)", re.DOTALL)
+_FIRST = re.compile(r"#([0-9]{1,18})(?: (.*))?")
+_LINE = re.compile(r"([^:]+):(.*)", re.DOTALL)
+_DERIVED = ("time", "changetime", "_ts")
 
 
 def ticket_part(number: int, record: Any, labels: Labels) -> str:
     """What a record says; fields without a value are left out. A record of another shape says just that."""
+    said = _said(number, record)
+    if said is None:
+        return _unreadable(number)
+    pieces = {name: _piece(name, value, labels) for name, value in said.values.items()}
+    summary, description = pieces.pop("summary", ""), pieces.pop("description", "")
+    ordered = [pieces[name] for name in labels.ordered(pieces)]
+    lines = [piece for piece in ordered if not piece.startswith("\n")]
+    blocks = [piece for piece in ordered if piece.startswith("\n")]
+    return "".join([f"#{number}{summary}\n\n", *lines, _times(said), description, *blocks])
+
+
+class TicketSize:
+    """The size of a ticket's part, version after version: each costs what has changed in it."""
+
+    def __init__(self, number: int) -> None:
+        self._number = number
+        self._labels: Labels | None = None
+        self._values: dict[str, str] = {}
+        self._sizes: dict[str, int] = {}  # of the piece of each field
+        self._total = 0  # of them all
+
+    def of(self, record: Any, labels: Labels, *, appended: bool = False) -> int:
+        """Bytes in the part of a record; `appended` is for change logs."""
+        said = _said(self._number, record)
+        if said is None:
+            return len(_unreadable(self._number))
+        if labels is not self._labels:
+            self._labels, self._values, self._sizes, self._total = labels, {}, {}, 0
+        values = said.values
+        for name in dict(values.items() ^ self._values.items()):
+            size = len(_piece(name, values[name], labels).encode()) if name in values else 0
+            self._total += size - self._sizes.get(name, 0)
+            self._sizes[name] = size
+        self._values = values
+        return len(f"#{self._number}\n\n") + len(_times(said)) + self._total
+
+
+@dataclass(slots=True)
+class _Said:
+    """What a record says: its times as they stand in it, and the values that these do not say already."""
+
+    created: str
+    changed: str
+    values: dict[str, str]
+
+
+def _said(number: int, record: Any) -> _Said | None:
+    """None for a record of another shape, or another ticket's."""
     try:
-        _, created, changed, props = record
+        found, created, changed, props = record
+        records.microseconds(created)
         values = {name: written(value) for name, value in props.items()}
-        known = derived(created, changed)
-        lines = [f"#{number} {on_a_line(values.pop('summary', ''))}".rstrip(" "), ""]
-        blocks = []
-        description = values.pop("description", "")
-        for name in labels.ordered(values):
-            value = values[name]
-            if name in known:
-                if value != known[name]:
-                    lines.append(_line(on_a_line(name), value))
-            elif "\n" in value or (value and name in labels.long):
-                blocks.append(_block(labels.label(name), value))
-            elif value:
-                lines.append(_line(labels.label(name), value))
-        lines += [_line(CREATED, _people(created)), _line(MODIFIED, _people(changed)), ""]
-        if description:
-            blocks.insert(0, _block(labels.label("description"), description))
-        return "\n".join(lines) + "".join(blocks)
-    except SHAPE_ERRORS:
-        return f"#{number}\n\n({UNREADABLE})\n"
+        for name, value in derived(created, changed).items():
+            if values.get(name) == value:
+                del values[name]
+    except (*SHAPE_ERRORS, RecursionError):
+        return None
+    return _Said(created, changed, values) if found == number else None
+
+
+def _unreadable(number: int) -> str:
+    return f"#{number}\n\n({UNREADABLE})\n"
 
 
 def written(value: Any) -> str:
@@ -58,15 +99,32 @@ def written(value: Any) -> str:
 
 def derived(created: str, changed: str) -> dict[str, str]:
     """What a record's values mostly are that its times say already; only others are shown."""
-    return {"time": created, "changetime": changed, "_ts": str(records.microseconds(changed))}
+    return dict(zip(_DERIVED, (created, changed, str(records.microseconds(changed))), strict=True))
+
+
+def _times(said: _Said) -> str:
+    return f"{_line(CREATED, _people(said.created))}{_line(MODIFIED, _people(said.changed))}"
 
 
 def _people(time: str) -> str:
     return time.replace("T", " ", 1)
 
 
+def _piece(name: str, value: str, labels: Labels) -> str:
+    """What a text says of a field: the end of the first line, a line, or an empty line and a block."""
+    if name in _DERIVED:
+        return _line(labels.label(name), value)
+    if not value:
+        return ""
+    if name == "summary":
+        return f" {on_a_line(value)}"
+    if name == "description" or "\n" in value or name in labels.long:
+        return _block(labels.label(name), value)
+    return _line(labels.label(name), value)
+
+
 def _line(label: str, value: str) -> str:
-    return f"{label + ':':<{WIDTH - 1}} {on_a_line(value)}".rstrip(" ")
+    return f"{label + ':':<{WIDTH - 1}} {on_a_line(value)}".rstrip(" ") + "\n"
 
 
 def _block(label: str, text: str) -> str:
@@ -92,7 +150,7 @@ def parse(text: str, labels: Labels) -> Parsed:
     first = _FIRST.fullmatch(lines[0])
     if first is None:
         raise UsageError(
-            f"The first line is not a ticket's number and summary, such as #42 It crashes: {lines[0][:60]!r}."
+            f"Line 1 is no ticket's number and summary, such as #42 It crashes{_quoted(lines[0])}."
         )
     found = Parsed(int(first[1]))
     if first[2]:
@@ -103,36 +161,49 @@ def parse(text: str, labels: Labels) -> Parsed:
         if line.strip():
             _read_line(found, line, place, labels)
     for start, stop in zip(marks, [*marks, end][1:], strict=True):
-        name, value = _read_block(lines[start:stop], labels)
-        found.values[name] = value
+        label, value = _read_block(lines[start:stop])
+        _add(found, labels.name(label), value, start + 1, label)
     return found
+
+
+def _quoted(line: str) -> str:
+    return f": {line[:MAX_QUOTE]!r}" if line else ""
+
+
+def _add(found: Parsed, name: str, value: str, place: int, label: str) -> None:
+    if name in found.values:
+        raise UsageError(f"Line {place} is the second one that says {on_a_line(label[:MAX_QUOTE])}.")
+    found.values[name] = value
 
 
 def _read_line(found: Parsed, line: str, place: int, labels: Labels) -> None:
     match = _LINE.fullmatch(line)
     if match is None:
-        raise UsageError(f"Line {place} is no field with its value, such as Owner: bob: {line[:60]!r}.")
+        raise UsageError(f"Line {place} is no field with its value, such as Owner: bob{_quoted(line)}.")
     label, value = match[1].strip(), off_the_line(match[2].strip())
-    if label == CREATED:
-        found.created = value.replace(" ", "T", 1)
-    elif label == MODIFIED:
-        found.changed = value.replace(" ", "T", 1)
-    else:
-        name = labels.name(label)
-        if name in found.values:
+    if label in (CREATED, MODIFIED):
+        time = value.replace(" ", "T", 1)
+        if not records.ISO.fullmatch(time):
+            raise UsageError(f"Line {place} is no time, such as {label}: 2011-04-09 21:16:07{_quoted(line)}.")
+        if label == CREATED:
+            found.created, before = time, found.created
+        else:
+            found.changed, before = time, found.changed
+        if before:
             raise UsageError(f"Line {place} is the second one that says {label}.")
-        found.values[name] = value
+    else:
+        _add(found, labels.name(label), value, place, label)
 
 
-def _read_block(lines: list[str], labels: Labels) -> tuple[str, str]:
+def _read_block(lines: list[str]) -> tuple[str, str]:
     head, *rest = lines
     if rest and not rest[-1]:
         rest.pop()  # it stands between this text and what comes next
     value = unblock("\n".join(rest))
     label = head.partition(" ")[2].strip()
     if label.endswith(CRLF):
-        label, value = label.removesuffix(CRLF), value.replace("\n", "\r\n")
-    return labels.name(label), value
+        return label.removesuffix(CRLF), value.replace("\n", "\r\n")
+    return label, value
 
 
 def record_of(parsed: Parsed, like: Any) -> list[Any]:
@@ -140,12 +211,15 @@ def record_of(parsed: Parsed, like: Any) -> list[Any]:
 
     A field that the text does not show has no value. What `like` has for a field says how
     to write that: None or "", and whether a number is one. Raises UsageError where the text names a field
-    that `like` does not have.
+    that `like` does not have, or does not say when the ticket was created and modified.
     """
     _, _, _, props = like
     if unknown := parsed.values.keys() - props.keys():
-        raise UsageError(f"There is no field {min(unknown)!r} in this ticket.")
-    values = derived(parsed.created, parsed.changed) | parsed.values
+        raise UsageError(f"There is no field {min(unknown)[:MAX_QUOTE]!r} in this ticket.")
+    try:
+        values = derived(parsed.created, parsed.changed) | parsed.values
+    except ValueError:
+        raise UsageError(f"The text has no line {CREATED}: or {MODIFIED}: with a time.") from None
     made = {name: _value(values.get(name, ""), old) for name, old in props.items()}
     return [parsed.number, parsed.created, parsed.changed, made]
 
@@ -153,10 +227,9 @@ def record_of(parsed: Parsed, like: Any) -> list[Any]:
 def _value(text: str, old: Any) -> Any:
     if isinstance(old, str):
         return text
-    if old is None and not text:
-        return None
-    convert: Callable[[str], Any] = simplejson.loads
+    if old is None:
+        return text or None
     try:
-        return convert(text)
-    except ValueError:
+        return simplejson.loads(text)
+    except (ValueError, RecursionError):
         return text
