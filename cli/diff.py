@@ -57,7 +57,7 @@ def command(directory: Path, a: str, others: tuple[str, ...], stat: bool) -> Non
     zone = database.settings.zone
     b, numbers = _divided(others, zone)
     with opened(database) as (timeline, reader):
-        old, new = (revision_chosen(reader, text, zone) for text in (moment_text(a, "diff"), b))
+        old, new = (revision_chosen(reader, text, zone) for text in (moment_text(a, "A"), b))
         head = reader.head() or new
         for number in numbers:
             if not timeline.knew(number, max(old, new)):
@@ -75,10 +75,10 @@ def _divided(words: Sequence[str], zone: tzinfo) -> tuple[str, list[int]]:
         return "", []
     first, *rest = words
     try:
-        meaning(moment_text(first, "diff"), zone)
+        meaning(moment_text(first, "B"), zone)
     except UsageError:
         return "", [_number(word) for word in words]
-    return moment_text(first, "diff"), [_number(word) for word in rest]
+    return moment_text(first, "B"), [_number(word) for word in rest]
 
 
 def _number(word: str) -> int:

@@ -50,7 +50,7 @@ def revision_for(database: Database, at: str | None) -> Revision:
 def moment_text(text: str | None, option: str) -> str:
     """A moment as `revision_chosen` takes it; "" where none was given. Raises UsageError for an empty one."""
     if text in ("", "@"):  # a shell's variable that is not set
-        raise UsageError(f"{option} has no moment: write one like 2011-04-09, or leave {option} out.")
+        raise UsageError(f"{option} has no moment: write one like 2011-04-09, or leave it out.")
     return (text or "").removeprefix("@")
 
 
