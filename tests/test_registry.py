@@ -63,6 +63,8 @@ def test_a_new_kind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ("/srv/trac", ""),
         ("trac+sqlite:", ""),
         ("ftp://host", ""),
+        ("https://bob@host", ""),
+        ("https://[", ""),
         ("", ""),
     ],
 )
@@ -111,6 +113,16 @@ def test_only_what_is_used_is_loaded(url: str, loaded: set[str]) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code, url], capture_output=True, text=True, check=True)
     assert set(done.stdout.split()) == loaded
+
+
+def test_an_address_of_a_page_is_had_at_once() -> None:
+    """Where a Trac shows its tickets is known without loading what talks to it."""
+    code = (
+        "import sys; from offtracfs.trackers import registry; "
+        f"registry.ticket_address('https://host', 1); print(*{{*{HEAVY}, 'trio'}} & {{*sys.modules}})"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "\n"
 
 
 def test_every_line_names_a_kind() -> None:
