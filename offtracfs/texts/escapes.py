@@ -22,7 +22,8 @@ _UNSAFE_ON_A_LINE = re.compile(rf"^\s|[{COMMANDS}\n]|\s$|{_ESCAPE}")
 _MAYBE_UNSAFE = re.compile(rf"[{COMMANDS}\\]")  # a set alone is found twice as fast
 _ESCAPED = re.compile(_ESCAPE)
 _ESCAPABLE = re.compile(rf"[{COMMANDS}\s\\]")
-_SPELLED = {code: f"\\u{code:04x}" for code in range(1 << 16) if re.match(f"[{COMMANDS}]", chr(code))}
+_EVERY = "".join(map(chr, range(1 << 16)))
+_SPELLED = {ord(found): f"\\u{ord(found):04x}" for found in re.findall(f"[{COMMANDS}]", _EVERY)}
 _MARK = rf"(?:{'|'.join(MARKS)})"
 _MARKED = re.compile(rf"^(?=\\*{_MARK})", re.MULTILINE)
 _ESCAPED_MARK = re.compile(rf"^\\(?=\\*{_MARK})", re.MULTILINE)
