@@ -193,7 +193,7 @@ def _default_database() -> Path:
     help="The database: a directory that holds one tracker. Default: $OFFTRACFS_DB, else a directory "
     "below $XDG_DATA_HOME.",
 )
-@click.option("--no-pager", is_flag=True, help="Show tables at once, and not through $PAGER.")
+@click.option("--no-pager", is_flag=True, help="Show tables and texts at once, and not through $PAGER.")
 @click.version_option(package_name="offtracfs", message="%(package)s %(version)s")
 @click.pass_context
 def main(context: click.Context, db: Path, no_pager: bool) -> None:  # no_pager is for `paged`

@@ -10,11 +10,22 @@ from tempfile import TemporaryDirectory
 
 import click
 
-from tests.bench import figures, generate, history, importing, index, mounts, processes, reports, syncs
+from tests.bench import (
+    changes,
+    figures,
+    generate,
+    history,
+    importing,
+    index,
+    mounts,
+    processes,
+    reports,
+    syncs,
+)
 from tests.bench.figures import Figure
 from tests.tracservers import RealTrac, TracServer, served
 
-PARTS = ("sync", "import", "index", "mount", "files", "history", "reports")
+PARTS = ("sync", "import", "index", "mount", "files", "history", "changes", "reports")
 COLD = {True: "no cache holds anything", False: "a fresh mount; dropping the disk's caches takes root"}
 
 
@@ -93,6 +104,8 @@ def _measured(sizes: list[int], parts: Collection[str], cache: Path, scratch: Pa
             yield from mounts.measure(size, database, scratch / "disk")
         if "history" in parts:
             yield from history.measure(size, database, source, scratch / "moments")
+        if "changes" in parts:
+            yield from changes.measure(size, database)
         if "reports" in parts:
             with served("modern") as server:
                 yield from reports.measure(size, database, _trac(server, source))
