@@ -26,6 +26,9 @@ from tests.bench.figures import Figure
 from tests.tracservers import RealTrac, TracServer, served
 
 PARTS = ("sync", "import", "index", "mount", "files", "history", "changes", "reports")
+READING = {"mount": mounts.first_listing, "changes": changes.measure}
+"""The parts that need nothing but a database."""
+
 COLD = {True: "no cache holds anything", False: "a fresh mount; dropping the disk's caches takes root"}
 
 
@@ -98,14 +101,12 @@ def _measured(sizes: list[int], parts: Collection[str], cache: Path, scratch: Pa
             importing.make(source, database)
         if "index" in parts:
             yield from index.measure(size, database, scratch / "index")
-        if "mount" in parts:
-            yield from mounts.first_listing(size, database)
         if "files" in parts:
             yield from mounts.measure(size, database, scratch / "disk")
         if "history" in parts:
             yield from history.measure(size, database, source, scratch / "moments")
-        if "changes" in parts:
-            yield from changes.measure(size, database)
+        for part in READING.keys() & parts:
+            yield from READING[part](size, database)
         if "reports" in parts:
             with served("modern") as server:
                 yield from reports.measure(size, database, _trac(server, source))
