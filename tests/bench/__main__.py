@@ -105,7 +105,7 @@ def _measured(sizes: list[int], parts: Collection[str], cache: Path, scratch: Pa
             yield from mounts.measure(size, database, scratch / "disk")
         if "history" in parts:
             yield from history.measure(size, database, source, scratch / "moments")
-        for part in READING.keys() & parts:
+        for part in (part for part in READING if part in parts):
             yield from READING[part](size, database)
         if "reports" in parts:
             with served("modern") as server:
