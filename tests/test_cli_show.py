@@ -15,7 +15,7 @@ from offtracfs.texts import Labels, address_part, log_part, ticket_part
 from tests.mounting import SUMMER, append, new_database, ticket
 from tests.program import PROGRAM, offtracfs, surroundings
 from tests.terminal import ROWS, seen_at_a_terminal
-from tests.tickets import FIELDS
+from tests.tickets import FIELDS, rows
 from tests.tickets import database as made
 
 COLORS = re.compile("\x1b\\[[0-9;]*m")
@@ -57,6 +57,14 @@ def test_text(database: Database, number: int) -> None:
     """Into a pipe go the bytes of the ticket's text, whatever is in it."""
     assert told(database, str(number)) == text_of(database, number).encode()
     assert told(database, f"#{number}") == told(database, str(number))
+
+
+def test_a_change_without_a_word(database: Database) -> None:
+    """A change of which the log has no more than the number of its comment is there as in the text."""
+    log = rows(SUMMER, "eve", ("comment", "1", "")) + rows(SUMMER + 1, "eve", ("comment", "2", "Now."))
+    append(database, (SUMMER * 2, {"changelog/2.json": records.dump(log)}))
+    assert told(database, "2") == text_of(database, 2).encode()
+    assert "eve, comment:1\n\n====" in text_of(database, 2)
 
 
 def test_labels_are_those_of_the_time(database: Database) -> None:

@@ -16,7 +16,7 @@ LONG = "one\r\ntwo\r\nthree\r\nfour"
 
 def moment(seconds: int) -> str:
     """ISO text of a moment in seconds since 1970 UTC."""
-    return records.iso(records.from_microseconds(seconds * records.SECOND)).removesuffix("+00:00")
+    return records.iso(records.from_microseconds(seconds * records.SECOND))
 
 
 def changed(number: int, when: int, log: list[Row], **props: str) -> dict[str, bytes | None]:

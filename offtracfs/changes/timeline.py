@@ -11,14 +11,14 @@ from offtracfs import records
 from offtracfs.changes.comparison import RecordChange, TicketChange, TicketState, compare
 from offtracfs.database import Database
 from offtracfs.index import Reader, Revision
-from offtracfs.kinds import DB_PATH, changelog_path, record_id, ticket_path
+from offtracfs.kinds import DB_PATH, changelog_path, fields, record_id, ticket_path
 from offtracfs.names import number_of, split
 from offtracfs.store.fastimport import NOBODY, name_in_git
 from offtracfs.texts import Labels
 
 TICKET, _NAME = split(ticket_path(0))
 CHANGELOG, _NAME = split(changelog_path(0))
-FIELDS = "fields.json"
+FIELDS = fields.KIND.path
 ATTACHMENT = "attachment"  # in a change log; Trac's table of changes has none
 UNLOGGED = (NOBODY, name_in_git(""))  # the authors of changes of which no log may tell
 MAX_LABELS = 16  # definitions of fields whose labels are kept

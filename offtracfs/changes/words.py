@@ -58,20 +58,21 @@ def entry_lines(entry: Entry, labels: Labels) -> Iterator[Line]:
 
 
 def _lines(text: str) -> list[str]:
+    """The lines of a text; there are none in an empty one."""
     return text.removesuffix("\n").split("\n") if text else []
 
 
 def _changed(pieces: Iterable[str]) -> Iterator[Line]:
     """The lines that say what has changed: fields with their values, and comparisons."""
     marks: dict[str, Part] = {f"{INDENT}-": "removed", f"{INDENT}+": "added"}
-    for line in "\n".join(pieces).split("\n"):
+    for line in _lines("\n".join(pieces)):
         part = marks.get(line[: len(INDENT) + 1], "text" if not line or line.startswith(INDENT) else "field")
         yield Line(part, line)
 
 
 def time_of(event: Event) -> str:
     """When a change was made, as ISO text in UTC."""
-    return iso(from_microseconds(event.revision.authored * SECOND)).removesuffix("+00:00")
+    return iso(from_microseconds(event.revision.authored * SECOND))
 
 
 def author_of(event: Event) -> str:
