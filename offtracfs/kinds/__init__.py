@@ -23,6 +23,7 @@ from offtracfs.names import SUFFIX, number_of, split
 
 __all__ = [
     "DB_PATH",
+    "FIELDS_PATH",
     "HISTORIES",
     "KINDS",
     "MISSHAPEN",
@@ -61,6 +62,7 @@ ticket_path = ticket.KIND.numbered
 changelog_path = changelog.KIND.numbered
 report_path = report.KIND.numbered
 DB_PATH = db.KIND.path
+FIELDS_PATH = fields.KIND.path
 
 TABLES: dict[str, Table] = {table.name: table for kind in KINDS for table in kind.tables}
 
