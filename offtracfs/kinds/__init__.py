@@ -26,8 +26,10 @@ __all__ = [
     "FIELDS_PATH",
     "HISTORIES",
     "KINDS",
+    "LOGS",
     "MISSHAPEN",
     "TABLES",
+    "TICKETS",
     "TOPS",
     "Key",
     "Kind",
@@ -61,6 +63,7 @@ KINDS: tuple[Kind, ...] = (
 ticket_path = ticket.KIND.numbered
 changelog_path = changelog.KIND.numbered
 report_path = report.KIND.numbered
+TICKETS, LOGS = ticket.KIND.directory, changelog.KIND.directory
 DB_PATH = db.KIND.path
 FIELDS_PATH = fields.KIND.path
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import product
 from typing import Any
@@ -62,28 +61,34 @@ class Grouping:
         return list(self._entries.values())
 
     def add(self, log: Any) -> list[Entry]:
-        """The changes to which some rows belong that come next. What is no row is left out."""
-        return list(dict.fromkeys(self._add(row) for row in _rows(log)))
+        """The changes to which the rows belong that come next. What is no row is left out."""
+        touched: dict[Entry, None] = {}
+        for item in log if isinstance(log, list) else ():
+            if isinstance(item, list | tuple) and tuple(map(type, item)) in _SHAPES:
+                touched[self._add(Row(*item))] = None
+        return list(touched)
 
     def _add(self, row: Row) -> Entry:
-        edit = _is_edit(row)
-        entry = self._latest.get(row.time) if edit else None
+        time, author, name, _, _, permanent = row
+        edit = _is_edit(name)
+        entry = self._latest.get(time) if edit else None
         if entry is None:
-            key = row.time, row.author or "", row.permanent
+            key = time, author or "", permanent
             entry = self._entries.get(key)
             if entry is None:
-                entry = self._entries[key] = Entry(row.time, row.author or "")
-            self._latest[row.time] = entry
+                entry = self._entries[key] = Entry(time, author or "")
+            self._latest[time] = entry
         entry.rows.append(row)
         if edit:
             entry.edits += 1
-        elif row.field == "comment" and row.permanent and entry.said is None:
+        elif name == "comment" and permanent and entry.said is None:
             entry.said = row
         return entry
 
 
-def _is_edit(row: Row) -> bool:
-    return row.field[:8] == "_comment" and _EDIT.fullmatch(row.field) is not None
+def _is_edit(name: str) -> bool:
+    """Whether a row of that field says that a comment was edited."""
+    return name[:8] == "_comment" and _EDIT.fullmatch(name) is not None
 
 
 def entries(log: Any) -> list[Entry]:
@@ -91,12 +96,6 @@ def entries(log: Any) -> list[Entry]:
     grouping = Grouping()
     grouping.add(log)
     return grouping.entries
-
-
-def _rows(log: Any) -> Iterator[Row]:
-    for item in log if isinstance(log, list) else ():
-        if isinstance(item, list | tuple) and tuple(map(type, item)) in _SHAPES:
-            yield Row(*item)
 
 
 def log_part(log: Any, labels: Labels) -> str:
@@ -129,9 +128,11 @@ class LogSize:
 
 def entry_text(entry: Entry, labels: Labels) -> str:
     """A change: when, who; what changed, from what to what; what was said."""
-    lines = "\n".join(["", f"==== {heading(entry)}", *changed_lines(entry, labels), ""])
-    comments = [row.new for row in entry.rows if row.field == "comment" and row.new and row.new.strip()]
-    return lines + "".join([f"\n{indented(text)}\n" for text in comments]) if comments else lines
+    lines = ["", f"==== {heading(entry)}", *changed_lines(entry, labels), ""]
+    for row in entry.rows:
+        if row.field == "comment" and row.new and not row.new.isspace():
+            lines += (indented(row.new), "")
+    return "\n".join(lines)
 
 
 def heading(entry: Entry) -> str:
@@ -144,22 +145,24 @@ def heading(entry: Entry) -> str:
     return f"{when} {who}{about}{edits}"
 
 
-def changed_lines(entry: Entry, labels: Labels) -> Iterator[str]:
+def changed_lines(entry: Entry, labels: Labels) -> list[str]:
     """What a change set, field by field: a line, or several where a text is long."""
-    for row in entry.rows:
-        if row.field == "comment" or _is_edit(row):
+    lines = []
+    for _, _, name, was, now, permanent in entry.rows:
+        if name == "comment" or _is_edit(name):
             continue
-        old, new = row.old or "", row.new or ""
-        label = labels.label(row.field)
-        if not row.permanent:
-            yield f"{'Attachment' if row.field == 'attachment' else label}: {on_a_line(new)}"
-        elif "\n" in old or "\n" in new or len(old) + len(new) > MAX_LINE:
-            yield f"{label}:"
-            yield from differences(old, new)
-        elif row.field in labels.lists:
-            yield f"{label}: {on_a_line(_members(old, new))}"
+        label, old, new = labels.label(name), was or "", now or ""
+        if not permanent:
+            lines.append(f"{'Attachment' if name == 'attachment' else label}: {on_a_line(new)}")
+        elif len(old) + len(new) > MAX_LINE or "\n" in old or "\n" in new:
+            lines += [f"{label}:", *differences(old, new)]
+        elif name in labels.lists:
+            lines.append(f"{label}: {on_a_line(_members(old, new))}")
         else:
-            yield " ".join(filter(None, (f"{label}:", on_a_line(old), "→", on_a_line(new))))
+            lines.append(
+                f"{label}: {on_a_line(old) + ' ' if old else ''}→{' ' + on_a_line(new) if new else ''}"
+            )
+    return lines
 
 
 def _members(old: str, new: str) -> str:
