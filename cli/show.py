@@ -11,8 +11,6 @@ from offtracfs.changes import opened
 from offtracfs.changes.words import ticket_lines
 from offtracfs.database import Database
 from offtracfs.errors import UsageError
-from offtracfs.kinds import changelog_path, ticket_path
-from offtracfs.texts import entries
 from offtracfs.trackers.registry import ticket_address
 
 from . import shared
@@ -52,8 +50,6 @@ def command(directory: Path, number: int, at: str | None, form: str) -> None:
         if form == "json":
             write_text(records.dump({"ticket": state.record, "changelog": state.log}).decode())
             return
-        labels = timeline.labels_of(ticket_path(number), revision.horizon)
-        log_labels = timeline.labels_of(changelog_path(number), revision.horizon)
-        log = entries(state.log)
+        labels = timeline.text_labels(number, revision.horizon)
         address = ticket_address(database.settings.url, number)
-        print_lines(ticket_lines(number, state, labels, log_labels, log, address))
+        print_lines(ticket_lines(number, state, labels, address))

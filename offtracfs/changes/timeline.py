@@ -10,15 +10,13 @@ from typing import Any, NamedTuple
 from offtracfs import records
 from offtracfs.changes.comparison import RecordChange, TicketChange, TicketState, compare
 from offtracfs.database import Database
+from offtracfs.errors import DatabaseDamaged
 from offtracfs.index import Reader, Revision
-from offtracfs.kinds import DB_PATH, changelog_path, fields, record_id, ticket_path
+from offtracfs.kinds import DB_PATH, FIELDS_PATH, LOGS, TICKETS, changelog_path, record_id, ticket_path
 from offtracfs.names import number_of, split
 from offtracfs.store.fastimport import NOBODY, name_in_git
 from offtracfs.texts import Labels
 
-TICKET, _NAME = split(ticket_path(0))
-CHANGELOG, _NAME = split(changelog_path(0))
-FIELDS = fields.KIND.path
 ATTACHMENT = "attachment"  # in a change log; Trac's table of changes has none
 UNLOGGED = (NOBODY, name_in_git(""))  # the authors of changes of which no log may tell
 MAX_LABELS = 16  # definitions of fields whose labels are kept
@@ -41,7 +39,7 @@ class Timeline:
     def __init__(self, reader: Reader, blob: Callable[[bytes], bytes]) -> None:
         self._reader = reader
         self._blob = blob
-        self._labels = lru_cache(MAX_LABELS)(self._read_labels)
+        self._labels = lru_cache(MAX_LABELS)(lambda found: Labels(self._loaded(found)))
 
     def ticket(self, number: int, horizon: int) -> TicketState:
         """A ticket as it stood at a horizon."""
@@ -50,22 +48,29 @@ class Timeline:
         )
 
     def record(self, path: str, horizon: int) -> Any:
-        """A record as it stood at a horizon; None where there was none."""
-        blob = self._reader.blob(*split(path), horizon)
-        return records.load(self._blob(blob)) if blob else None
+        """A record as it stood at a horizon; None where there was none, and a text for what is no JSON."""
+        return self._loaded(self._reader.blob_before(path, horizon + 1))
+
+    def _loaded(self, blob: bytes | None) -> Any:
+        if blob is None:
+            return None
+        data = self._blob(blob)
+        try:
+            return records.load(data)
+        except DatabaseDamaged:
+            return data.decode(errors="replace")
 
     def labels(self, horizon: int) -> Labels:
         """What the fields were called at a horizon."""
-        entry = self._reader.find(*split(FIELDS), horizon)
-        return self._labels(entry.inode if entry else 0)
+        return self._labels(self._reader.blob_before(FIELDS_PATH, horizon + 1))
 
-    def labels_of(self, path: str, horizon: int) -> Labels:
-        """What the fields were called when the version of a file that stood at a horizon was new."""
-        entry = self._reader.find(*split(path), horizon)
-        return self.labels(entry.inode - 1 if entry else horizon)
+    def text_labels(self, number: int, horizon: int) -> tuple[Labels, Labels]:
+        """What the fields are called in the two parts of a ticket's text that stood at a horizon.
 
-    def _read_labels(self, inode: int) -> Labels:
-        return Labels(self.record(FIELDS, inode))
+        It is what they were called when the record, and the log, became as they were.
+        """
+        found = self._reader.text(split(ticket_path(number))[1], horizon)
+        return self.labels(found.record - 1 if found else 0), self.labels(found.log - 1 if found else 0)
 
     def log(
         self, oldest: int, newest: Revision, number: int | None = None, author: str = "", field: str = ""
@@ -81,7 +86,7 @@ class Timeline:
             newest.number,
             author=author,
             name="" if number is None else split(ticket_path(number))[1],
-            directories=(TICKET, CHANGELOG),
+            directories=(TICKETS, LOGS),
             field="" if field == ATTACHMENT else field,
             unlogged=UNLOGGED,
         )
@@ -115,7 +120,7 @@ class Timeline:
         numbers: set[int] = set()
         paths: set[str] = set()
         for directory, name in self._reader.changed_names(after, horizon):
-            number = number_of(name) if directory in (TICKET, CHANGELOG) else None
+            number = number_of(name) if directory in (TICKETS, LOGS) else None
             path = f"{directory}/{name}" if directory else name
             if number is not None:
                 numbers.add(number)
@@ -126,12 +131,12 @@ class Timeline:
     def knew(self, number: int, revision: Revision) -> bool:
         """Whether there was such a ticket at a revision, or before it."""
         name = split(ticket_path(number))[1]
-        return any(self._reader.newest_first(1, revision.number, name=name, directories=[TICKET]))
+        return any(self._reader.newest_first(1, revision.number, name=name, directories=[TICKETS]))
 
     def absence(self, number: int, at: Revision, newest: Revision) -> str:
         """Why there is no such ticket at a revision, in a sentence with a remedy; times are UTC."""
         name = split(ticket_path(number))[1]
-        found = [*self._reader.newest_first(1, newest.number, name=name, directories=[TICKET])]
+        found = [*self._reader.newest_first(1, newest.number, name=name, directories=[TICKETS])]
         before = [revision for revision in found if revision.number <= at.number]
         if not found:
             return f"There is no ticket {number}, nor was there one."

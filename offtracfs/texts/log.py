@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import product
 from typing import Any
@@ -62,28 +61,34 @@ class Grouping:
         return list(self._entries.values())
 
     def add(self, log: Any) -> list[Entry]:
-        """The changes to which some rows belong that come next. What is no row is left out."""
-        return list(dict.fromkeys(self._add(row) for row in _rows(log)))
+        """The changes to which the rows belong that come next. What is no row is left out."""
+        touched: dict[Entry, None] = {}
+        for item in log if isinstance(log, list) else ():
+            if isinstance(item, list | tuple) and tuple(map(type, item)) in _SHAPES:
+                touched[self._add(Row(*item))] = None
+        return list(touched)
 
     def _add(self, row: Row) -> Entry:
-        edit = _is_edit(row)
-        entry = self._latest.get(row.time) if edit else None
+        time, author, name, _, _, permanent = row
+        edit = is_edit(name)
+        entry = self._latest.get(time) if edit else None
         if entry is None:
-            key = row.time, row.author or "", row.permanent
+            key = time, author or "", permanent
             entry = self._entries.get(key)
             if entry is None:
-                entry = self._entries[key] = Entry(row.time, row.author or "")
-            self._latest[row.time] = entry
+                entry = self._entries[key] = Entry(time, author or "")
+            self._latest[time] = entry
         entry.rows.append(row)
         if edit:
             entry.edits += 1
-        elif row.field == "comment" and row.permanent and entry.said is None:
+        elif name == "comment" and permanent and entry.said is None:
             entry.said = row
         return entry
 
 
-def _is_edit(row: Row) -> bool:
-    return row.field[:8] == "_comment" and _EDIT.fullmatch(row.field) is not None
+def is_edit(name: str) -> bool:
+    """Whether a row of that field says that a comment was edited."""
+    return name[:8] == "_comment" and _EDIT.fullmatch(name) is not None
 
 
 def entries(log: Any) -> list[Entry]:
@@ -91,12 +96,6 @@ def entries(log: Any) -> list[Entry]:
     grouping = Grouping()
     grouping.add(log)
     return grouping.entries
-
-
-def _rows(log: Any) -> Iterator[Row]:
-    for item in log if isinstance(log, list) else ():
-        if isinstance(item, list | tuple) and tuple(map(type, item)) in _SHAPES:
-            yield Row(*item)
 
 
 def log_part(log: Any, labels: Labels) -> str:
@@ -129,9 +128,11 @@ class LogSize:
 
 def entry_text(entry: Entry, labels: Labels) -> str:
     """A change: when, who; what changed, from what to what; what was said."""
-    lines = "\n".join(["", f"==== {heading(entry)}", *changed_lines(entry, labels), ""])
-    comments = [row.new for row in entry.rows if row.field == "comment" and row.new and row.new.strip()]
-    return lines + "".join([f"\n{indented(text)}\n" for text in comments]) if comments else lines
+    lines = ["", f"==== {heading(entry)}", *changed_lines(entry, labels), ""]
+    for row in entry.rows:
+        if row.field == "comment" and row.new and not row.new.isspace():
+            lines += (indented(row.new), "")
+    return "\n".join(lines)
 
 
 def heading(entry: Entry) -> str:
@@ -144,32 +145,34 @@ def heading(entry: Entry) -> str:
     return f"{when} {who}{about}{edits}"
 
 
-def changed_lines(entry: Entry, labels: Labels) -> Iterator[str]:
+def changed_lines(entry: Entry, labels: Labels) -> list[str]:
     """What a change set, field by field: a line, or several where a text is long."""
-    for row in entry.rows:
-        yield from row_lines(row, labels)
+    return [line for row in entry.rows for line in row_lines(row, labels)]
 
 
-def row_lines(row: Row, labels: Labels) -> Iterator[str]:
+def row_lines(row: Row, labels: Labels) -> list[str]:
     """What a row of a log says has changed; nothing where it is about a comment."""
-    if row.field == "comment" or _is_edit(row):
-        return
-    label = labels.label(row.field)
-    if row.permanent:
-        yield from value_lines(label, row.old or "", row.new or "", listed=row.field in labels.lists)
-    else:
-        yield f"{'Attachment' if row.field == 'attachment' else label}: {on_a_line(row.new or '')}"
+    _, _, name, old, new, permanent = row
+    if name == "comment" or is_edit(name):
+        return []
+    label = labels.label(name)
+    if permanent:
+        return value_lines(label, old or "", new or "", listed=name in labels.lists)
+    return [f"{'Attachment' if name == 'attachment' else label}: {on_a_line(new or '')}"]
 
 
-def value_lines(label: str, old: str, new: str, *, listed: bool = False) -> Iterator[str]:
+def value_lines(label: str, old: str, new: str, *, listed: bool = False) -> list[str]:
     """What a value was and is, or what came into a list and left it: a line, or several for a long text."""
-    if "\n" in old or "\n" in new or len(old) + len(new) > MAX_LINE:
-        yield f"{label}:"
-        yield from differences(old, new)
-    elif listed:
-        yield f"{label}: {on_a_line(_members(old, new))}"
-    else:
-        yield " ".join(filter(None, (f"{label}:", on_a_line(old), "→", on_a_line(new))))
+    if is_long(old, new):
+        return [f"{label}:", *differences(old, new)]
+    if listed:
+        return [f"{label}: {on_a_line(_members(old, new))}"]
+    return [f"{label}: {on_a_line(old) + ' ' if old else ''}→{' ' + on_a_line(new) if new else ''}"]
+
+
+def is_long(old: str, new: str) -> bool:
+    """Whether two values are compared by their lines."""
+    return len(old) + len(new) > MAX_LINE or "\n" in old or "\n" in new
 
 
 def _members(old: str, new: str) -> str:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import simplejson
 
@@ -21,7 +22,11 @@ MAX_QUOTE = 60  # characters of a line in a message
 
 _FIRST = re.compile(r"#([0-9]{1,18})(?: (.*))?")
 _LINE = re.compile(r"([^:]+):(.*)", re.DOTALL)
-_DERIVED = ("time", "changetime", "_ts")
+_PLAIN = frozenset((str, type(None)))
+
+
+def _line(label: str, value: str) -> str:
+    return f"{label + ':':<{WIDTH - 1}} {on_a_line(value)}".rstrip(" ") + "\n"
 
 
 def ticket_part(number: int, record: Any, labels: Labels) -> str:
@@ -29,12 +34,15 @@ def ticket_part(number: int, record: Any, labels: Labels) -> str:
     said = _said(number, record)
     if said is None:
         return _unreadable(number)
-    pieces = {name: _piece(name, value, labels) for name, value in said.values.items()}
+    plain = said.values.keys() - said.derived.keys()
+    pieces = {name: _piece(name, value, labels) for name in plain if (value := said.values[name])}
+    pieces |= _stamps(said, labels)
     summary, description = pieces.pop("summary", ""), pieces.pop("description", "")
     ordered = [pieces[name] for name in labels.ordered(pieces)]
     lines = [piece for piece in ordered if not piece.startswith("\n")]
     blocks = [piece for piece in ordered if piece.startswith("\n")]
-    return "".join([f"#{number}{summary}\n\n", *lines, _times(said), description, *blocks])
+    times = [_line(CREATED, _people(said.created)), _line(MODIFIED, _people(said.changed))]
+    return "".join([f"#{number}{summary}\n\n", *lines, *times, description, *blocks])
 
 
 class TicketSize:
@@ -42,8 +50,9 @@ class TicketSize:
 
     def __init__(self, number: int) -> None:
         self._number = number
+        self._beside = len(f"#{number}\n\n") + len(_line(CREATED, "x") + _line(MODIFIED, "x")) - 2
         self._labels: Labels | None = None
-        self._values: dict[str, str] = {}
+        self._values: Mapping[str, str | None] = {}
         self._sizes: dict[str, int] = {}  # of the piece of each field
         self._total = 0  # of them all
 
@@ -54,36 +63,43 @@ class TicketSize:
             return len(_unreadable(self._number))
         if labels is not self._labels:
             self._labels, self._values, self._sizes, self._total = labels, {}, {}, 0
-        values = said.values
-        for name in dict(values.items() ^ self._values.items()):
-            size = len(_piece(name, values[name], labels).encode()) if name in values else 0
-            self._total += size - self._sizes.get(name, 0)
-            self._sizes[name] = size
+        created, changed, values, known = said
+        before, sizes = self._values, self._sizes
+        names = [name for name, value in values.items() if before.get(name, before) != value]
+        if before.keys() != values.keys():
+            names += before.keys() - values.keys()
+        for name in names:
+            if name not in known:
+                value = values.get(name)
+                size = len(_piece(name, value, labels).encode()) if value else 0
+                self._total += size - sizes.get(name, 0)
+                sizes[name] = size
         self._values = values
-        return len(f"#{self._number}\n\n") + len(_times(said)) + self._total
+        total = self._total + self._beside + len(created) + len(changed)
+        if stamps := _stamps(said, labels):
+            total += sum(len(line.encode()) for line in stamps.values())
+        return total
 
 
-@dataclass(slots=True)
-class _Said:
-    """What a record says: its times as they stand in it, and the values that these do not say already."""
+class _Said(NamedTuple):
+    """What a record says: its times as they stand in it; its values; and what its times say of these."""
 
     created: str
     changed: str
-    values: dict[str, str]
+    values: Mapping[str, str | None]
+    derived: Mapping[str, str]
 
 
 def _said(number: int, record: Any) -> _Said | None:
     """None for a record of another shape, or another ticket's."""
     try:
-        found, created, changed, props = record
-        records.microseconds(created)
-        values = {name: written(value) for name, value in props.items()}
-        for name, value in derived(created, changed).items():
-            if values.get(name) == value:
-                del values[name]
+        found, created, changed, values = record
+        known = derived(created, changed)
+        if not _PLAIN.issuperset(map(type, values.values())):
+            values = {name: written(value) for name, value in values.items()}
     except (*SHAPE_ERRORS, RecursionError):
         return None
-    return _Said(created, changed, values) if found == number else None
+    return _Said(created, changed, values, known) if found == number else None
 
 
 def _unreadable(number: int) -> str:
@@ -98,12 +114,22 @@ def written(value: Any) -> str:
 
 
 def derived(created: str, changed: str) -> dict[str, str]:
-    """What a record's values mostly are that its times say already; only others are shown."""
-    return dict(zip(_DERIVED, (created, changed, str(records.microseconds(changed))), strict=True))
+    """What a record's values mostly are that its times say already; only others are shown.
+
+    Raises ValueError or TypeError for what is no time of a record.
+    """
+    records.microseconds(created)
+    return {"time": created, "changetime": changed, "_ts": str(records.microseconds(changed))}
 
 
-def _times(said: _Said) -> str:
-    return f"{_line(CREATED, _people(said.created))}{_line(MODIFIED, _people(said.changed))}"
+def _stamps(said: _Said, labels: Labels) -> dict[str, str]:
+    """The lines of those values that the record's times should say, and do not."""
+    values = said.values
+    return {
+        name: _line(labels.label(name), values[name] or "")
+        for name, value in said.derived.items()
+        if values.get(name, value) != value
+    }
 
 
 def _people(time: str) -> str:
@@ -112,19 +138,11 @@ def _people(time: str) -> str:
 
 def _piece(name: str, value: str, labels: Labels) -> str:
     """What a text says of a field: the end of the first line, a line, or an empty line and a block."""
-    if name in _DERIVED:
-        return _line(labels.label(name), value)
-    if not value:
-        return ""
     if name == "summary":
         return f" {on_a_line(value)}"
-    if name == "description" or "\n" in value or name in labels.long:
+    if "\n" in value or name in labels.long or name == "description":
         return _block(labels.label(name), value)
     return _line(labels.label(name), value)
-
-
-def _line(label: str, value: str) -> str:
-    return f"{label + ':':<{WIDTH - 1}} {on_a_line(value)}".rstrip(" ") + "\n"
 
 
 def _block(label: str, text: str) -> str:
