@@ -131,7 +131,7 @@ def entry_text(entry: Entry, labels: Labels) -> str:
     lines = ["", f"==== {heading(entry)}", *changed_lines(entry, labels), ""]
     for row in entry.rows:
         if row.field == "comment" and row.new and not row.new.isspace():
-            lines += (indented(row.new), "")
+            lines += (indented(row.new.rstrip()), "")
     return "\n".join(lines)
 
 

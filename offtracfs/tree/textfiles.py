@@ -66,7 +66,7 @@ class TextFiles:
         return None
 
     def _keep(self, inode: int, text: bytes) -> bytes:
-        """Keep a text for `read`. This may run in another thread, so what it does to the dictionary is atomic."""
+        """Keep a text for `read`. This may run in another thread: each step here is atomic."""
         self._made[inode] = text
         for oldest in list(self._made)[:-MAX_TEXTS]:
             self._made.pop(oldest, None)
