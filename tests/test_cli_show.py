@@ -12,7 +12,9 @@ import pytest
 from offtracfs import records
 from offtracfs.database import Database
 from offtracfs.texts import Labels, address_part, log_part, ticket_part
-from tests.mounting import SUMMER, append, new_database, ticket
+from offtracfs.trackers import registry
+from offtracfs.tree import Directory, File
+from tests.mounting import SUMMER, append, new_database, ticket, tree_of
 from tests.program import PROGRAM, offtracfs, surroundings
 from tests.terminal import ROWS, seen_at_a_terminal
 from tests.tickets import FIELDS, rows
@@ -57,6 +59,16 @@ def test_text(database: Database, number: int) -> None:
     """Into a pipe go the bytes of the ticket's text, whatever is in it."""
     assert told(database, str(number)) == text_of(database, number).encode()
     assert told(database, f"#{number}") == told(database, str(number))
+
+
+def test_as_in_the_mount(database: Database) -> None:
+    """It is what the mount has in text/N.txt, now and then."""
+    tree = tree_of(database, pages=registry.ticket_pages(database.settings.url))
+    for at, number in (("", 1), ("", 2), ("@2011-05", 1), ("@2011-05", 3)):
+        file = tree.lookup(Directory(at, "text"), f"{number}.txt")
+        assert isinstance(file, File)
+        arguments = ("--at", at) if at else ()
+        assert told(database, str(number), *arguments) == tree.read(file.inode)
 
 
 def test_a_change_without_a_word(database: Database) -> None:
