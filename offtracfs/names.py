@@ -16,6 +16,7 @@ NAME_MAX = 255  # bytes in a file name, of Linux' file systems and of FUSE
 MAX_NUMBER = 10**18 - 1  # an id in a file name has 18 digits at most, so SQLite can hold it
 
 _ID = re.compile(r"(0|[1-9][0-9]{0,17})\.json", re.ASCII)
+_TEXT = re.compile(r"(0|[1-9][0-9]{0,17})\.txt", re.ASCII)
 _RESULT = re.compile(r"(0|[1-9][0-9]{0,17})\.(csv|txt)", re.ASCII)
 
 
@@ -44,6 +45,17 @@ def version_name(moment: datetime, author: str, turn: int = 1) -> str:
 def number_of(name: str) -> int | None:
     """The id in a file name such as ``42.json``, None where there is none."""
     match = _ID.fullmatch(name)
+    return int(match[1]) if match else None
+
+
+def text_name(number: int) -> str:
+    """File name of a ticket's text: ``42.txt``."""
+    return f"{number}.txt"
+
+
+def text_number(name: str) -> int | None:
+    """The ticket in a file name such as ``42.txt``, None where there is none."""
+    match = _TEXT.fullmatch(name)
     return int(match[1]) if match else None
 
 

@@ -166,7 +166,7 @@ def replace(file: Path, data: bytes) -> None:
 def tables(directory: Path) -> dict[str, list[tuple[object, ...]]]:
     """All rows of an index, table by table."""
     with closing(sqlite3.connect((directory / LINK).resolve())) as connection:
-        names = ("revision", "path", "version", "published")
+        names = ("revision", "path", "version", "text_part", "published")
         found = {name: connection.execute(f"SELECT * FROM {name} ORDER BY 1").fetchall() for name in names}
         for table in TRAC.values():  # whose rows are numbered as they came, and that depends on the way
             columns = ", ".join(column.name for column in table.c if column.name != "number")

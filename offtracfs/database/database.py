@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
 from functools import cached_property, partial
 from pathlib import Path
@@ -90,12 +90,18 @@ class Database:
     def snapshot(self, revision: index.Revision | None = None, *, few: bool = False) -> Iterator[Snapshot]:
         """The records as they stood at a revision, or as they stand now. Raises as `reader`.
 
+        `few` is as for `blobs`.
+        """
+        with closing(self.reader()) as reader:
+            yield Snapshot(self.blobs(few=few), reader, revision or reader.head())
+
+    def blobs(self, *, few: bool = False) -> Callable[[bytes], bytes]:
+        """What gives a blob's contents by its id (20 bytes); it raises DatabaseDamaged.
+
         Where `few` of them are wanted, each is read by a git process, which takes 3 ms; else by libgit2,
         which takes 50 ms to load.
         """
-        blob = partial(git.blob, self.path / "git") if few else self.store.blob
-        with closing(self.reader()) as reader:
-            yield Snapshot(blob, reader, revision or reader.head())
+        return partial(git.blob, self.path / "git") if few else self.store.blob
 
     def fetching(self, purpose: str) -> AbstractContextManager[None]:
         """Be the one who asks the tracker: for as long as that takes, which may be hours.

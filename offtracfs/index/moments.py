@@ -47,6 +47,25 @@ def revision_chosen(reader: Reader, at: str, zone: tzinfo = UTC, clock: Clock = 
     return found
 
 
+def span_chosen(
+    reader: Reader, since: str, until: str, zone: tzinfo = UTC, clock: Clock = time.time
+) -> tuple[int, Revision]:
+    """The revisions from the begin of one moment to the end of another: the first's number, and the last.
+
+    Both are texts that `meaning` takes; "" is no bound. The first may be greater than the last's: then there
+    is none between. Raises as `revision_chosen`.
+    """
+    newest = revision_chosen(reader, until, zone, clock)
+    match since and meaning(since, zone, clock):
+        case "":
+            return 1, newest
+        case Period(start) if start <= clock():
+            before = reader.before(start, newest.number)
+            return (before.number + 1 if before else 1), newest
+        case _:
+            return revision_chosen(reader, since, zone, clock).number, newest
+
+
 def meaning(at: str, zone: tzinfo = UTC, clock: Clock = time.time) -> Meaning:
     """What a text after ``--at`` stands for: what may follow "@" in the mount, or any date of Trac's queries.
 

@@ -5,6 +5,9 @@ File versions are numbered in the order in which they appeared; that number is t
 a revision is, for each path, the version with the greatest inode not above that revision's `horizon`**. So
 rows are only added, and a reader that keeps to one horizon sees one state, whatever is written meanwhile.
 
+A ticket's text is computed, not stored (`offtracfs.texts`). `text_part` has the size of each of its parts, so
+that texts can be listed without being made.
+
 Trac's own tables stand beside that as ``offtracfs_*``, for reports: a row is valid at a revision R where
 ``since <= R`` and ``until > R`` (`offtracfs.index.validity`). When a later revision ends the row, only
 `until` is set, to a value above R: so what is seen at R stays the same. Columns and values are those of
@@ -72,6 +75,15 @@ published = Table(
     "published",
     metadata,
     Column("revision", Integer, nullable=False),  # readers see no later one; one row, or none yet
+)
+
+part = Table(
+    "text_part",
+    metadata,
+    Column(
+        "inode", ForeignKey("version.inode"), primary_key=True
+    ),  # of a ticket or a change log that is there
+    Column("size", Integer, nullable=False),  # bytes
 )
 
 

@@ -101,12 +101,18 @@ class Kind:
         """The key of a file that is in the right directory; None where its name is no record's."""
         return number_of(name) if NUMBER in self.path else path
 
-    def read(self, key: Key, data: bytes) -> Rows | None:
-        """The rows that a record in these bytes has; None where it does not have the shape of its kind."""
+    def read(self, key: Key, data: bytes) -> tuple[Any, Rows | None]:
+        """The record in some bytes, and its rows.
+
+        The record is None where these are no JSON. There are no rows (None) where it does not have the shape
+        of its kind.
+        """
+        value = None
         try:
-            return self.rows(key, _load(data))
+            value = records.load(data)
+            return value, self.rows(key, _for_sqlite(value) if b"\\u" in data else value)
         except SHAPE_ERRORS:
-            return None
+            return value, None
 
 
 def is_scalar(value: Any) -> bool:
@@ -119,11 +125,8 @@ def misshapen() -> TrackerError:
     return TrackerError(f"{MISSHAPEN}.")
 
 
-def _load(data: bytes) -> Any:
-    """The record in some bytes, its texts such that SQLite can store them."""
-    value = records.load(data)
-    if b"\\u" not in data:
-        return value
+def _for_sqlite(value: Any) -> Any:
+    """A record, its texts such that SQLite can store them."""
     return simplejson.loads(whole(simplejson.dumps(value, ensure_ascii=False)))
 
 

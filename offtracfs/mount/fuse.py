@@ -14,7 +14,7 @@ The danger is an old answer that reaches the kernel after the driver has told it
 would keep it for an hour. This cannot happen, for these reasons:
 
 - All handlers run in one thread, and none waits between its look at the tree and its answer. Only report
-  files are waited for, and their names the kernel may not keep.
+  files are waited for, whose names the kernel may not keep, and large texts, whose contents never change.
 - The kernel holds a directory's lock from the time when it asks for names in it until it has taken in the
   answer. An invalidation of a name in that directory waits for the lock, and so comes after the answer.
 - A directory that was opened before the new revision goes on showing the old one. `readdir` gives its entries
@@ -104,6 +104,7 @@ class Operations(pyfuse3.Operations):
         self.outputs = outputs
         self.inodes = InodeTable()
         self.invalidating = trio.Semaphore(1)  # held while the driver makes the kernel forget names
+        self._making = trio.Lock()  # held while a large text is made
         self.ending = False  # whether the session is to end
         self.pages = Pages(tree, self._new_file_attributes)
         self._owner = os.getuid(), os.getgid()
@@ -308,6 +309,10 @@ class Operations(pyfuse3.Operations):
         """Some bytes of a file."""
         if fh >= FIRST_NUMBER:
             return os.pread(fh - FIRST_NUMBER, size, off)
+        if self.tree.work(fh):
+            async with self._making:  # the kernel asks for several pieces of a large file at once
+                if work := self.tree.work(fh):
+                    await trio.to_thread.run_sync(work)
         return self.tree.read(fh)[off : off + size]
 
     @answered

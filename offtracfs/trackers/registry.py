@@ -38,6 +38,8 @@ class TrackerKind:
     or holds a password. `connect` takes such an address, whom to log in as, and a directory in which it may
     keep a copy of the tracker's files; it raises UsageError and TrackerError. `adopt` is what ``offtracfs
     init`` does beyond an empty database: it takes the address and the path of the database's git repository.
+    `ticket_pages` gives what a ticket's number is put behind to make the address of its own web page, for a
+    tracker at an address; "" where that is not known.
     """
 
     checked_url: Callable[[str], str]
@@ -45,6 +47,7 @@ class TrackerKind:
     takes_credentials: bool = False
     writable: bool = False  # whether changes can be sent to it; no kind can do that yet
     adopt: Callable[[str, Path], None] | None = None
+    ticket_pages: Callable[[str], str] = lambda _url: ""
 
 
 def kind_name(url: str) -> str:
@@ -69,3 +72,20 @@ def kind(url: str) -> TrackerKind:
 def checked_url(url: str) -> str:
     """A tracker's address as it may stand in `Settings`. Raises UsageError."""
     return kind(url).checked_url(url)
+
+
+def ticket_pages(url: str) -> str:
+    """What a ticket's number is put behind to make the address of its page in a tracker; "" where unknown.
+
+    It may read a file, and loads the libraries of that kind of tracker.
+    """
+    try:
+        return kind(url).ticket_pages(url)
+    except UsageError:  # config.toml is for its owner to edit
+        return ""
+
+
+def ticket_address(url: str, number: int) -> str:
+    """The address of a ticket's own page in the tracker at `url`; "" where it is not known."""
+    pages = ticket_pages(url)
+    return f"{pages}{number}" if pages else ""

@@ -6,6 +6,8 @@
     /@2011-04-09/ticket/    Directory("@2011-04-09", "ticket")                        stored.py
     /ticket/42.json@/       Directory("", "ticket/42.json@")  each version it had     history.py
     /report/1.csv           ReportFile(commit, 1, "csv")  and as 1.txt for people     reportfiles.py
+    /text/                  Directory("", "text")  a text a ticket                    texts.py
+    /text/42.txt            File  and as ticket/42.txt                                textfiles.py
     /@/                     Directory("@", "")  the days on which something changed   days.py
     /@/2011-04-09           Link("../@2011-04-09")                                    days.py
 

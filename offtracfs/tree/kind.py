@@ -4,9 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import tzinfo
+from typing import NamedTuple
 
 from offtracfs.index import Reader
 from offtracfs.tree.nodes import Directory, DirectoryEntry, Listing, Node
+from offtracfs.tree.textfiles import TextFiles
+
+
+class Sources(NamedTuple):
+    """What the kinds of directory answer from."""
+
+    reader: Reader
+    texts: TextFiles
+    zone: tzinfo
 
 
 class Kind:
@@ -18,9 +28,8 @@ class Kind:
     a revision never changes, such as answers for a (path, horizon). Its methods may raise DatabaseDamaged.
     """
 
-    def __init__(self, reader: Reader, zone: tzinfo) -> None:
-        self._reader = reader
-        self._zone = zone
+    def __init__(self, sources: Sources) -> None:
+        self._reader, self._texts, self._zone = sources
 
     def serves(self, directory: Directory) -> bool:
         """Whether `lookup`, `entries` and `directory_count` answer for that directory.

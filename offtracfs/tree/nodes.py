@@ -25,6 +25,11 @@ class Directory(NamedTuple):
         return Directory(self.at, f"{self.path}/{name}" if self.path else name)
 
     @property
+    def is_root(self) -> bool:
+        """Whether this is the tracker's top, now or at some "@…"."""
+        return not self.path and self.at != "@"
+
+    @property
     def parent(self) -> Directory:
         """The directory that this one is in; the root is in itself."""
         return Directory(self.at, self.path.rpartition("/")[0]) if self.path else ROOT

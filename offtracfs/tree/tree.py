@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, tzinfo
 from functools import lru_cache
 
@@ -13,12 +13,14 @@ from offtracfs.names import Back, CommitPrefix, Period, parse_at
 from offtracfs.store import Store
 from offtracfs.tree.days import DAYS, Days
 from offtracfs.tree.history import History
-from offtracfs.tree.kind import Kind
+from offtracfs.tree.kind import Kind, Sources
 from offtracfs.tree.nodes import ROOT, Directory, DirectoryEntry, File, Listing, Node
 from offtracfs.tree.reportfiles import ReportFiles
 from offtracfs.tree.stored import Stored
+from offtracfs.tree.textfiles import TEXT, TextFiles
+from offtracfs.tree.texts import Texts
 
-KINDS: tuple[type[Kind], ...] = (Days, History, ReportFiles, Stored)
+KINDS: tuple[type[Kind], ...] = (Days, History, ReportFiles, Texts, Stored)
 """Every kind of directory. A new one is a module with a `Kind`, and a name here, before `Stored`."""
 
 MAX_BLOBS = 16  # kept in memory, since the kernel reads a large file in pieces
@@ -29,7 +31,8 @@ class Tree:
     """The nodes of one database, as its index has them and as of the last `refresh`.
 
     `settled` is set by the driver: no commit is added before that moment (seconds since 1970 UTC).
-    `may_change` needs it. Methods may raise DatabaseDamaged.
+    `may_change` needs it. `pages` is what a ticket's number is put behind to make the address of its page in
+    the tracker; "" where that is not known. Methods may raise DatabaseDamaged.
     """
 
     def __init__(
@@ -39,13 +42,16 @@ class Tree:
         *,
         zone: tzinfo = UTC,
         clock: Clock = time.time,
+        pages: str = "",
     ) -> None:
         self._reader = reader
         self._store = store
         self._blob = lru_cache(MAX_BLOBS)(store.blob)
         self._zone = zone
         self._clock = clock
-        self._kinds = [kind(reader, zone) for kind in KINDS]
+        self._texts = TextFiles(reader, self._blob, pages)
+        sources = Sources(reader, self._texts, zone)
+        self._kinds = [kind(sources) for kind in KINDS]
         self._kind = lru_cache(MAX_DIRECTORIES)(self._serving)
         self.settled = 0
         self.head = reader.head()
@@ -128,14 +134,22 @@ class Tree:
         return listing.revision.committed if listing.revision else 0
 
     def file(self, inode: int) -> File | None:
-        """The file version with that number."""
+        """The file version with that number, or the text."""
+        if inode & TEXT:
+            return self._texts.file(inode)
         version = self._reader.version(inode)
         return File(inode, version.size, version.mtime) if version else None
 
     def read(self, inode: int) -> bytes:
-        """All that a file version holds. Raises DatabaseDamaged where git cannot give it."""
+        """All that a file version holds, or a text. Raises DatabaseDamaged where git cannot give it."""
+        if inode & TEXT:
+            return self._texts.read(inode)
         version = self._reader.version(inode)
         return self._blob(version.blob) if version and version.blob else b""
+
+    def work(self, inode: int) -> Callable[[], object] | None:
+        """What is to be called in another thread before `read`, as it takes long; None where nothing is."""
+        return self._texts.work(inode) if inode & TEXT else None
 
     def changed_names(self, before: Revision | None) -> Iterator[tuple[str, str]]:
         """The names that do not mean what they meant at an earlier head: directory's path, and name."""

@@ -10,11 +10,25 @@ from tempfile import TemporaryDirectory
 
 import click
 
-from tests.bench import figures, generate, history, importing, index, mounts, processes, reports, syncs
+from tests.bench import (
+    changes,
+    figures,
+    generate,
+    history,
+    importing,
+    index,
+    mounts,
+    processes,
+    reports,
+    syncs,
+)
 from tests.bench.figures import Figure
 from tests.tracservers import RealTrac, TracServer, served
 
-PARTS = ("sync", "import", "index", "mount", "files", "history", "reports")
+PARTS = ("sync", "import", "index", "mount", "files", "history", "changes", "reports")
+READING = {"mount": mounts.first_listing, "changes": changes.measure}
+"""The parts that need nothing but a database."""
+
 COLD = {True: "no cache holds anything", False: "a fresh mount; dropping the disk's caches takes root"}
 
 
@@ -87,12 +101,12 @@ def _measured(sizes: list[int], parts: Collection[str], cache: Path, scratch: Pa
             importing.make(source, database)
         if "index" in parts:
             yield from index.measure(size, database, scratch / "index")
-        if "mount" in parts:
-            yield from mounts.first_listing(size, database)
         if "files" in parts:
             yield from mounts.measure(size, database, scratch / "disk")
         if "history" in parts:
             yield from history.measure(size, database, source, scratch / "moments")
+        for part in (part for part in READING if part in parts):
+            yield from READING[part](size, database)
         if "reports" in parts:
             with served("modern") as server:
                 yield from reports.measure(size, database, _trac(server, source))

@@ -17,10 +17,10 @@ plugin would give.
 from offtracfs.trackers.registry import TrackerKind
 from offtracfs.trackers.tracdb.address import checked_url
 from offtracfs.trackers.tracdb.client import TracDatabase, connect
-from offtracfs.trackers.tracdb.environment import address, address_of_path
+from offtracfs.trackers.tracdb.environment import address, address_of_path, ticket_pages
 
 __all__ = ["PATH", "POSTGRESQL", "SQLITE", "TracDatabase", "checked_url", "connect"]
 
 PATH = TrackerKind(address_of_path, connect)
-SQLITE = TrackerKind(address, connect)
-POSTGRESQL = TrackerKind(address, connect, takes_credentials=True)
+SQLITE = TrackerKind(address, connect, ticket_pages=ticket_pages)
+POSTGRESQL = TrackerKind(address, connect, takes_credentials=True, ticket_pages=ticket_pages)
