@@ -14,7 +14,8 @@ from tests.bench import figures, generate, history, importing, index, mounts, pr
 from tests.bench.figures import Figure
 from tests.tracservers import RealTrac, TracServer, served
 
-PARTS = ("sync", "import", "index", "mount", "files", "history", "reports")
+PARTS = ("sync", "import", "index", "mount", "texts", "files", "history", "reports")
+OF_A_MOUNT = {"mount": mounts.first_listing, "texts": mounts.texts}
 COLD = {True: "no cache holds anything", False: "a fresh mount; dropping the disk's caches takes root"}
 
 
@@ -87,8 +88,9 @@ def _measured(sizes: list[int], parts: Collection[str], cache: Path, scratch: Pa
             importing.make(source, database)
         if "index" in parts:
             yield from index.measure(size, database, scratch / "index")
-        if "mount" in parts:
-            yield from mounts.first_listing(size, database)
+        for part, measure in OF_A_MOUNT.items():
+            if part in parts:
+                yield from measure(size, database)
         if "files" in parts:
             yield from mounts.measure(size, database, scratch / "disk")
         if "history" in parts:
