@@ -30,7 +30,10 @@ Sizes = list[tuple[int, int]]
 
 
 class PastLabels:
-    """The labels of fields that hold for a version: those of the newest ``fields.json`` that is older."""
+    """The labels of fields that hold for a version: those of the newest ``fields.json`` that is older.
+
+    `damaged` says that some of them could not be read, and were taken to be those of every Trac.
+    """
 
     def __init__(self, connection: Connection, store: Store) -> None:
         directory, name = split(FIELDS_PATH)
@@ -43,6 +46,7 @@ class PastLabels:
         self._inodes = [inode for inode, _ in found]
         self._blobs = [None, *(blob for _, blob in found)]
         self._store = store
+        self.damaged = False
         self._labels = lru_cache(MAX_LABELS)(self._read)
 
     def at(self, inode: int) -> Labels:
@@ -53,6 +57,7 @@ class PastLabels:
         try:
             return Labels(records.load(self._store.blob(blob)) if blob else None)
         except DatabaseDamaged:
+            self.damaged = True
             return Labels()
 
 

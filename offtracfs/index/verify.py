@@ -18,7 +18,7 @@ from offtracfs.errors import DatabaseDamaged
 from offtracfs.index.queries import Revision
 from offtracfs.index.schema import FIRST_INODE, TRAC, part, path, revision, version
 from offtracfs.index.steps import BlobVersion, readable, steps
-from offtracfs.index.textparts import SIZE, PastLabels, Sizes, measured
+from offtracfs.index.textparts import SIZE, PastLabels, Sizes, measured, unreadable
 from offtracfs.index.validity import STATEMENTS, changed_records, new_rows, no_rows
 from offtracfs.kinds import Row
 from offtracfs.progress import Progress, silent
@@ -133,11 +133,12 @@ def _in_tables(connection: Connection, store: Store, progress: Progress) -> str 
             # What a damaged object held is unknown, and it is named elsewhere: the index may well be right.
             if not damaged and (len(found) != len(wanted) or set(found) != wanted):
                 return f"in its table {TRAC[name].name} at the rows of {file}"
+        seen[part.name] += len(sizes) + len(unreadable(record, damaged))
         for inode, size in sizes:
-            if sqlite.execute(SIZE, (inode,)).fetchone() != (size,):
+            if not labels.damaged and sqlite.execute(SIZE, (inode,)).fetchone() != (size,):
                 return f"in its table {part.name} at a version of {file}"
     # Up to here, each record has exactly its own rows. If a table has more, they belong to no record.
-    for name, table in TRAC.items():
+    for name, table in (TRAC | {part.name: part}).items():
         if seen[name] != connection.execute(select(func.count()).select_from(table)).scalar_one():
             return f"in its table {table.name}, which has rows of no record"
     return None

@@ -25,8 +25,8 @@ from tests.bench import (
 from tests.bench.figures import Figure
 from tests.tracservers import RealTrac, TracServer, served
 
-PARTS = ("sync", "import", "index", "mount", "files", "history", "changes", "reports")
-READING = {"mount": mounts.first_listing, "changes": changes.measure}
+PARTS = ("sync", "import", "index", "mount", "texts", "files", "history", "changes", "reports")
+READING = {"mount": mounts.first_listing, "texts": mounts.texts, "changes": changes.measure}
 """The parts that need nothing but a database."""
 
 COLD = {True: "no cache holds anything", False: "a fresh mount; dropping the disk's caches takes root"}
