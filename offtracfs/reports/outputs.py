@@ -189,8 +189,8 @@ class Outputs:
         if file.closed:
             raise DatabaseError(f"The output of report {report.report} had to make room: try again.")
         # A file description of its own, with a position of its own. To open it reads nothing.
-        own = Path(f"/proc/self/fd/{file.fileno()}").open(encoding="utf-8", errors="replace", newline="")  # noqa: ASYNC230
-        with own:
+        path = Path(f"/proc/self/fd/{file.fileno()}")
+        with path.open(encoding="utf-8", errors="replace", newline="") as own:  # noqa: ASYNC230
             return await trio.to_thread.run_sync(_tickets, own, report.report)
 
     def _start(self, output: Output) -> _Run:

@@ -28,7 +28,7 @@ from typing import Any, NamedTuple
 
 from offtracfs.errors import OfftracfsError, QueryRefused
 from offtracfs.index.opening import UNWRITABLE, code_of, opened, translate
-from offtracfs.index.tables import VIEWS, views
+from offtracfs.index.tables import OURS, VIEWS, views
 from offtracfs.reports.allowed import FUNCTIONS, MAX_TEXT, NOT_KEPT, SIZES, TABLE_FUNCTIONS
 
 Parameters = Sequence[str] | Mapping[str, str]
@@ -85,6 +85,7 @@ class Sandbox:
         self.limits = limits
         self._connection = connection
         self._sql = ""
+        self._ours = False  # whether the statement is one of ours
         self._refusal = ""  # the authorizer's reason
         self._spent = 0.0
         self._entered: float | None = None
@@ -94,7 +95,7 @@ class Sandbox:
         connection.execute("PRAGMA temp_store=MEMORY")  # sorting shall not fill the disk
         connection.execute("PRAGMA trusted_schema=OFF")
         connection.execute(f"PRAGMA hard_heap_limit={limits.memory:d}")
-        self._others = frozenset(name for (name,) in connection.execute(_OTHERS))
+        self._others = frozenset(name for (name,) in connection.execute(_OTHERS)).union(OURS)
         for statement in shown:
             connection.execute(statement)
         # Used once now: their first use changes the schema in memory, which is refused later.
@@ -119,13 +120,13 @@ class Sandbox:
         """Seconds of the processor's time that the statement has taken up to this moment."""
         return self._spent + (time.process_time() - self._entered if self._entered is not None else 0)
 
-    def run(self, sql: str, parameters: Parameters, how: str = "") -> Result:
-        """Run a statement as it is.
+    def run(self, sql: str, parameters: Parameters, how: str = "", *, ours: bool = False) -> Result:
+        """Run a statement as it is; one of `ours` may read the views `OURS`, too.
 
         Raises NotSqlite where it may be another database's SQL (see the function `run`). `how` may be
         "EXPLAIN ".
         """
-        self._sql = sql.lower()
+        self._sql, self._ours = sql.lower(), ours
         with self._at_work():
             cursor = self._connection.execute(how + sql, parameters)
         if cursor.description is None:
@@ -196,6 +197,8 @@ class Sandbox:
             return True
         if table.startswith(BASE):  # a view reads it, unless the statement itself names it
             return table not in self._sql
+        if table in OURS:
+            return self._ours and schema == "temp"
         if column == "":  # as in count(*); the name may then be that of a subquery
             return schema in (None, "temp") and (table in VIEWS or not self._is_other(table))
         return schema == "temp" and table in VIEWS
@@ -251,6 +254,12 @@ def connect(directory: Path, revision: int, limits: Limits = Limits()) -> Sandbo
         return Sandbox(connection, views(revision), limits)
     except sqlite3.Error as error:
         raise translate(error) from error
+
+
+def run_ours(sandbox: Sandbox, sql: str, parameters: Parameters = ()) -> Result:
+    """Run a SELECT of this program's own making, within the same limits. Raises as `run`."""
+    sandbox.begin()
+    return sandbox.run(sql, parameters, ours=True)
 
 
 def run(sandbox: Sandbox, sql: str, parameters: Parameters = ()) -> Result:

@@ -12,8 +12,8 @@ from collections.abc import Iterable, Sequence
 from offtracfs.index import Revision
 from offtracfs.names import link_name
 from offtracfs.reports.tickets import Ticket
-from offtracfs.tree.computed import Computed, Contents, Stopped
-from offtracfs.tree.nodes import Directory, Link, Listed, Listing
+from offtracfs.tree.computed import Computed, Contents, Stopped, is_top
+from offtracfs.tree.nodes import Directory, Link, Listed, Listing, Node
 
 TARGETS = {"txt": "text/{}.txt", "json": "ticket/{}.json"}
 """Where a link leads, by the suffix of its name: a path in the root of the same "@…"."""
@@ -49,6 +49,54 @@ class Selections(Computed):
     def directory_count(self, listing: Listing) -> int:
         """There are only links."""
         return 0
+
+
+class Questions(Selections):
+    """A directory in each root in which every name is a question, and has the tickets that answer it.
+
+    It lists nothing. To look a name up, the question must be answered.
+    """
+
+    top: str
+    """The directory's name."""
+
+    @abstractmethod
+    def answer(self, question: str, revision: Revision, stopped: Stopped) -> Iterable[Ticket] | None:
+        """The tickets of a question, in order; None where it is none, so that there is no such directory.
+
+        A worker thread calls this: see `Computed.contents`.
+        """
+
+    def serves(self, directory: Directory) -> bool:
+        """The directory, and those in it."""
+        return directory.path.partition("/")[0] == self.top
+
+    def tickets(
+        self, path: str, revision: Revision, numbers: Sequence[int], stopped: Stopped
+    ) -> Iterable[Ticket] | None:
+        """The answer to a question; none above that."""
+        _, below, question = path.partition("/")
+        return self.answer(question, revision, stopped) if below else []
+
+    def needed(self, directory: Directory, name: str) -> str:
+        """The answer to the question that is a name, or is the directory's."""
+        return directory.child(name).path if directory.path == self.top else directory.path
+
+    def lookup(self, listing: Listing, name: str) -> Node | None:
+        """A question that has an answer, or a ticket in one."""
+        if listing.directory.path != self.top:
+            return super().lookup(listing, name)
+        child = listing.directory.child(name)
+        return child if self.known(child.path, listing) else None
+
+    def unlisted(self, listing: Listing, name: str) -> Node | None:
+        """The directory itself, in each root."""
+        found = name == self.top and listing.revision and is_top(listing.directory)
+        return listing.directory.child(name) if found else None
+
+    def may_appear(self, directory: Directory, name: str) -> bool:
+        """Any name in it; and the directory itself, with the first revision."""
+        return self.serves(directory) or (name == self.top and is_top(directory))
 
 
 class Links:

@@ -11,15 +11,18 @@ from offtracfs.database import Database
 from offtracfs.index import Reader, Revision
 from offtracfs.index.moments import Clock, revision_at
 from offtracfs.names import Back, Commit, Period, parse_at
+from offtracfs.tree.by import By
 from offtracfs.tree.computed import Computed, Work
 from offtracfs.tree.days import DAYS, Days
 from offtracfs.tree.history import History
 from offtracfs.tree.kind import Kind
 from offtracfs.tree.nodes import ROOT, Directory, DirectoryEntry, File, Listing, Node
+from offtracfs.tree.queries import Queries
 from offtracfs.tree.reportfiles import ReportFiles
+from offtracfs.tree.reporttickets import ReportTickets
 from offtracfs.tree.stored import Stored
 
-KINDS: tuple[type[Kind], ...] = (Days, History, ReportFiles, Stored)
+KINDS: tuple[type[Kind], ...] = (Days, History, By, Queries, ReportTickets, ReportFiles, Stored)
 """Every kind of directory. A new one is a module with a `Kind`, and a name here, before `Stored`."""
 
 MAX_BLOBS = 16  # kept in memory, since the kernel reads a large file in pieces
