@@ -220,4 +220,4 @@ def value_of(name: str) -> str | None:
     """The value of which a name is the `value_name`; None where the name may have been cut."""
     if name == NO_VALUE:
         return ""
-    return None if _CUT.search(name) else unquote(name)
+    return None if _CUT.search(name) else unquote(name, errors="surrogatepass")

@@ -95,7 +95,7 @@ class Sandbox:
         connection.execute("PRAGMA temp_store=MEMORY")  # sorting shall not fill the disk
         connection.execute("PRAGMA trusted_schema=OFF")
         connection.execute(f"PRAGMA hard_heap_limit={limits.memory:d}")
-        self._others = frozenset(name for (name,) in connection.execute(_OTHERS)).union(OURS)
+        self._others = frozenset(name for (name,) in connection.execute(_OTHERS))
         for statement in shown:
             connection.execute(statement)
         # Used once now: their first use changes the schema in memory, which is refused later.
@@ -126,7 +126,11 @@ class Sandbox:
         Raises NotSqlite where it may be another database's SQL (see the function `run`). `how` may be
         "EXPLAIN ".
         """
-        self._sql, self._ours = sql.lower(), ours
+        self._sql = sql.lower()
+        if ours != self._ours:
+            self._ours = ours
+            # Python keeps prepared statements. This makes SQLite prepare them anew, and ask again.
+            self._connection.set_authorizer(self._authorize)
         with self._at_work():
             cursor = self._connection.execute(how + sql, parameters)
         if cursor.description is None:
@@ -195,13 +199,13 @@ class Sandbox:
     def _may_read(self, table: str, column: str | None, schema: str | None) -> bool:
         if table in TABLE_FUNCTIONS:
             return True
+        if table.removeprefix(BASE) in OURS and not self._ours:
+            return False
         if table.startswith(BASE):  # a view reads it, unless the statement itself names it
             return table not in self._sql
-        if table in OURS:
-            return self._ours and schema == "temp"
         if column == "":  # as in count(*); the name may then be that of a subquery
             return schema in (None, "temp") and (table in VIEWS or not self._is_other(table))
-        return schema == "temp" and table in VIEWS
+        return schema == "temp" and (table in VIEWS or table in OURS)
 
     def _is_other(self, table: str) -> bool:
         return table in self._others or table.startswith(("sqlite_", "pragma_"))
@@ -301,6 +305,8 @@ def _text(data: bytes) -> str:
 
 
 def _absent(table: str) -> str:
+    if table.removeprefix(BASE) in OURS:
+        table = table.removeprefix(BASE)  # what the statement named is the view
     if table.lower() in NOT_KEPT:
         return f"Trac's table {table} is not kept offline."
     *most, last = VIEWS

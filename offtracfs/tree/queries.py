@@ -20,7 +20,7 @@ class Queries(Questions):
     top = "query"
 
     def answer(self, question: str, revision: Revision, stopped: Stopped) -> Iterable[Ticket] | None:
-        """The tickets that a query asks for; None where it cannot be understood, or names an unknown field."""
+        """The tickets that a query asks for; None where it cannot be understood, or names no field."""
         fields = tickets.fields(self.database, revision)
         try:
             query = parse(unquote(question, errors="strict"), fields)
