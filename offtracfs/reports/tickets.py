@@ -25,7 +25,7 @@ from offtracfs.kinds.ticket import SHORT
 from offtracfs.querylanguage import Fields, Query
 from offtracfs.records import SECOND
 from offtracfs.reports.query import NOBODY, fields_of, paged
-from offtracfs.reports.querysql import Asker, select
+from offtracfs.reports.querysql import Asker, Sql, select
 from offtracfs.store import git
 
 TIMEOUT = 10.0  # seconds
@@ -83,6 +83,13 @@ def fields(database: Database, revision: Revision) -> Fields:
 _blob = lru_cache(MAX_BLOBS)(git.blob)
 
 
+def statement(database: Database, revision: Revision, query: Query, fields: Fields) -> Sql:
+    """A query's SQL: its tickets in order, each as `Ticket` has them, and more. Raises QueryRefused."""
+    known = {field["name"]: field for field in fields}
+    now = datetime.fromtimestamp(revision.committed, database.settings.zone)
+    return select(query, ["id", "summary", "changetime"], known, Asker(database.user() or NOBODY, now))
+
+
 def matching(
     database: Database, revision: Revision, query: Query, fields: Fields, stopped: Stopped
 ) -> list[Ticket]:
@@ -91,9 +98,7 @@ def matching(
     $USER is whoever the tracker knows us as, and "now" is the time of the revision's commit. Raises
     QueryRefused, and as `asking`.
     """
-    known = {field["name"]: field for field in fields}
-    now = datetime.fromtimestamp(revision.committed, database.settings.zone)
-    made = select(query, ["id", "summary", "changetime"], known, Asker(database.user() or NOBODY, now))
+    made = statement(database, revision, query, fields)
     with asking(database.path, revision, stopped) as run:
         return [_ticket(*row[:3]) for row in run(paged(made, query, run), made.values)]
 
