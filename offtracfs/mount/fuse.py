@@ -163,13 +163,13 @@ class Operations(pyfuse3.Operations):
             return 0
         return TIMEOUT if self.tree.is_told(directory, node) else SHORT_TIMEOUT
 
-    async def _finish(self, directory: Directory, name: str, reader: int) -> None:
+    async def _finish(self, directory: Directory, reader: int) -> None:
         """Do what must be done before the tree can answer for a computed directory.
 
         After that nothing may be awaited before the answer. `reader` is the thread that waits.
         """
         if self.tree.is_computed(directory):
-            await self.workers.finish(lambda: self.tree.work(self.tree.open(directory), name), reader)
+            await self.workers.finish(lambda: self.tree.work(self.tree.open(directory)), reader)
 
     def _looked_up(self, node: File | Numbered) -> pyfuse3.EntryAttributes:
         if isinstance(node, File):
@@ -186,7 +186,7 @@ class Operations(pyfuse3.Operations):
             raise pyfuse3.FUSEError(errno.ENAMETOOLONG)
         directory = self._directory(parent_inode)
         try:
-            await self._finish(directory, name.decode(), ctx.pid)
+            await self._finish(directory, ctx.pid)
             node = self.tree.lookup(directory, name.decode())
         except UnicodeDecodeError:
             node = None
@@ -242,7 +242,7 @@ class Operations(pyfuse3.Operations):
     async def opendir(self, inode: int, ctx: Any) -> int:
         """Open a directory: it shows one revision until it is closed."""
         directory = self._directory(inode)
-        await self._finish(directory, "", ctx.pid)
+        await self._finish(directory, ctx.pid)
         handle = next(self._handles)
         self._opened[handle] = Opened(self.tree.open(directory), ctx.pid)
         return handle
@@ -253,7 +253,7 @@ class Operations(pyfuse3.Operations):
         opened = self._opened[fh]
         directory = opened.listing.directory
         if start_id == 0:  # opened, or rewound: rewinddir(3) asks for the present state
-            await self._finish(directory, "", opened.reader)
+            await self._finish(directory, opened.reader)
             opened.listing, opened.page = self.tree.open(directory), None
         elif self.tree.is_computed(directory):  # others may have taken its place since then
             await self.workers.finish(lambda: self.tree.work(opened.listing), opened.reader)

@@ -39,6 +39,13 @@ Run = Callable[..., Iterable[Any]]
 """Gives the rows of a statement, with what is bound to its placeholders."""
 
 
+class Context(NamedTuple):
+    """What a query's meaning depends on besides its text: the fields that there are, and who asks when."""
+
+    fields: Fields
+    asker: Asker
+
+
 class Ticket(NamedTuple):
     """A ticket in a list; `changed` is its changetime, in seconds since 1970 UTC."""
 
@@ -71,34 +78,35 @@ def asking(directory: Path, revision: Revision, stopped: Stopped) -> Iterator[Ru
         raise translate(error) from error
 
 
-def fields(database: Database, revision: Revision) -> Fields:
-    """The definitions of all fields at a revision, as `query.fields_at`: from any thread.
+def context(database: Database, revision: Revision) -> Context:
+    """What queries need to know at a revision, read anew: from any thread.
 
-    Raises DatabaseDamaged, DatabaseError.
+    $USER is whoever the tracker knows us as, and "now" is the time of the revision's commit. Raises
+    DatabaseDamaged, DatabaseError.
     """
     with closing(Reader(database.path)) as reader:
-        return fields_of(Snapshot(partial(_blob, database.path / "git"), reader, revision))
+        fields = fields_of(Snapshot(partial(_blob, database.path / "git"), reader, revision))
+    now = datetime.fromtimestamp(revision.committed, database.settings.zone)
+    return Context(fields, Asker(database.user() or NOBODY, now))
 
 
 _blob = lru_cache(MAX_BLOBS)(git.blob)
 
 
-def statement(database: Database, revision: Revision, query: Query, fields: Fields) -> Sql:
+def statement(query: Query, context: Context) -> Sql:
     """A query's SQL: its tickets in order, each as `Ticket` has them, and more. Raises QueryRefused."""
-    known = {field["name"]: field for field in fields}
-    now = datetime.fromtimestamp(revision.committed, database.settings.zone)
-    return select(query, ["id", "summary", "changetime"], known, Asker(database.user() or NOBODY, now))
+    known = {field["name"]: field for field in context.fields}
+    return select(query, ["id", "summary", "changetime"], known, context.asker)
 
 
 def matching(
-    database: Database, revision: Revision, query: Query, fields: Fields, stopped: Stopped
+    database: Database, revision: Revision, query: Query, context: Context, stopped: Stopped
 ) -> list[Ticket]:
     """The tickets that a query asks for, in its order, as they stood at a revision.
 
-    $USER is whoever the tracker knows us as, and "now" is the time of the revision's commit. Raises
-    QueryRefused, and as `asking`.
+    Raises QueryRefused, and as `asking`.
     """
-    made = statement(database, revision, query, fields)
+    made = statement(query, context)
     with asking(database.path, revision, stopped) as run:
         return [_ticket(*row[:3]) for row in run(paged(made, query, run), made.values)]
 
