@@ -32,6 +32,22 @@ TIMEOUT = 10.0  # seconds
 MAX_BLOBS = 4  # versions of fields.json that are kept: git needs 3 ms to read one
 STEPS = 20_000  # of SQLite's machine, between two looks at the clock: a millisecond or so
 
+VALUES = """
+    WITH RECURSIVE found(value) AS (
+        SELECT min(value) FROM ticket_value WHERE field = ?
+        UNION ALL
+        SELECT (SELECT min(value) FROM ticket_value WHERE field = ? AND value > found.value)
+        FROM found WHERE found.value IS NOT NULL
+    )
+    SELECT value FROM found WHERE value IS NOT NULL
+"""  # one seek in the index for each value; SELECT DISTINCT would read the rows of all tickets
+CUSTOM_VALUES = VALUES.replace("ticket_value WHERE field", "ticket_custom WHERE name")
+WITHOUT = """
+    SELECT 1 FROM ticket WHERE NOT EXISTS (
+        SELECT 1 FROM ticket_custom WHERE ticket = ticket.id AND name = ? AND value <> ''
+    ) LIMIT 1
+"""
+
 Stopped = Callable[[], bool]
 """Whether nobody waits for the answer any more."""
 
@@ -122,18 +138,15 @@ def numbered(
 
 
 def values(database: Database, revision: Revision, field: str, stopped: Stopped) -> list[str]:
-    """The values that tickets have in a field at a revision; "" where a ticket has none.
+    """The values that tickets have in a field at a revision, sorted; "" where a ticket has none.
 
     The field is one of `SHORT`, or a custom one. Raises as `asking`.
     """
     with asking(database.path, revision, stopped) as run:
         if field in SHORT:
-            statement = "SELECT DISTINCT value FROM ticket_value WHERE field = ?"
-            return [value for (value,) in run(statement, [field])]
-        having = "FROM ticket_custom WHERE name = ? AND value <> ''"
-        found = [value for (value,) in run(f"SELECT DISTINCT value {having}", [field])]
-        without = f"SELECT 1 FROM ticket WHERE NOT EXISTS (SELECT 1 {having} AND ticket = id) LIMIT 1"  # noqa: S608
-        return ["", *found] if [*run(without, [field])] else found
+            return [value for (value,) in run(VALUES, [field, field])]
+        found = [value for (value,) in run(CUSTOM_VALUES, [field, field]) if value]
+        return ["", *found] if [*run(WITHOUT, [field])] else found
 
 
 def _ticket(number: int, summary: str | None, changetime: int) -> Ticket:
