@@ -22,16 +22,16 @@ would keep it for an hour. This cannot happen, for these reasons:
 - A directory that was opened before the new revision goes on showing the old one. `readdir` gives its entries
   with a timeout of 0, so that the kernel does not keep them.
 
-The other danger is a wait inside `lookup` or `readdir`, since the kernel holds the directory's lock meanwhile:
-whoever else wants that directory waits, too, and so does an invalidation of a name in it. It is safe in computed
-directories, and only there, for these reasons:
+The other danger is a wait inside `lookup` or `readdir`: the kernel holds the directory's lock meanwhile.
+Whoever else wants that directory waits, too, and so does an invalidation of a name in it. It is safe in
+computed directories, and only there, for these reasons:
 
 - Nobody invalidates a name in them: they are not among the tree's `changed_names`. So the driver's thread
   never waits for such a lock. (To make the kernel forget a directory's attributes takes no lock.)
 - Whoever else wants that directory waits for the same work. What differs from name to name, such as the
   answer to a query, is done in `opendir` of that name's own directory, for which the kernel holds no lock.
-- The work has a limit of time. When a reader is killed, or the mount ends, it is left, and the answer comes at
-  once. Then the next reader in the line gets the lock, and its request is looked at in the same way.
+- The work has a limit of time. When a reader is killed, or the mount ends, it is left, and the answer comes
+  at once. Then the next reader in the line gets the lock, and its request is looked at in the same way.
 """
 
 from __future__ import annotations

@@ -14,8 +14,8 @@
     /@/2011-04-09           Link("../@2011-04-09")                                    days.py
 
 Each kind of directory is a module (`kind.py` says what it answers) and a name in the table in `tree.py`,
-where `Tree` chooses the revision that a question is about and the kind that answers it. What takes long for that
-is computed in a worker thread before (`computed.py`), as all lists of tickets are (`selections.py`).
+where `Tree` chooses the revision that a question is about and the kind that answers it. What takes long for
+that is computed in a worker thread before (`computed.py`), as all lists of tickets are (`selections.py`).
 """
 
 from __future__ import annotations
