@@ -141,12 +141,8 @@ def _drive(
 ) -> None:
     """Be the driver of a mount until it is unmounted; `ready` is called when it answers."""
     settings = database.settings
-    tree = Tree(
-        database.reader(upgrades=True),
-        database.store,
-        zone=settings.zone,
-        pages=registry.ticket_pages(settings.url),
-    )
+    pages = registry.ticket_pages(settings.url)
+    tree = Tree(database, database.reader(upgrades=True), pages=pages)
 
     async def live(record: mountpoints.Mount) -> None:
         operations = Operations(tree, outputs)

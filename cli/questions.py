@@ -22,8 +22,6 @@ from . import shared
 from .pager import has_colors, paged
 from .text import shown
 
-NOBODY = "anonymous"  # as Trac calls whoever has not logged in
-
 at = click.option(
     "--at",
     metavar="MOMENT",

@@ -218,15 +218,15 @@ def test_large_texts_are_made_elsewhere(database: Database) -> None:
     for number, quick in ((1, True), (2, False)):
         found = tree.lookup(HERE, f"{number}.txt")
         assert isinstance(found, File)
-        work = tree.work(found.inode)
+        work = tree.text_work(found.inode)
         assert (work is None) == quick
         if work:
             work()
-        assert tree.work(found.inode) is None
+        assert tree.text_work(found.inode) is None
         assert len(tree.read(found.inode)) == found.size
     stored = tree.lookup(Directory("", "ticket"), "2.json")
     assert isinstance(stored, File)
-    assert tree.work(stored.inode) is None
+    assert tree.text_work(stored.inode) is None
 
 
 def test_few_texts_are_kept(database: Database) -> None:

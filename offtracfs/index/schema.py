@@ -17,6 +17,7 @@ Trac 1.6 (its ``db_default.py`` and ``ticket/model.py``), as the kinds of record
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from sqlalchemy import (
@@ -90,6 +91,13 @@ part = Table(
 _TYPES = {int: Integer, str: Text}
 
 
+def _by_value(table: kinds.Table) -> Iterator[Index]:
+    """An index that has all there is to know of a row with some value, so that the row need not be read."""
+    if table.found_by:
+        columns = (*table.found_by, "until", "since", next(iter(table.columns)))
+        yield Index(f"offtracfs_{table.name}_by", *columns)
+
+
 def _with_past(table: kinds.Table) -> Table:
     """A table of Trac's, with the revisions between which each row is valid."""
     columns: list[Column[Any]] = [Column(name, _TYPES[kind]) for name, kind in table.columns.items()]
@@ -101,6 +109,7 @@ def _with_past(table: kinds.Table) -> Table:
         Column("since", Integer, nullable=False),  # the revision that brought the row
         Column("until", Integer, nullable=False),  # the revision that took it away
         Index(f"offtracfs_{table.name}_of", columns[0], "until"),  # finds the rows of a record that changes
+        *_by_value(table),
     )
 
 

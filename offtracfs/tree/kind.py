@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import tzinfo
 from typing import NamedTuple
 
+from offtracfs.database import Database
 from offtracfs.index import Reader
 from offtracfs.tree.nodes import Directory, DirectoryEntry, Listing, Node
 from offtracfs.tree.textfiles import TextFiles
@@ -14,9 +14,9 @@ from offtracfs.tree.textfiles import TextFiles
 class Sources(NamedTuple):
     """What the kinds of directory answer from."""
 
+    database: Database
     reader: Reader
     texts: TextFiles
-    zone: tzinfo
 
 
 class Kind:
@@ -29,7 +29,8 @@ class Kind:
     """
 
     def __init__(self, sources: Sources) -> None:
-        self._reader, self._texts, self._zone = sources
+        self.database, self._reader, self._texts = sources
+        self._zone = self.database.settings.zone
 
     def serves(self, directory: Directory) -> bool:
         """Whether `lookup`, `entries` and `directory_count` answer for that directory.
@@ -52,7 +53,7 @@ class Kind:
         raise NotImplementedError
 
     def directory_count(self, listing: Listing) -> int:
-        """How many directories `entries` gives: a directory's link count is two more."""
+        """How many directories `entries` gives, or UNKNOWN: a directory's link count is two more."""
         return 0
 
     def unlisted(self, listing: Listing, name: str) -> Node | None:

@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 import click
 
 from tests.bench import (
+    browsing,
     changes,
     figures,
     generate,
@@ -25,8 +26,13 @@ from tests.bench import (
 from tests.bench.figures import Figure
 from tests.tracservers import RealTrac, TracServer, served
 
-PARTS = ("sync", "import", "index", "mount", "texts", "files", "history", "changes", "reports")
-READING = {"mount": mounts.first_listing, "texts": mounts.texts, "changes": changes.measure}
+PARTS = ("sync", "import", "index", "mount", "browsing", "texts", "files", "history", "changes", "reports")
+READING = {
+    "mount": mounts.first_listing,
+    "browsing": browsing.measure,
+    "texts": mounts.texts,
+    "changes": changes.measure,
+}
 """The parts that need nothing but a database."""
 
 COLD = {True: "no cache holds anything", False: "a fresh mount; dropping the disk's caches takes root"}
