@@ -32,6 +32,7 @@ COMMANDS = {
     "mount": "Show the database at MOUNTPOINT, an empty directory, and keep it in step with the tracker.",
     "query": "List the tickets that a query in Trac's query language asks for.",
     "report": "Run one of the tracker's own reports, or list them.",
+    "search": "Find tickets by the words in their texts, the best first, at any moment.",
     "sql": "Run one SELECT on Trac's own tables, as they stand or stood.",
     "status": "Say what is where.",
     "sync": "Bring the database up to date with the tracker.",

@@ -44,7 +44,7 @@ _SCHEMA = f"""
     );
     CREATE TABLE ticket (
         path INTEGER PRIMARY KEY,  -- the number of its path in the index
-        number INTEGER NOT NULL,
+        number INTEGER NOT NULL UNIQUE,
         since INTEGER NOT NULL  -- the revision of its first document
     );
     CREATE INDEX ticket_since ON ticket (since);

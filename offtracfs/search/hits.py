@@ -13,16 +13,23 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from itertools import islice
 
 from offtracfs.search.build import WORDS, columns
-from offtracfs.search.documents import SUMMARY, Document, documents
+from offtracfs.search.documents import COMMENT, DESCRIPTION, SUMMARY, Document, documents
 from offtracfs.search.searching import Search
 from offtracfs.search.words import APART, GAP, compounds, prepared
 
 MAX_PASSAGE = 240  # characters
+HITS_AT_ONCE = 50
 BEFORE = 60  # characters in front of what was found, where the passage is cut
 BEGIN, END = "\x02", "\x03"  # around what was found; no text for people has them
 
+_TELLING = {
+    COMMENT: 0,
+    DESCRIPTION: 0,
+    SUMMARY: 2,
+}  # the text that is shown: of several, the first; others are 1
 _MARK = re.compile(f"[{BEGIN}{END}]")
 _SPACE = re.compile(r"\s+")
 _SENTENCE = re.compile(r"(?:[.!?…]+(?=\s)|[。！？]+|\n)\s*")
@@ -41,9 +48,8 @@ Span = tuple[int, int]
 class Hit:
     """A ticket that was found.
 
-    `summary` and `text` are passages; `text` is from the ticket's best text that is not its summary, or else it is
-    the summary again. `field` says which text that is, and `author` and `time` (microseconds since 1970 UTC) who wrote
-    it and when.
+    `text` is a passage of its best comment or description, else of another text, else its summary. `field` says
+    which text that is; `author` and `time` (microseconds since 1970 UTC) say who wrote it and when.
     """
 
     number: int
@@ -55,30 +61,31 @@ class Hit:
     text: Passage
 
 
-def hits(search: Search, numbers: Sequence[int]) -> list[Hit]:
-    """What is shown of these tickets, in their order. Raises sqlite3.Error."""
+def hits(search: Search, most: int | None = None) -> Iterator[Hit]:
+    """The tickets that match, best first, but not more than `most`; found as they are taken."""
+    numbers = islice(search.tickets(), most)
+    while some := list(islice(numbers, HITS_AT_ONCE)):
+        yield from _hits(search, some)
+
+
+def _hits(search: Search, numbers: Sequence[int]) -> Iterator[Hit]:
     summaries, statuses = (search.values(name, numbers) for name in (SUMMARY, "status"))
-    found: dict[int, dict[bool, tuple[Document, Passage]]] = {number: {} for number in numbers}
+    found: dict[int, list[tuple[Document, Passage]]] = {number: [] for number in numbers}
     for number, document, passage in _marked(search, numbers):
-        found[number].setdefault(document.field == SUMMARY, (document, passage))
-    listed = []
-    for number, best in found.items():
-        if not best:
-            continue  # the index was built anew meanwhile
-        document, passage = best.get(False) or best[True]
-        summary = best[True][1] if True in best else [summaries.get(number, "")]
-        listed.append(
-            Hit(
+        found[number].append((document, passage))
+    for number, texts in found.items():
+        if texts:  # else the index has just been built from another history
+            shown, passage = min(texts, key=lambda text: _TELLING.get(text[0].field, 1))
+            summary = next((part for document, part in texts if document.field == SUMMARY), None)
+            yield Hit(
                 number,
-                summary,
+                summary or [summaries.get(number, "")],
                 statuses.get(number, ""),
-                document.field,
-                document.author,
-                document.time,
+                shown.field,
+                shown.author,
+                shown.time,
                 passage,
             )
-        )
-    return listed
 
 
 def _marked(search: Search, numbers: Iterable[int]) -> Iterator[tuple[int, Document, Passage]]:

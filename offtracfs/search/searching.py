@@ -13,17 +13,19 @@ nothing about a ticket: it is verified, but does not count for the rank. Neither
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, closing
 from functools import cache, cached_property
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import simplejson
 
 from offtracfs.errors import DatabaseDamaged
 from offtracfs.index import Revision
-from offtracfs.index.opening import opened
+from offtracfs.index.opening import code_of, opened, translate
 from offtracfs.search.build import SEARCH, SHIFT
 from offtracfs.search.documents import SUMMARY
 from offtracfs.search.query import VALUES, Query, Term
@@ -83,21 +85,22 @@ _CUSTOM = """
 """
 
 
-def _never() -> bool:
-    return False
-
-
 class Search:
-    """A query at a revision; a connection to the search index and one to the index, for one thread.
+    """A query at a revision, to be used in a ``with``: a connection to the search index and one to the index.
 
-    `stopped` is asked while SQLite is at work; where it says True, that ends with sqlite3.OperationalError.
+    It is for one thread. `stopped` is asked while SQLite is at work; where it says True, that ends with DatabaseError.
 
-    Raises DatabaseDamaged where there is no search index, or none that knows the revision; DatabaseError. All methods
-    may raise sqlite3.Error.
+    Raises DatabaseDamaged where there is no search index, or none that knows the revision; DatabaseError. So do all
+    that happens within the ``with``: SQLite's errors become these, and a damaged file is let go of, so that the next
+    sync builds a new one.
     """
 
     def __init__(
-        self, directory: Path, query: Query, revision: Revision, stopped: Callable[[], bool] = _never
+        self,
+        directory: Path,
+        query: Query,
+        revision: Revision,
+        stopped: Callable[[], bool] | None = None,
     ) -> None:
         self.query = query
         self.revision = revision
@@ -108,23 +111,36 @@ class Search:
             "authors": simplejson.dumps(query.authors) if query.authors else None,
         }
         self._count = cache(self._counted)
-        self._sqlite = opened(directory, kind=SEARCH).connection
-        self.index = opened(directory).connection
-        for connection in (self._sqlite, self.index):
-            connection.set_progress_handler(stopped, STEPS)
-            connection.text_factory = lambda data: data.decode(errors="replace")
-        self._check()
+        self._link = directory / SEARCH.link
+        with ExitStack() as stack:
+            self._sqlite = stack.enter_context(closing(opened(directory, kind=SEARCH).connection))
+            self.index = stack.enter_context(closing(opened(directory).connection))
+            for connection in (self._sqlite, self.index):
+                connection.set_progress_handler(stopped, STEPS)
+                connection.text_factory = lambda data: data.decode(errors="replace")
+            self._check()
+            stack.pop_all()
 
-    def close(self) -> None:
-        """Give the connections back."""
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         self._sqlite.close()
         self.index.close()
+        if isinstance(error, sqlite3.Error):
+            if code_of(error) == sqlite3.SQLITE_CORRUPT:
+                self._link.unlink(missing_ok=True)
+            raise translate(error, SEARCH.what) from error
 
     def _check(self) -> None:
-        ((known, commit),) = self._sqlite.execute('SELECT revision, "commit" FROM standing').fetchall()
-        same = self.index.execute('SELECT 1 FROM revision WHERE number = ? AND "commit" = ?', [known, commit])
-        if known < self.revision.number or not same.fetchone():
-            self.close()
+        """Raise DatabaseDamaged where the search index is not up to the revision, or of another history."""
+        try:
+            standing = self._sqlite.execute('SELECT revision, "commit" FROM standing').fetchone() or (0, b"")
+            same = self.index.execute('SELECT 1 FROM revision WHERE number = ? AND "commit" = ?', standing)
+            there = same.fetchone()
+        except sqlite3.Error as error:
+            raise translate(error, SEARCH.what) from error
+        if standing[0] < self.revision.number or not there:
             raise DatabaseDamaged("The search index lags behind: `offtracfs index upgrade` brings it up.")
 
     def tickets(self) -> Iterator[int]:

@@ -18,7 +18,7 @@ from typing import Any
 
 import trio
 
-from offtracfs import index, records
+from offtracfs import records
 from offtracfs.database import Database, Snapshot, State
 from offtracfs.errors import (
     DatabaseBusy,
@@ -85,7 +85,7 @@ async def sync(
         database.store.importing("fetching") as writer,
     ):
         with database.writing("sync"):  # which refuses at once who could not write in the end, either
-            index.catch_up(database.path, database.store, progress)  # an older one, or left behind by a kill
+            database.catch_up(progress)  # an older one, or left behind by a kill
         state = database.state()
         with database.snapshot() as snapshot:
             if snapshot.empty and state.succeeded:
@@ -139,7 +139,7 @@ async def _append(
     database: Database, fetch: Fetch, spool: Spool, writer: Writer, progress: Progress, *, swept: bool
 ) -> int:
     """Bring what was fetched into git and the index, and keep how it ended; the number of commits."""
-    index.catch_up(database.path, database.store, progress)  # what others have done since the fetch began
+    database.catch_up(progress)  # what others have done since the fetch began
     state = database.state()
     # Another snapshot than the one on which the fetch decided: since then others may have held the writer's
     # lock, have built the index anew, or have put commits on the branch. The versions lead on from the stored
@@ -153,7 +153,7 @@ async def _append(
         with database.store.appending(writer):
             commits = append(snapshot, spool, writer, plan, progress)
     progress("index", 0, None)
-    index.catch_up(database.path, database.store, progress)
+    database.catch_up(progress)
     _save(database, state, fetch, settled=plan.settled, swept=swept)
     return commits
 
