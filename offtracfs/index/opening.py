@@ -150,8 +150,9 @@ def _connected(file: Path, how: str, kind: Derived | None) -> sqlite3.Connection
     made = sqlite3.connect(address, timeout=BUSY_TIMEOUT / 1000, uri=True, check_same_thread=False)
     try:
         made.execute("PRAGMA query_only=ON")
+        found = version_of(made)  # the first read: what cannot be opened fails here
         if kind:
-            _check_version(version_of(made), kind)
+            _check_version(found, kind)
     except BaseException:
         made.close()
         raise

@@ -8,11 +8,26 @@
     query       what somebody asks for
     searching   the tickets that match, best first
     hits        what is shown of them
+    verify      is the file whole and right, and what is it?
 """
 
 from offtracfs.search.build import SEARCH, catch_up, rebuild
 from offtracfs.search.hits import Hit, Passage, hits
 from offtracfs.search.query import Query, parse
 from offtracfs.search.searching import Search
+from offtracfs.search.verify import SearchStatus, first_difference, inspect
 
-__all__ = ["SEARCH", "Hit", "Passage", "Query", "Search", "catch_up", "hits", "parse", "rebuild"]
+__all__ = [
+    "SEARCH",
+    "Hit",
+    "Passage",
+    "Query",
+    "Search",
+    "SearchStatus",
+    "catch_up",
+    "first_difference",
+    "hits",
+    "inspect",
+    "parse",
+    "rebuild",
+]
