@@ -114,7 +114,8 @@ def _index(database: Database, reader: index.Reader, progress: Progress) -> Iter
     if lags:
         yield "The index lags behind git: the next sync will catch up."
     elif not database.writer() and (wrong := search.first_difference(database.path, progress)):
-        yield f"{wrong}: {REBUILD.format(database.path / search.SEARCH.link)}."
+        remedy = REBUILD.format(database.path / search.SEARCH.link)
+        yield f"{wrong}: {'the next sync will catch up' if wrong == search.LAGS else remedy}."
 
 
 def _records(snapshot: Snapshot, progress: Progress) -> Iterator[str]:

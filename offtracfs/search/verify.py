@@ -13,6 +13,7 @@ from offtracfs.progress import Progress, silent
 from offtracfs.search.build import SEARCH, SHIFT
 from offtracfs.search.documents import Source
 
+LAGS = "The search index lags behind the index"
 _DOCUMENTS = "SELECT field, author, time, digest, since, until FROM document WHERE id >= ? AND id < ?"
 
 
@@ -77,7 +78,7 @@ def _damage(connection: sqlite3.Connection) -> str | None:
 def _difference(connection: sqlite3.Connection, source: Source, progress: Progress) -> str | None:
     standing = connection.execute('SELECT revision, "commit" FROM standing').fetchone()
     if standing != (source.revision, source.commit):
-        return "The search index lags behind the index"
+        return LAGS
     seen = 0
     for done, ticket in enumerate(source.tickets()):
         if done % 100 == 0:
