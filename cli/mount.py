@@ -139,7 +139,7 @@ def _drive(
     ready: Callable[[], None],
 ) -> None:
     """Be the driver of a mount until it is unmounted; `ready` is called when it answers."""
-    tree = Tree(database.reader(upgrades=True), database.store, zone=database.settings.zone)
+    tree = Tree(database, database.reader(upgrades=True))
 
     async def live(record: mountpoints.Mount) -> None:
         operations = Operations(tree, outputs)

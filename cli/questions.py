@@ -23,8 +23,6 @@ from . import shared
 from .pager import paged
 from .text import shown
 
-NOBODY = "anonymous"  # as Trac calls whoever has not logged in
-
 at = click.option(
     "--at",
     metavar="MOMENT",

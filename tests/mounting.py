@@ -74,7 +74,7 @@ def grow(database: Database) -> None:
 
 def tree_of(database: Database, **options: Any) -> Tree:
     """The tree of a database, as the mount has it."""
-    return Tree(database.reader(), database.store, zone=database.settings.zone, **options)
+    return Tree(database, database.reader(), **options)
 
 
 def ticket(number: int, moment: float = SPRING, **props: str) -> dict[str, bytes | None]:

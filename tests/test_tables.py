@@ -19,7 +19,7 @@ from offtracfs.database import Database, Settings
 from offtracfs.index import build, validity
 from offtracfs.index.opening import LINK
 from offtracfs.index.schema import TRAC, metadata
-from offtracfs.index.tables import VIEWS, views
+from offtracfs.index.tables import OURS, VIEWS, views
 from offtracfs.kinds import Row, record_id
 from offtracfs.store import Store
 from offtracfs.trackers import tracdb
@@ -46,7 +46,7 @@ def standing(directory: Path, revision: int) -> dict[str, list[Row]]:
     with closing(sqlite3.connect(directory / LINK)) as connection:
         for statement in views(revision):
             connection.execute(statement)
-        found = {name: connection.execute(f"SELECT * FROM {name}").fetchall() for name in VIEWS}
+        found = {name: connection.execute(f"SELECT * FROM {name}").fetchall() for name in (*VIEWS, *OURS)}
     return {name: sorted(rows, key=repr) for name, rows in found.items()}
 
 

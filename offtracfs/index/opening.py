@@ -18,8 +18,8 @@ from offtracfs.errors import (
     DiskFull,
 )
 
-VERSION = 5  # of `offtracfs.index.schema`: SQLite's user_version; an index of an older one is built anew
-CONTENT = "d7713d45cf5b5367e18a7ee6487d7ab8504c0f890a1b1739e4a787f64f73056c"
+VERSION = 6  # of `offtracfs.index.schema`: SQLite's user_version; an index of an older one is built anew
+CONTENT = "d337f4246fb4b363a610a0f0a5a6539b7e5ded216aef343322e382f5632ce995"
 """Digest of the rows that an index of this version has for some sample records.
 
 A test compares it: a change that alters these rows needs a new VERSION.

@@ -94,3 +94,13 @@ def _with_past(table: kinds.Table) -> Table:
 
 TRAC = {name: _with_past(table) for name, table in kinds.TABLES.items()}
 """Trac's tables, by their names there."""
+
+
+def _by_value(table: kinds.Table) -> Index:
+    """An index that has all there is to know of a row with some value, so that the row need not be read."""
+    columns = (*table.found_by, "until", "since", next(iter(table.columns)))
+    return Index(f"offtracfs_{table.name}_by", *(TRAC[table.name].c[name] for name in columns))
+
+
+BY_VALUE = [_by_value(table) for table in kinds.TABLES.values() if table.found_by]
+"""Indexes that a build makes at its end: in the order of their values, that takes a fraction of the time."""

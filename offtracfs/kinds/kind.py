@@ -42,13 +42,17 @@ class Table:
     `columns` maps each column's name to its type (int or str). The first column holds the record's key.
     `view` names the columns that reports see, in Trac's order; None means all columns but `path`, which
     Trac's own tables do not have. `apart` maps a column of the view to the name of another table that holds
-    it: a long text that seldom changes would be repeated in each new row.
+    it: a long text that seldom changes would be repeated in each new row. `found_by` names columns by whose
+    values rows are found, too. `ours` says that the view is for this program's own SQL alone, and no part of
+    Trac's.
     """
 
     name: str
     columns: Mapping[str, type]
     view: tuple[str, ...] | None = None
     apart: Mapping[str, str] | None = None
+    found_by: tuple[str, ...] = ()
+    ours: bool = False
 
     @property
     def seen(self) -> tuple[str, ...]:

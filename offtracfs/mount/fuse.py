@@ -39,14 +39,16 @@ import trio
 from offtracfs.errors import OfftracfsError
 from offtracfs.mount.inodes import FIRST_NUMBER, InodeTable, Numbered
 from offtracfs.mount.pages import Page, Pages
+from offtracfs.mount.workers import Workers
 from offtracfs.names import NAME_MAX
 from offtracfs.reports.outputs import Output, Outputs, ReportFile
-from offtracfs.tree import Directory, File, Link, Listing, Tree
+from offtracfs.tree import UNKNOWN, Directory, File, Link, Listing, Node, Tree
 
 # Writable, though the mount is read-only: so what `cp -r` has copied can be changed and deleted.
 DIRECTORY_MODE = stat.S_IFDIR | 0o755
 FILE_MODE = stat.S_IFREG | 0o644
 TIMEOUT = 3600.0  # seconds for which the kernel need not ask again
+SHORT_TIMEOUT = 0.5  # seconds, for names that may change untold; less than two with the driver's POLL
 BLOCK = 512  # bytes, the unit of st_blocks whatever the file system
 
 log = logging.getLogger(__name__)
@@ -77,9 +79,10 @@ def answered(handler: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Corout
 
 @dataclass(slots=True)
 class Opened:
-    """An opened directory, and the part of it that was read last."""
+    """An opened directory, and the part of it that was read last; `reader` is the thread that opened it."""
 
     listing: Listing
+    reader: int
     page: Page | None = None
 
 
@@ -102,6 +105,7 @@ class Operations(pyfuse3.Operations):
         super().__init__()
         self.tree = tree
         self.outputs = outputs
+        self.workers = Workers(outputs)
         self.inodes = InodeTable()
         self.invalidating = trio.Semaphore(1)  # held while the driver makes the kernel forget names
         self.ending = False  # whether the session is to end
@@ -144,17 +148,28 @@ class Operations(pyfuse3.Operations):
             case _:
                 listing = self.tree.open(node)
                 made, mtime = self._attributes(DIRECTORY_MODE), self.tree.mtime(listing)
-                made.st_nlink = 2 + self.tree.directory_count(listing)
+                count = self.tree.directory_count(listing)
+                made.st_nlink = 1 if count == UNKNOWN else 2 + count  # as other file systems say it
         made.st_ino = number
         made.st_mtime_ns = made.st_ctime_ns = made.st_atime_ns = mtime * 1_000_000_000
         return made
 
-    def _name_timeout(self, directory: Directory) -> float:
-        """For how many seconds the kernel may keep the names in a directory."""
+    def _name_timeout(self, directory: Directory, node: Node | None = None) -> float:
+        """For how many seconds the kernel may keep the names in a directory, or one that is a node's."""
         # The driver says which names differ between the old head and the new one. ``@HEAD~1`` goes from the
         # revision before the old head to the one before the new head: other names differ there. So the kernel
         # has to ask each time.
-        return 0 if self.tree.counts_back(directory.at) else TIMEOUT
+        if self.tree.counts_back(directory.at):
+            return 0
+        return TIMEOUT if self.tree.is_told(directory, node) else SHORT_TIMEOUT
+
+    async def _finish(self, directory: Directory, name: str, reader: int) -> None:
+        """Do what must be done before the tree can answer for a computed directory.
+
+        After that nothing may be awaited before the answer. `reader` is the thread that waits.
+        """
+        if self.tree.is_computed(directory):
+            await self.workers.finish(lambda: self.tree.work(self.tree.open(directory), name), reader)
 
     def _looked_up(self, node: File | Numbered) -> pyfuse3.EntryAttributes:
         if isinstance(node, File):
@@ -171,6 +186,7 @@ class Operations(pyfuse3.Operations):
             raise pyfuse3.FUSEError(errno.ENAMETOOLONG)
         directory = self._directory(parent_inode)
         try:
+            await self._finish(directory, name.decode(), ctx.pid)
             node = self.tree.lookup(directory, name.decode())
         except UnicodeDecodeError:
             node = None
@@ -178,7 +194,7 @@ class Operations(pyfuse3.Operations):
             return self._looked_up(self.outputs.output(node))
         if node is not None:
             found = self._looked_up(node)
-            found.entry_timeout = self._name_timeout(directory)
+            found.entry_timeout = self._name_timeout(directory, node)
             return found
         # ENOENT is not kept by the kernel; an answer with inode 0 is, and also means that there is none.
         if self.tree.may_appear(directory, name.decode(errors="replace")):
@@ -225,16 +241,22 @@ class Operations(pyfuse3.Operations):
     @answered
     async def opendir(self, inode: int, ctx: Any) -> int:
         """Open a directory: it shows one revision until it is closed."""
+        directory = self._directory(inode)
+        await self._finish(directory, "", ctx.pid)
         handle = next(self._handles)
-        self._opened[handle] = Opened(self.tree.open(self._directory(inode)))
+        self._opened[handle] = Opened(self.tree.open(directory), ctx.pid)
         return handle
 
     @answered
     async def readdir(self, fh: int, start_id: int, token: pyfuse3.ReaddirToken) -> None:
         """The next entries of an opened directory, behind position `start_id`."""
         opened = self._opened[fh]
+        directory = opened.listing.directory
         if start_id == 0:  # opened, or rewound: rewinddir(3) asks for the present state
-            opened.listing, opened.page = self.tree.open(opened.listing.directory), None
+            await self._finish(directory, "", opened.reader)
+            opened.listing, opened.page = self.tree.open(directory), None
+        elif self.tree.is_computed(directory):  # others may have taken its place since then
+            await self.workers.finish(lambda: self.tree.work(opened.listing), opened.reader)
         self._fill(token, opened, self._dots(token, opened.listing.directory, start_id))
 
     def _dots(self, token: pyfuse3.ReaddirToken, here: Directory, after: int) -> int:

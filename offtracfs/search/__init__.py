@@ -14,13 +14,14 @@
 from offtracfs.search.build import SEARCH, catch_up, rebuild
 from offtracfs.search.hits import Hit, Passage, hits
 from offtracfs.search.query import Query, parse
-from offtracfs.search.searching import Search
+from offtracfs.search.searching import LagsBehind, Search
 from offtracfs.search.verify import LAGS, SearchStatus, first_difference, inspect
 
 __all__ = [
     "LAGS",
     "SEARCH",
     "Hit",
+    "LagsBehind",
     "Passage",
     "Query",
     "Search",

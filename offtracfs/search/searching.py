@@ -85,6 +85,10 @@ _CUSTOM = """
 """
 
 
+class LagsBehind(DatabaseDamaged):
+    """The search index does not know the revision yet, or is of another history; a sync brings it up."""
+
+
 class Search:
     """A query at a revision, to be used in a ``with``: a connection to the search index and one to the index.
 
@@ -133,7 +137,7 @@ class Search:
             raise translate(error, SEARCH.what) from error
 
     def _check(self) -> None:
-        """Raise DatabaseDamaged where the search index is not up to the revision, or of another history."""
+        """Raise LagsBehind where it has to be."""
         try:
             standing = self._sqlite.execute('SELECT revision, "commit" FROM standing').fetchone() or (0, b"")
             same = self.index.execute('SELECT 1 FROM revision WHERE number = ? AND "commit" = ?', standing)
@@ -141,7 +145,7 @@ class Search:
         except sqlite3.Error as error:
             raise translate(error, SEARCH.what) from error
         if standing[0] < self.revision.number or not there:
-            raise DatabaseDamaged("The search index lags behind: `offtracfs index upgrade` brings it up.")
+            raise LagsBehind("The search index lags behind: `offtracfs index upgrade` brings it up.")
 
     def tickets(self) -> Iterator[int]:
         """The numbers of the tickets that match, best first."""

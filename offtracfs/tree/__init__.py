@@ -15,9 +15,11 @@ where `Tree` chooses the revision that a question is about and the kind that ans
 
 from __future__ import annotations
 
+from offtracfs.tree.computed import Work
 from offtracfs.tree.days import DAYS
 from offtracfs.tree.nodes import (
     ROOT,
+    UNKNOWN,
     Directory,
     DirectoryEntry,
     File,
@@ -31,6 +33,7 @@ __all__ = [
     "DAYS",
     "KINDS",
     "ROOT",
+    "UNKNOWN",
     "Directory",
     "DirectoryEntry",
     "File",
@@ -38,4 +41,5 @@ __all__ = [
     "Listing",
     "Node",
     "Tree",
+    "Work",
 ]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import tzinfo
 
+from offtracfs.database import Database
 from offtracfs.index import Reader
 from offtracfs.tree.nodes import Directory, DirectoryEntry, Listing, Node
 
@@ -18,9 +18,10 @@ class Kind:
     a revision never changes, such as answers for a (path, horizon). Its methods may raise DatabaseDamaged.
     """
 
-    def __init__(self, reader: Reader, zone: tzinfo) -> None:
+    def __init__(self, database: Database, reader: Reader) -> None:
+        self.database = database
         self._reader = reader
-        self._zone = zone
+        self._zone = database.settings.zone
 
     def serves(self, directory: Directory) -> bool:
         """Whether `lookup`, `entries` and `directory_count` answer for that directory.
@@ -43,7 +44,7 @@ class Kind:
         raise NotImplementedError
 
     def directory_count(self, listing: Listing) -> int:
-        """How many directories `entries` gives: a directory's link count is two more."""
+        """How many directories `entries` gives, or UNKNOWN: a directory's link count is two more."""
         return 0
 
     def unlisted(self, listing: Listing, name: str) -> Node | None:

@@ -9,6 +9,7 @@ from offtracfs.index import Revision
 from offtracfs.reports.outputs import ReportFile
 
 FIRST_POSITION = 3  # in a listing: "." has position 1 and ".." has 2
+UNKNOWN = -1  # as a count: nobody has counted yet
 
 
 class Directory(NamedTuple):

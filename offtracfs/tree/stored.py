@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import tzinfo
 from functools import lru_cache
 
+from offtracfs.database import Database
 from offtracfs.index import Reader
 from offtracfs.kinds import TOPS
 from offtracfs.names import split
@@ -19,8 +19,8 @@ MAX_REMEMBERED = 256  # pairs (path, horizon) for which the names of the directo
 class Stored(Kind):
     """What git holds. It is the last in the table: it serves every directory that no other kind serves."""
 
-    def __init__(self, reader: Reader, zone: tzinfo) -> None:
-        super().__init__(reader, zone)
+    def __init__(self, database: Database, reader: Reader) -> None:
+        super().__init__(database, reader)
         self._directory_names = lru_cache(MAX_REMEMBERED)(self._directories)
 
     def _directories(self, path: str, horizon: int) -> Sequence[str]:

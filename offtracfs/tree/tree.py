@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from datetime import UTC, tzinfo
 from functools import lru_cache
+from math import inf
 
+from offtracfs.database import Database
 from offtracfs.index import Reader, Revision
 from offtracfs.index.moments import Clock, revision_at
 from offtracfs.names import Back, Commit, Period, parse_at
-from offtracfs.store import Store
+from offtracfs.tree.by import By
+from offtracfs.tree.computed import Computed, Work
 from offtracfs.tree.days import DAYS, Days
 from offtracfs.tree.history import History
 from offtracfs.tree.kind import Kind
 from offtracfs.tree.nodes import ROOT, Directory, DirectoryEntry, File, Listing, Node
+from offtracfs.tree.queries import Queries
 from offtracfs.tree.reportfiles import ReportFiles
+from offtracfs.tree.reporttickets import ReportTickets
+from offtracfs.tree.searches import Searches
 from offtracfs.tree.stored import Stored
 
-KINDS: tuple[type[Kind], ...] = (Days, History, ReportFiles, Stored)
+KINDS: tuple[type[Kind], ...] = (Days, History, By, Queries, Searches, ReportTickets, ReportFiles, Stored)
 """Every kind of directory. A new one is a module with a `Kind`, and a name here, before `Stored`."""
 
 MAX_BLOBS = 16  # kept in memory, since the kernel reads a large file in pieces
@@ -34,18 +39,17 @@ class Tree:
 
     def __init__(
         self,
+        database: Database,
         reader: Reader,
-        store: Store,
         *,
-        zone: tzinfo = UTC,
         clock: Clock = time.time,
     ) -> None:
         self._reader = reader
-        self._store = store
-        self._blob = lru_cache(MAX_BLOBS)(store.blob)
-        self._zone = zone
+        self._store = database.store
+        self._blob = lru_cache(MAX_BLOBS)(self._store.blob)
+        self._zone = database.settings.zone
         self._clock = clock
-        self._kinds = [kind(reader, zone) for kind in KINDS]
+        self._kinds = [kind(database, reader) for kind in KINDS]
         self._kind = lru_cache(MAX_DIRECTORIES)(self._serving)
         self.settled = 0
         self.head = reader.head()
@@ -96,6 +100,19 @@ class Tree:
         """The directory as it stands, to be listed."""
         return Listing(directory, self.revision(directory.at))
 
+    def is_computed(self, directory: Directory) -> bool:
+        """Whether there may be `work` for a directory."""
+        return isinstance(self._kind(directory), Computed)
+
+    def work(self, listing: Listing, name: str = "") -> Work | None:
+        """What a worker thread must do before `lookup` of a name, or else `entries`, can answer.
+
+        None where nothing, as for all that is stored. Ask again when it is done: meanwhile there may be a
+        new revision, or others may have taken its place among what is kept.
+        """
+        kind = self._kind(listing.directory)
+        return kind.work(listing, name) if isinstance(kind, Computed) else None
+
     def is_current(self, listing: Listing) -> bool:
         """Whether an opened directory still shows what its place shows now."""
         return listing.revision == self.revision(listing.directory.at)
@@ -143,6 +160,18 @@ class Tree:
             return
         for kind in self._kinds:
             yield from kind.changed_names(before.horizon if before else 0, self.head.horizon)
+
+    def is_told(self, directory: Directory, node: Node | None = None) -> bool:
+        """Whether `changed_names` has all that can change in a directory, or of a name that is a node's.
+
+        So it is for all but computed directories, and for these where "@…" is settled; not for those of
+        reports, since SQL can ask for the time.
+        """
+        places = [directory, node] if isinstance(node, Directory) else [directory]
+        computed = [kind for kind in map(self._kind, places) if isinstance(kind, Computed)]
+        return not computed or (
+            all(kind.max_age == inf for kind in computed) and not self.may_change(directory.at)
+        )
 
     def may_appear(self, directory: Directory, name: str) -> bool:
         """Whether a name that is missing may come to be there without being among the `changed_names`."""
