@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from itertools import pairwise
 from random import Random
 from typing import Any, NamedTuple
@@ -48,9 +49,13 @@ def words(text: str) -> list[str]:
     return re.findall(r"[^\W_]+", plain.casefold())
 
 
-def runs(text: str) -> Iterator[list[str]]:
+@lru_cache(100_000)
+def runs(text: str) -> list[list[str]]:
     """The words of a text, and of each word that is one of several by its capitals, its parts."""
-    yield words(text)
+    return [words(text), *_parts(text)]
+
+
+def _parts(text: str) -> Iterator[list[str]]:
     for word in re.findall(r"[^\W_]+", text):
         cuts = [0]
         for at, (before, after) in enumerate(pairwise(word), 1):

@@ -312,7 +312,7 @@ def test_brute_force_on_the_demo(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_brute_force_on_the_demo_at_length(tmp_path: Path) -> None:
     """The same, for many."""
-    _against_demo(tmp_path, 2, 40, 100)
+    _against_demo(tmp_path, 2, 10, 100)
 
 
 def test_hits(database: Database) -> None:

@@ -35,7 +35,7 @@ _SPACE = re.compile(r"\s+")
 _SENTENCE = re.compile(r"(?:[.!?…]+(?=\s)|[。！？]+|\n)\s*")
 _MARKED = f"""
     SELECT rowid, {", ".join(f"highlight(words, {column}, '{BEGIN}', '{END}')" for column in range(3))}
-    FROM words WHERE words MATCH ? ORDER BY bm25(words, 10.0, 1.0, 1.0)
+    FROM words WHERE words MATCH ? ORDER BY rank
 """  # noqa: S608  # no value in it
 
 Passage = list[str]

@@ -3,9 +3,10 @@
 A ticket matches where each word is in one of its texts. To look at all of them would take seconds where words are
 common. So tickets are taken one after the other, the likeliest first, and each is verified, until there are enough:
 
-1. those that have all words in one text, by that text's rank (FTS5's bm25, where a word in a summary weighs more);
-2. those that have the rarest word, by the rank of the text it is in;
-3. all others that have the rarest word, the newest first.
+1. those that have all words in the summary, by its rank (FTS5's bm25);
+2. those that have all words in one text, by its rank;
+3. those that have the rarest word, by the rank of the text it is in;
+4. all others that have the rarest word, the newest first.
 
 Of the texts that are to be ranked only the newest `MAX_RANKED` are. A word that is in more than `COMMON` of them says
 nothing about a ticket: it is verified, but does not count for the rank. Neither changes which tickets match.
@@ -31,7 +32,7 @@ from offtracfs.search.documents import SUMMARY
 from offtracfs.search.query import VALUES, Query, Term
 
 COMMON = 100_000  # texts
-MAX_RANKED = 5_000  # texts
+MAX_RANKED = 2_000  # texts
 FIRST_VERIFIED, GROWTH = 64, 8  # tickets that are verified at once: first so many, then so many times more
 PROBE = 100  # as many texts of a word are read in the time of looking it up once
 STEPS = 10_000  # of SQLite's virtual machine, after which `stopped` is asked
@@ -41,7 +42,7 @@ _NEWEST = f"""
 """  # noqa: S608  # no value in these statements, but for numbers
 _RANKED = f"""
     SELECT rowid >> {SHIFT} FROM (
-        SELECT rowid, bm25(words, 10.0, 1.0, 1.0) AS score FROM words
+        SELECT rowid, bm25(words) AS score FROM words
         WHERE words MATCH :match AND rowid < :end ORDER BY rowid DESC LIMIT {MAX_RANKED}
     ) ORDER BY score, rowid DESC
 """  # noqa: S608
@@ -185,14 +186,13 @@ class Search:
         """The paths of tickets that may match, the likeliest first; among them all that do."""
         terms = sorted(self.query.terms, key=self._count)
         rare = [term.expression for term in terms if self._count(term) <= COMMON]
+        statement = _RANKED if rare else _NEWEST
+        together = " AND ".join(rare or [term.expression for term in terms])
         rarest = terms[0].expression
-        if rare:
-            yield from self._found(_RANKED, " AND ".join(rare))
-            if len(rare) > 1:
-                yield from self._found(_RANKED, rarest)
-        else:
-            together = " AND ".join(term.expression for term in terms)
-            yield from self._found(_NEWEST, together)
+        yield from self._found(statement, f"{{summary}} : ({together})")
+        yield from self._found(statement, together)
+        if len(rare) > 1:
+            yield from self._found(_RANKED, rarest)
         yield from self._found(_NEWEST, rarest)
 
     def _found(self, statement: str, match: str) -> Iterator[int]:
