@@ -32,10 +32,10 @@ def command(directory: Path, action: str, as_json: bool) -> None:
       offtracfs index upgrade    bring it up to this program and to git's newest commit, where it is not
       offtracfs index rebuild    build it anew, whatever it is
 
-    The index makes listings fast, and holds Trac's own tables for reports. The search index beside it has the
-    words of all texts. All of it comes from git, and every sync keeps it up. What an earlier version of this program made is built anew by the next sync or
-    mount, too, beside the old one: what has that open goes on with it until the new one is done. Until then
-    report, query and sql refuse it.
+    The index makes listings fast, and holds Trac's own tables for reports. The search index beside it has
+    the words of all texts. All of it comes from git, and every sync keeps it up. What an earlier version of
+    this program made is built anew by the next sync or mount, too, beside the old one: what has that open
+    goes on with it until the new one is done. Until then report, query, search and sql refuse it.
 
     Exit codes: 0 done, 65 there is no index, 66 no database there, 75 another process is writing it, 78 a
     later version of this program made it.

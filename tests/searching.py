@@ -101,7 +101,7 @@ def found(database: Database, text: str, revision: Revision, **options: Any) -> 
 
 
 def random_query(dice: Random, texts: dict[int, list[Text]]) -> tuple[list[str], list[str]]:
-    """What to look for, and what not: words, beginnings and phrases of some text, or of several of a ticket."""
+    """What to look for, and what not: words, beginnings and phrases of a ticket's texts."""
     ticket = [text for text in dice.choice([*texts.values()]) if words(text.text)]
     wanted = []
     for _ in range(dice.choice((1, 1, 2, 2, 3)) if ticket else 0):

@@ -20,7 +20,8 @@ from tests.test_search import record
 def database(tmp_path: Path) -> Database:
     """Two tickets about crashes; one is renamed in summer."""
     made = new_database(tmp_path / "db", timezone="Europe/Berlin")
-    long = "It began well. Then came a crash \x1b[31m of the engine that pulls the long train to the coast! And so on."
+    sentence = "Then came a crash \x1b[31m of the engine that pulls the long train to the coast!"
+    long = f"It began well. {sentence} And so on."
     spring = record(1, ("bob", long), summary="Trains", status="new") | record(
         2, summary="Crash test", status="closed"
     )

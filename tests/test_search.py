@@ -189,7 +189,7 @@ def test_filters(database: Database) -> None:
 
 
 def test_the_best_first(database: Database) -> None:
-    """A word in a summary weighs more than in a text, both words together more than apart, a rare one most."""
+    """Words in a summary come before words in a text, and those before words in several texts."""
     many: dict[str, bytes | None] = {}
     for number in range(10, 60):
         many |= record(number, ("bob", "common words"), summary=f"x{number}")
@@ -348,8 +348,8 @@ def test_a_long_sentence(database: Database) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", " ", "...", "-crash", "status:new", "author:bob", '""', "*", "in:nowhere crash", "-in:summary x",
-             "x" * 1_001, "a\0", "a\udcff", "- - -"]
+    "text", ["", " ", "...", "-crash", "status:new", "author:bob", '""', "*", "in:nowhere crash",
+             "-in:summary x", "x" * 1_001, "a\0", "a\udcff", "- - -"]
 )  # fmt: skip
 def test_refused(text: str) -> None:
     """What asks for nothing, or for no text that there is, is one sentence."""

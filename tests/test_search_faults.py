@@ -78,7 +78,8 @@ def documents(place: Path) -> list[tuple[object, ...]]:
             f"SELECT id >> {module.SHIFT}, field, author, time, digest, since, until FROM document"
         )
         words = connection.execute(
-            f"SELECT id >> {module.SHIFT}, digest FROM words JOIN document ON id = words.rowid WHERE words MATCH 'railway OR news'"
+            f"SELECT id >> {module.SHIFT}, digest FROM words JOIN document ON id = words.rowid"
+            " WHERE words MATCH 'railway OR news'"
         )
         return sorted([*rows, *words], key=repr)
 
@@ -107,13 +108,14 @@ def earlier(file: Path) -> None:
 
 
 DAMAGES = [
-    garbage, half, empty, scribbled, gone, unlinked, directory, plain_garbage, no_standing, other_tables, earlier,
+    garbage, half, empty, scribbled, gone, unlinked, directory, plain_garbage, no_standing, other_tables,
+    earlier,
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_search_index_is_built_anew(database: Database, damage: Callable[[Path], None]) -> None:
-    """Whatever befell the file, who searches gets the right answer or is told, and a sync has it whole again."""
+    """Whatever befell the file, a search is right or says what is wrong, and a sync makes it whole again."""
     damage(database.path / SEARCH.link)
     try:
         assert len(found(database, "crash", head(database))) == TICKETS
@@ -142,7 +144,7 @@ def test_versions(database: Database) -> None:
 
 
 def test_another_branch(database: Database) -> None:
-    """Where the index was built from another history, so is the search index, though it has as many revisions."""
+    """Where the index was built from another history, so is the search index, though as many revisions long."""
     git(database.store, "update-ref", "refs/heads/main", "main~1")
     append(database, (SPRING + 120, state(2, "news")))
     revision = head(database)
@@ -151,7 +153,7 @@ def test_another_branch(database: Database) -> None:
 
 
 def test_a_search_index_that_lags_behind(database: Database) -> None:
-    """Who searches at a revision that it does not know yet brings it up; while another writes that is said."""
+    """A search at a revision that it does not know yet brings it up, or says that another process writes."""
     with patch.object(search, "catch_up"):
         append(database, (SPRING + 300, state(1, "news")))
     assert list(check(database)) == ["The search index lags behind the index: the next sync will catch up."]
@@ -167,7 +169,8 @@ def test_a_search_index_that_lags_behind(database: Database) -> None:
         "UPDATE document SET until = 2 WHERE id = (SELECT max(id) FROM document)",
         "UPDATE document SET author = 'eve' WHERE field = 'comment'",
         "DELETE FROM document WHERE id = (SELECT min(id) FROM document)",
-        "INSERT INTO words (words, rowid, summary, text, pieces) SELECT 'delete', min(id), 'crash 1', '', '' FROM document",
+        "INSERT INTO words (words, rowid, summary, text, pieces)"
+        " SELECT 'delete', min(id), 'crash 1', '', '' FROM document",
     ],
 )
 def test_check_finds_it(database: Database, statement: str) -> None:
@@ -195,7 +198,7 @@ SLOW = """if True:
                     input()
                 yield ticket
     build.Source, build.DOCUMENTS_A_STATEMENT = Slow, 3
-    build.PRAGMAS = build.PRAGMAS | {"cache_size": "1"}  # so that pages are written before the transaction ends
+    build.PRAGMAS = build.PRAGMAS | {"cache_size": "1"}  # pages are written before the transaction ends
     search.catch_up(Path(sys.argv[1]))
     print("ready", flush=True)
 """

@@ -1,8 +1,9 @@
 """Builds ``search.db`` from the index, and brings it up to the index's newest revision.
 
 Only the holder of the writer's lock may call `catch_up` and `rebuild`. A document is written once: a later
-revision only sets its `until`. So what stands at a revision never changes, and a search at a revision sees nothing of
-what is written meanwhile. A new file takes the old one's place in one step (`offtracfs.index.swapping`).
+revision only sets its `until`. So what stands at a revision never changes, and a search at a revision sees
+nothing of what is written meanwhile. A new file takes the old one's place in one step
+(`offtracfs.index.swapping`).
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ _SCHEMA = f"""
     CREATE INDEX ticket_since ON ticket (since);
     CREATE TABLE standing (revision INTEGER NOT NULL, "commit" BLOB NOT NULL);  -- up to where it is; one row
     PRAGMA user_version = {SEARCH.version};
-"""  # noqa: S608  # no value in it
+"""  # no value in it
 _ADD_WORDS = "INSERT INTO words (rowid, summary, text, pieces) VALUES (?, ?, ?, ?)"
 _ADD_DOCUMENT = "INSERT INTO document VALUES (?, ?, ?, ?, ?, ?, ?)"
 _ADD_TICKET = "INSERT OR IGNORE INTO ticket VALUES (?, ?, ?)"
@@ -64,8 +65,8 @@ class _Stale(Exception):
 def catch_up(directory: Path, progress: Progress = silent) -> int:
     """Bring the search index up to the index; the number of documents that are new. Rebuilds where it has to.
 
-    Raises DatabaseTooNew where a later version of this program made it, DatabaseBusy, DiskFull, DatabaseDamaged
-    where the index cannot be read.
+    Raises DatabaseTooNew where a later version of this program made it, DatabaseBusy, DiskFull, and
+    DatabaseDamaged where the index cannot be read.
     """
     tidy(directory, SEARCH)
     link = directory / SEARCH.link

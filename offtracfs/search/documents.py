@@ -1,7 +1,8 @@
 """The documents that are searched: every text of a ticket, with the revisions between which it stood.
 
-They are made from the index's tables, whose rows already say at which revisions they are valid. A ticket's row is
-another one with each change of any field; a text that stays the same through several rows is one document.
+They are made from the index's tables, whose rows already say at which revisions they are valid. A ticket's
+row is another one with each change of any field: a text that stays the same through several rows is one
+document.
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ FIELDS = (SUMMARY, DESCRIPTION, KEYWORDS, COMMENT)
 
 # Of a comment the change log says who wrote it and when; of other texts, the commit that brought them.
 _OF_TICKET = """
-    SELECT text.field, coalesce(text.author, revision.author), coalesce(text.time, revision.authored * 1000000),
-        text.text, text.since, text.until
+    SELECT text.field, coalesce(text.author, revision.author),
+        coalesce(text.time, revision.authored * 1000000), text.text, text.since, text.until
     FROM (
         SELECT 'summary' AS field, NULL AS author, NULL AS time, summary AS text, since, until
         FROM offtracfs_ticket WHERE id = :ticket AND until > :after
@@ -53,8 +54,8 @@ _CHANGED = """
 class Document:
     """A text of a ticket, valid from the revision `since` to before `until`.
 
-    `field` is one of `FIELDS` or the name of a custom field, `time` is in microseconds since 1970 UTC. `digest` is
-    64 bits that tell it from the other documents of its ticket and field.
+    `field` is one of `FIELDS` or the name of a custom field, `time` is in microseconds since 1970 UTC.
+    `digest` is 64 bits that tell it from the other documents of its ticket and field.
     """
 
     field: str
@@ -105,7 +106,7 @@ class Source:
         return revision <= self.revision and found == (commit,)
 
     def tickets(self, after: int = 0) -> Iterator[Ticket]:
-        """The tickets that changed after a revision; all that ever were after revision 0. In order of `path`."""
+        """The tickets that changed after a revision, in order of `path`; after 0, all that ever were."""
         if after:
             (horizon,) = self._sqlite.execute(
                 "SELECT horizon FROM revision WHERE number = ?", [after]
@@ -123,10 +124,10 @@ class Source:
 
 
 def documents(index: sqlite3.Connection, number: int, after: int, upto: int) -> list[Document]:
-    """The documents of a ticket that are valid after a revision, and not later than another; by `since`.
+    """The documents of a ticket that are valid after a revision, and began up to another; by `since`.
 
-    Where a document was valid before that revision already, its `since`, author and time may be later than they
-    really were.
+    Where a document was valid before the first revision already, its `since`, author and time may be later
+    than they really were.
     """
     rows = index.execute(_OF_TICKET, {"ticket": number, "after": after, "upto": upto})
     return _merged(Document(*row) for row in rows)

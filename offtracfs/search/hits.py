@@ -1,7 +1,7 @@
 """What is shown of tickets that were found: the sentence in which the words are, who wrote it and when.
 
-The search index has no texts. They come from the index, and SQLite marks the words in them: the same tokenizer makes
-an index of just these texts in memory.
+The search index has no texts. They come from the index, and SQLite marks the words in them: the same
+tokenizer makes an index of just these texts, in memory.
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ Span = tuple[int, int]
 class Hit:
     """A ticket that was found.
 
-    `text` is a passage of its best comment or description, else of another text, else its summary. `field` says
-    which text that is; `author` and `time` (microseconds since 1970 UTC) say who wrote it and when.
+    `text` is a passage of its best comment or description, else of another text, else its summary. `field`
+    says which text that is; `author` and `time` (microseconds since 1970 UTC) say who wrote it and when.
     """
 
     number: int

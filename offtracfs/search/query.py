@@ -1,12 +1,12 @@
-"""What a text asks for: the words to look for, and what must hold of the tickets and of the texts they are in.
+"""What a text asks for: words to look for, and what must hold of the tickets and of their texts.
 
     crash railway      both words, in any texts of a ticket
     cra*               words that begin so
     "segmentation fault"   in a row
     -flaky             no text of the ticket has that word
     summary:crash      in that text of the ticket; so do description: and keywords:
-    status:new         the ticket's field has that value; -status:closed: another one. Of several values of a field
-                       any will do
+    status:new         the ticket's field has that value; -status:closed: another one. Of several values
+                       of a field any will do
     author:alice       only texts that alice wrote count
     in:comments        only texts of that field count
 

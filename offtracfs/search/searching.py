@@ -1,15 +1,17 @@
 """Finds tickets by what their texts said at a revision, best first.
 
-A ticket matches where each word is in one of its texts. To look at all of them would take seconds where words are
-common. So tickets are taken one after the other, the likeliest first, and each is verified, until there are enough:
+A ticket matches where each word is in one of its texts. To look at all of them would take seconds where words
+are common. So tickets are taken one after the other, the likeliest first, and each is verified, until there
+are enough:
 
 1. those that have all words in the summary, by its rank (FTS5's bm25);
 2. those that have all words in one text, by its rank;
 3. those that have the rarest word, by the rank of the text it is in;
 4. all others that have the rarest word, the newest first.
 
-Of the texts that are to be ranked only the newest `MAX_RANKED` are. A word that is in more than `COMMON` of them says
-nothing about a ticket: it is verified, but does not count for the rank. Neither changes which tickets match.
+Of the texts that are to be ranked only the newest `MAX_RANKED` are. A word that is in more than `COMMON` of
+them says nothing about a ticket: it is verified, but does not count for the rank. Neither changes which
+tickets match.
 """
 
 from __future__ import annotations
@@ -58,7 +60,7 @@ _COUNTS = """
     AND (:within IS NULL OR document.field IN (SELECT value FROM json_each(:within)))
     AND (:authors IS NULL OR document.author COLLATE NOCASE IN (SELECT value FROM json_each(:authors)))
 """
-# Of some tickets, those that have a word: found by looking it up for each ticket, or by reading all its texts.
+# Of some tickets, those that have a word: by looking it up for each ticket, or by reading all its texts.
 _PROBED = f"""
     SELECT wanted.value FROM json_each(:tickets) AS wanted WHERE EXISTS (
         SELECT 1 FROM words CROSS JOIN document ON document.id = words.rowid
@@ -68,7 +70,8 @@ _PROBED = f"""
 """  # noqa: S608
 _SCANNED = f"""
     SELECT DISTINCT words.rowid >> {SHIFT} FROM words CROSS JOIN document ON document.id = words.rowid
-    WHERE words MATCH :match AND words.rowid >> {SHIFT} IN (SELECT value FROM json_each(:tickets)) AND {_COUNTS}
+    WHERE words MATCH :match AND {_COUNTS}
+        AND words.rowid >> {SHIFT} IN (SELECT value FROM json_each(:tickets))
 """  # noqa: S608
 _NUMBERS = "SELECT path, number FROM ticket WHERE path IN (SELECT value FROM json_each(?))"
 _DOCUMENTS = f"""
@@ -93,11 +96,11 @@ class LagsBehind(DatabaseDamaged):
 class Search:
     """A query at a revision, to be used in a ``with``: a connection to the search index and one to the index.
 
-    It is for one thread. `stopped` is asked while SQLite is at work; where it says True, that ends with DatabaseError.
+    It is for one thread. `stopped` is asked while SQLite is at work; where it says True, that ends with
+    DatabaseError.
 
-    Raises DatabaseDamaged where there is no search index, or none that knows the revision; DatabaseError. So do all
-    that happens within the ``with``: SQLite's errors become these, and a damaged file is let go of, so that the next
-    sync builds a new one.
+    Raises DatabaseDamaged where there is no search index, LagsBehind, DatabaseError. Within the ``with``,
+    SQLite's errors become these, too, and a damaged file is let go of: the next sync builds a new one.
     """
 
     def __init__(
@@ -158,7 +161,7 @@ class Search:
             size *= GROWTH
 
     def documents(self, number: int) -> dict[tuple[str, int], tuple[str, int]]:
-        """A ticket's documents that count: (field, digest) → author, and time in microseconds since 1970 UTC."""
+        """A ticket's documents that count: (field, digest) → author, and time (µs since 1970 UTC)."""
         rows = self._sqlite.execute(_DOCUMENTS, self._values | {"number": number})
         return {(field, digest): (author, time) for field, digest, author, time in rows}
 

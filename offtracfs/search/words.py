@@ -4,8 +4,8 @@ SQLite's tokenizer ``unicode61`` splits a text at whatever is no letter, digit o
 accents. So ``foo_bar``, ``1.2.3``, ``#42`` and ``src/foo.c`` are several words each, in a row: a phrase.
 Before it come two steps that the tokenizer does not know:
 
-- Han, kana, Thai, Khmer, Lao and Myanmar are written without spaces. Each character is a word of its own there, and
-  what somebody looks for is a phrase of them: so a word of two characters is found.
+- Han, kana, Thai, Khmer, Lao and Myanmar are written without spaces. Each character is a word of its own
+  there, and what somebody looks for is a phrase of them: so a word of two characters is found.
 - The pieces of ``NullPointerException`` are kept beside it, in a column of their own.
 """
 

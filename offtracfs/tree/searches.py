@@ -39,7 +39,7 @@ class Searches(Questions):
         return tickets.numbered(self.database, revision, found, stopped)
 
     def _search(self, query: Query, revision: Revision, stopped: Stopped) -> Search:
-        """The search. A sync publishes a revision before it brings the search index up: that is waited for."""
+        """The search. A sync publishes a revision, and a moment later the search index knows it, too."""
         until = time.monotonic() + TIMEOUT
         while True:
             try:
