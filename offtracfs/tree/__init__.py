@@ -6,6 +6,7 @@
     /@2011-04-09/ticket/    Directory("@2011-04-09", "ticket")                        stored.py
     /ticket/42.json@/       Directory("", "ticket/42.json@")  each version it had     history.py
     /report/1.csv           ReportFile(commit, 1, "csv")  and as 1.txt for people     reportfiles.py
+    /search/crash railway/  Directory("", "search/crash railway")  who has these words  searches.py
     /@/                     Directory("@", "")  the days on which something changed   days.py
     /@/2011-04-09           Link("../@2011-04-09")                                    days.py
 
