@@ -150,6 +150,12 @@ def test_what_was_edited_away(database: Database) -> None:
     ]
 
 
+def test_a_ticket_that_has_no_text_at_first(database: Database) -> None:
+    """A ticket gets its first text after others that came later than it: all are found."""
+    fill(database, record(1), record(2, summary="crash"), record(1, summary="crash"))
+    assert [sorted(found(database, "crash", each)) for each in revisions(database)] == [[], [2], [1, 2]]
+
+
 def test_filters(database: Database) -> None:
     """Texts are chosen by field and author; tickets by what their fields say at that moment."""
     fill(

@@ -18,7 +18,7 @@ from offtracfs.index import Reader, Revision
 from offtracfs.search import SEARCH, parse
 from offtracfs.search import build as module
 from offtracfs.search.documents import Source
-from tests.helpers import fill, git, killed, read_only, small_disk
+from tests.helpers import fill, git, killed, read_only, replace, small_disk
 from tests.mounting import SPRING, append, new_database
 from tests.searching import found
 from tests.test_index_faults import (
@@ -126,6 +126,23 @@ def test_a_damaged_search_index_is_built_anew(database: Database, damage: Callab
     append(database, (SPRING + 300, state(1, "railway", "news")))
     assert found(database, "news", head(database)) == [1]
     assert whole(database)
+
+
+def test_a_damaged_index(database: Database) -> None:
+    """Whichever page of the index is damaged, who meets it lets go of the index: then a sync heals both."""
+    data, met = (database.path / "index.db").read_bytes(), 0
+    for start in range(4096, len(data), 4096):
+        replace((database.path / "index.db").resolve(), data[:start] + b"\xff" * 4096 + data[start + 4096 :])
+        try:
+            search.rebuild(database.path)
+        except DatabaseDamaged:
+            met += 1
+            with database.writing("a test"):
+                database.catch_up()
+            search.rebuild(database.path)
+            assert len(found(database, "crash", head(database))) == TICKETS
+            data = (database.path / "index.db").read_bytes()
+    assert met > 3
 
 
 def test_versions(database: Database) -> None:

@@ -22,9 +22,7 @@ from offtracfs.search.documents import SUMMARY, Document, Source, Ticket
 from offtracfs.search.words import TOKENIZER, pieces, prepared
 
 SEARCH = Derived("search", 1, "search index")
-SHIFT = (
-    20  # a document's id is its ticket's path number, shifted by so many bits, and its number in the ticket
-)
+SHIFT = 20  # bits of a document's id that number it within its ticket; those above are the ticket's path
 
 PRAGMAS = {"journal_mode": "WAL", "synchronous": "NORMAL"}
 BUILD_PRAGMAS = {"journal_mode": "OFF", "synchronous": "OFF", "cache_size": "-20000"}  # of a file nobody sees
@@ -46,16 +44,16 @@ _SCHEMA = f"""
     CREATE TABLE ticket (
         path INTEGER PRIMARY KEY,  -- the number of its path in the index
         number INTEGER NOT NULL UNIQUE,
-        since INTEGER NOT NULL  -- the revision of its first document
+        since INTEGER NOT NULL  -- the revision that brought it
     );
     CREATE INDEX ticket_since ON ticket (since);
     CREATE TABLE standing (revision INTEGER NOT NULL, "commit" BLOB NOT NULL);  -- up to where it is; one row
     PRAGMA user_version = {SEARCH.version};
-"""  # no value in it
+"""
 _ADD_WORDS = "INSERT INTO words (rowid, summary, text, pieces) VALUES (?, ?, ?, ?)"
 _ADD_DOCUMENT = "INSERT INTO document VALUES (?, ?, ?, ?, ?, ?, ?)"
 _ADD_TICKET = "INSERT OR IGNORE INTO ticket VALUES (?, ?, ?)"
-_OF_TICKET = "SELECT id, field, digest, since, until FROM document WHERE id >= ? AND id < ? AND until > ?"
+_OF_TICKET = "SELECT id, field, digest, until FROM document WHERE id >= ? AND id < ? AND until > ?"
 
 
 class _Stale(Exception):
@@ -136,10 +134,8 @@ def _add(connection: sqlite3.Connection, source: Source, after: int, progress: P
     for done, ticket in enumerate(source.tickets(after)):
         if done % 100 == 0:
             progress("search", done, None)
-        documents = source.documents(ticket.number, after)
-        if documents:
-            connection.execute(_ADD_TICKET, [ticket.path, ticket.number, documents[0].since])
-        new += _new(connection, ticket, documents, after)
+        connection.execute(_ADD_TICKET, ticket)
+        new += _new(connection, ticket, source.documents(ticket.number, after), after)
         if len(new) >= DOCUMENTS_A_STATEMENT:
             added += _write(connection, new)
     added += _write(connection, new)
@@ -157,7 +153,7 @@ def _new(
     free = first
     if after:
         rows = connection.execute(_OF_TICKET, [first, last, after]).fetchall()
-        known = {(field, digest): (number, until) for number, field, digest, _, until in rows}
+        known = {(field, digest): (number, until) for number, field, digest, until in rows}
         found = connection.execute("SELECT max(id) FROM document WHERE id >= ? AND id < ?", [first, last])
         free = (found.fetchone()[0] or first - 1) + 1
     for document in documents:

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
 from typing import NamedTuple
 
-from offtracfs.index.opening import opened
+from offtracfs.index.opening import LINK, code_of, opened, translate
 from offtracfs.names import number_of
 
 COMMENT, DESCRIPTION, SUMMARY, KEYWORDS = "comment", "description", "summary", "keywords"
@@ -40,14 +41,16 @@ _OF_TICKET = """
     WHERE text.text <> '' AND text.since <= :upto
     ORDER BY text.since
 """
-_TICKETS = "SELECT id, name FROM path WHERE directory = 'ticket' ORDER BY id"
-_CHANGED = """
-    SELECT DISTINCT ticket.id, ticket.name
-    FROM version JOIN path ON path.id = version.path
-    JOIN path AS ticket ON ticket.directory = 'ticket' AND ticket.name = path.name
+_FIRST = "(SELECT revision FROM version WHERE version.path = ticket.id ORDER BY inode LIMIT 1)"
+_TICKETS = f"SELECT id, name, {_FIRST} FROM path AS ticket WHERE directory = 'ticket' ORDER BY id"  # noqa: S608
+# CROSS JOIN and "+" keep SQLite from reading all paths just to avoid sorting a few.
+_CHANGED = f"""
+    SELECT DISTINCT ticket.id, ticket.name, {_FIRST}
+    FROM version CROSS JOIN path ON path.id = version.path
+    CROSS JOIN path AS ticket ON ticket.directory = 'ticket' AND ticket.name = path.name
     WHERE version.inode > :after AND version.inode <= :upto AND path.directory IN ('ticket', 'changelog')
-    ORDER BY ticket.id
-"""
+    ORDER BY +ticket.id
+"""  # noqa: S608  # no value in it
 
 
 @dataclass(slots=True)
@@ -72,19 +75,24 @@ class Document:
 
 
 class Ticket(NamedTuple):
-    """A ticket, and the number of its path in the index: tickets that came later have greater ones."""
+    """A ticket: the number of its path in the index, its own, and the revision that brought it.
+
+    Tickets that came later have greater numbers of their paths.
+    """
 
     path: int
     number: int
+    since: int
 
 
 class Source:
     """The index of a database, open for reading at one revision, which is its newest.
 
-    It raises DatabaseError as `opened` does, and sqlite3.Error.
+    Raises DatabaseError as `opened` does. A damaged index is let go of, so that the next sync builds it anew.
     """
 
     def __init__(self, directory: Path) -> None:
+        self._link = directory / LINK
         self._sqlite = opened(directory).connection
         self._sqlite.text_factory = lambda data: data.decode(errors="replace")
         self._sqlite.execute("BEGIN")  # what a sync publishes meanwhile is not seen
@@ -107,20 +115,30 @@ class Source:
 
     def tickets(self, after: int = 0) -> Iterator[Ticket]:
         """The tickets that changed after a revision, in order of `path`; after 0, all that ever were."""
-        if after:
-            (horizon,) = self._sqlite.execute(
-                "SELECT horizon FROM revision WHERE number = ?", [after]
-            ).fetchone()
-            found = self._sqlite.execute(_CHANGED, {"after": horizon, "upto": self._horizon})
-        else:
-            found = self._sqlite.execute(_TICKETS)
-        for path, name in found:
-            if (number := number_of(name)) is not None:
-                yield Ticket(path, number)
+        horizon = "SELECT horizon FROM revision WHERE number = ?"
+        with self._translated():
+            if after:
+                (last,) = self._sqlite.execute(horizon, [after]).fetchone()
+                found = self._sqlite.execute(_CHANGED, {"after": last, "upto": self._horizon})
+            else:
+                found = self._sqlite.execute(_TICKETS)
+            for path, name, since in found:
+                if (number := number_of(name)) is not None:
+                    yield Ticket(path, number, since)
 
     def documents(self, number: int, after: int = 0) -> list[Document]:
         """The function `documents` for all revisions after one."""
-        return documents(self._sqlite, number, after, self.revision)
+        with self._translated():
+            return documents(self._sqlite, number, after, self.revision)
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            if code_of(error) == sqlite3.SQLITE_CORRUPT:
+                self._link.unlink(missing_ok=True)
+            raise translate(error) from error
 
 
 def documents(index: sqlite3.Connection, number: int, after: int, upto: int) -> list[Document]:

@@ -25,11 +25,9 @@ HITS_AT_ONCE = 50
 BEFORE = 60  # characters in front of what was found, where the passage is cut
 BEGIN, END = "\x02", "\x03"  # around what was found; no text for people has them
 
-_TELLING = {
-    COMMENT: 0,
-    DESCRIPTION: 0,
-    SUMMARY: 2,
-}  # the text that is shown: of several, the first; others are 1
+_TELLING = {COMMENT: 0, DESCRIPTION: 0, SUMMARY: 2}
+"""Which text of a ticket is shown: one with the smallest number, where those of other fields have 1."""
+
 _MARK = re.compile(f"[{BEGIN}{END}]")
 _SPACE = re.compile(r"\s+")
 _SENTENCE = re.compile(r"(?:[.!?…]+(?=\s)|[。！？]+|\n)\s*")

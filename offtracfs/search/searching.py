@@ -220,13 +220,11 @@ class Search:
     def _having(self, term: Term, paths: set[int]) -> set[int]:
         # To look a prefix up means to find all its words, each time.
         probe = not term.prefix and len(paths) * PROBE < self._count(term)
+        if not paths:
+            return set()
         tickets = simplejson.dumps([*paths])
         asked = self._values | {"match": term.expression, "field": term.field, "tickets": tickets}
-        return (
-            {path for (path,) in self._sqlite.execute(_PROBED if probe else _SCANNED, asked)}
-            if paths
-            else set()
-        )
+        return {path for (path,) in self._sqlite.execute(_PROBED if probe else _SCANNED, asked)}
 
     def _with(self, field: str, wanted: Iterable[str], numbers: Iterable[int]) -> set[int]:
         """Those of some tickets that have one of some values in a field."""
