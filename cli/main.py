@@ -35,6 +35,7 @@ COMMANDS = {
     "open": "Show ticket N on the tracker's own page, in the browser.",
     "query": "List the tickets that a query in Trac's query language asks for.",
     "report": "Run one of the tracker's own reports, or list them.",
+    "search": "Find tickets by the words in their texts, the best first, at any moment.",
     "show": "Show ticket N with all that was said and done about it.",
     "sql": "Run one SELECT on Trac's own tables, as they stand or stood.",
     "status": "Say what is where.",

@@ -72,6 +72,7 @@ def look(database: Database) -> Status:
         {
             "git": _size(_below(database.path / "git")),
             "index": _size(database.path.glob("index*")),
+            "search": _size(database.path.glob("search*")),
             "spool": _size(database.path.glob("spool*")),
         },
     )

@@ -95,7 +95,7 @@ def test_index_that_differs(database: Database, statement: str) -> None:
     for file in re.findall(r"`rm (.*)`", found):
         Path(file).unlink()
     with database.writing("a test"):
-        index.catch_up(database.path, database.store)
+        database.catch_up()
     assert list(check(database)) == []
 
 
@@ -169,7 +169,7 @@ def test_tables_that_differ(tmp_path: Path, statement: str, where: str) -> None:
     assert said.startswith(where)
     Path(remedy).unlink()
     with database.writing("a test"):
-        index.catch_up(database.path, database.store)
+        database.catch_up()
     assert list(check(database)) == []
 
 
@@ -279,7 +279,7 @@ def test_branch_and_index_that_are_gone(database: Database) -> None:
     (commit,) = re.findall("dangling commit (.*)", said)
     subprocess.run([*bring_back[:-1], commit], check=True)
     with database.writing("a test"):
-        index.catch_up(database.path, database.store)
+        database.catch_up()
     assert list(check(database)) == []
 
 
@@ -287,7 +287,7 @@ def test_nothing_synced_yet(tmp_path: Path) -> None:
     """An index that was made by a sync which then failed is nothing to complain of."""
     database = new_database(tmp_path / "db")
     with database.writing("a test"):
-        index.catch_up(database.path, database.store)
+        database.catch_up()
     assert list(check(database)) == []
 
 

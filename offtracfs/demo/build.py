@@ -11,7 +11,7 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from offtracfs import index, kinds, records
+from offtracfs import kinds, records
 from offtracfs.database import Database, Settings, State
 from offtracfs.demo import railway
 from offtracfs.demo.lives import END, RELEASES, START, by_day, tickets
@@ -67,7 +67,7 @@ def _fill(made: Database) -> None:
                 ],
             )
     with made.writing("demo"):
-        index.catch_up(made.path, made.store)
+        made.catch_up()
     ended = records.iso(END)
     made.save(State(ended, ended, ended, int(END.timestamp()), user=railway.READER))
 

@@ -1,13 +1,11 @@
 """Brings the index up to git's newest commit; where that is not possible, builds a new one beside it.
 
-Only the holder of the writer's lock may call `catch_up` and `rebuild`. ``index.db`` is a link to the file in
-use: a new index is built under another name and swapped in by moving the link, so that readers go on
-undisturbed (SQLite's journal files belong to the real name).
+Only the holder of the writer's lock may call `catch_up` and `rebuild`. A new index takes the old one's place
+in one step (`offtracfs.index.swapping`).
 """
 
 from __future__ import annotations
 
-import itertools
 import os
 import sqlite3
 from collections.abc import Iterator, Mapping
@@ -33,13 +31,13 @@ from sqlalchemy.pool import NullPool, Pool
 
 from offtracfs import names
 from offtracfs.errors import DatabaseBusy, DatabaseDamaged, DatabaseTooNew, DiskFull
-from offtracfs.index.opening import BUSY_TIMEOUT, LINK, TOO_NEW, VERSION, translate
+from offtracfs.index.opening import BUSY_TIMEOUT, INDEX, LINK, VERSION, translate
 from offtracfs.index.schema import FIRST_INODE, TRAC, metadata, path, published, revision, version
+from offtracfs.index.swapping import replaced, tidy
 from offtracfs.index.validity import derive
 from offtracfs.progress import Progress, silent
 from offtracfs.store import BRANCH, Commit, FileChange, Store
 
-FRESH_LINK = "index.link"  # the new link, before it is moved over the old one
 COMMITS_A_TRANSACTION = 2_000
 ROWS_A_STATEMENT = 5_000
 
@@ -83,7 +81,7 @@ def catch_up(directory: Path, store: Store, progress: Progress = silent) -> int:
     Raises DatabaseTooNew where a later version of this program made the index, DatabaseBusy, DiskFull,
     and DatabaseDamaged where git cannot be read.
     """
-    _tidy(directory)
+    tidy(directory, INDEX)
     link = directory / LINK
     if link.exists():
         try:
@@ -98,25 +96,10 @@ def catch_up(directory: Path, store: Store, progress: Progress = silent) -> int:
 
 def rebuild(directory: Path, store: Store, progress: Progress = silent) -> int:
     """Build the index anew from git and swap it in; the number of commits in it. Raises as `catch_up`."""
-    _tidy(directory)
-    files = (directory / f"index.{number}.db" for number in itertools.count(1))
-    new = next(file for file in files if not file.exists())
     try:
-        added = _build(new, store, progress)
-        fresh = directory / FRESH_LINK
-        fresh.symlink_to(new.name)
-        link = directory / LINK
-        if link.is_dir() and not link.is_symlink():
-            link.rmdir()  # an empty directory, which the link cannot replace
-        fresh.replace(link)
+        return replaced(directory, INDEX, lambda file: _build(file, store, progress))
     except SQLError as error:
-        _remove(new)
         raise translate(error) from error
-    except BaseException:
-        _remove(new)
-        raise
-    _tidy(directory)
-    return added
 
 
 def branch_is_gone(store: Store, commit: bytes) -> DatabaseDamaged:
@@ -127,20 +110,6 @@ def branch_is_gone(store: Store, commit: bytes) -> DatabaseDamaged:
 
 class _Stale(Exception):
     """The file is no index of this version, or of this branch."""
-
-
-def _tidy(directory: Path) -> None:
-    """Remove index files that the link does not name: old ones, and those of a build that was killed."""
-    used = (directory / LINK).resolve().name
-    for file in directory.glob("index.*.db*"):
-        if not file.name.startswith(used):
-            file.unlink(missing_ok=True)
-    (directory / FRESH_LINK).unlink(missing_ok=True)
-
-
-def _remove(file: Path) -> None:
-    for suffix in ("", "-wal", "-shm"):
-        file.with_name(file.name + suffix).unlink(missing_ok=True)
 
 
 def _catch_up(file: Path, store: Store, progress: Progress) -> int:
@@ -267,7 +236,7 @@ class _Rows:
 def _prepare_schema(connection: Connection) -> None:
     found = connection.exec_driver_sql("PRAGMA user_version").scalar_one()
     if found > VERSION:
-        raise DatabaseTooNew(TOO_NEW)
+        raise DatabaseTooNew(INDEX.too_new)
     if found == 0:
         metadata.create_all(connection)
         connection.exec_driver_sql(f"PRAGMA user_version={VERSION}")

@@ -18,7 +18,7 @@ from typing import Any
 
 import trio
 
-from offtracfs import index, records
+from offtracfs import records
 from offtracfs.database import Database, Snapshot, State
 from offtracfs.errors import (
     DatabaseBusy,
@@ -89,7 +89,7 @@ async def sync(
     ):
         with database.writing("sync"):  # a database that cannot be written fails before the fetch
             # The index may be of an earlier version, or lack commits after a kill.
-            index.catch_up(database.path, database.store, progress)
+            database.catch_up(progress)
         state = database.state()
         with database.snapshot() as snapshot:
             if snapshot.empty and state.succeeded:
@@ -145,7 +145,7 @@ async def _write(
     database: Database, fetch: Fetch, spool: Spool, writer: Writer, progress: Progress, *, swept: bool
 ) -> int:
     """Bring what was fetched into git and the index, and save how the sync ended; the number of commits."""
-    index.catch_up(database.path, database.store, progress)  # commits that others made during the fetch
+    database.catch_up(progress)  # commits that others made during the fetch
     state = database.state()
     # A new snapshot: during the fetch, others may have built the index anew, or added commits. The versions
     # in the spool lead on from the stored items. So where the branch has moved, they are all made again from
@@ -158,7 +158,7 @@ async def _write(
         with database.store.appending(writer):
             commits = append(snapshot, spool, writer, plan, progress)
     progress("index", 0, None)
-    index.catch_up(database.path, database.store, progress)
+    database.catch_up(progress)
     _save(database, state, fetch, settled=plan.settled, swept=swept)
     return commits
 

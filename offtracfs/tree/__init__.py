@@ -12,6 +12,7 @@
     /by/owner/bob/          Directory("", "by/owner/bob")  links to tickets           by.py
     /query/status=new/      Directory("", "query/status=new")  links to tickets       queries.py
     /query/status=new/7.txt Link("../../text/7.txt")                                  selections.py
+    /search/crash railway/  Directory("", "search/crash railway")  who has these words  searches.py
     /@/                     Directory("@", "")  the days on which something changed   days.py
     /@/2011-04-09           Link("../@2011-04-09")                                    days.py
 

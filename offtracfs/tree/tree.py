@@ -20,11 +20,14 @@ from offtracfs.tree.nodes import ROOT, Directory, DirectoryEntry, File, Listing,
 from offtracfs.tree.queries import Queries
 from offtracfs.tree.reportfiles import ReportFiles
 from offtracfs.tree.reporttickets import ReportTickets
+from offtracfs.tree.searches import Searches
 from offtracfs.tree.stored import Stored
 from offtracfs.tree.textfiles import TEXT, TextFiles
 from offtracfs.tree.texts import Texts
 
-KINDS: tuple[type[Kind], ...] = (Days, History, By, Queries, ReportTickets, ReportFiles, Texts, Stored)
+KINDS: tuple[type[Kind], ...] = (
+    Days, History, By, Queries, Searches, ReportTickets, ReportFiles, Texts, Stored,
+)  # fmt: skip
 """Every kind of directory. A new one is a module with a `Kind`, and a name here, before `Stored`."""
 
 MAX_BLOBS = 16  # kept in memory, since the kernel reads a large file in pieces
