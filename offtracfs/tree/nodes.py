@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from offtracfs.index import Revision
@@ -50,8 +49,7 @@ class File(NamedTuple):
     mtime: int
 
 
-@dataclass(frozen=True, slots=True)
-class Link:
+class Link(NamedTuple):
     """A symbolic link; `mtime` in seconds since 1970 UTC."""
 
     target: str
