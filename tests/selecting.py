@@ -11,9 +11,9 @@ MODES = ("", "", "", "!", "~", "!~", "^", "$")
 ORDERS = ("id", "priority", "milestone", "owner", "time", "changetime", "summary", "weather")
 
 
-def finish(tree: Tree, directory: Directory, name: str = "") -> None:
+def finish(tree: Tree, directory: Directory) -> None:
     """Do what a worker thread of a mount would do."""
-    while work := tree.work(tree.open(directory), name):
+    while work := tree.work(tree.open(directory)):
         assert work.report is None
         work.run([], lambda: False)
 
@@ -24,7 +24,7 @@ def found(tree: Tree, path: str) -> Node | None:
     for name in path.split("/"):
         if not isinstance(node, Directory):
             return None
-        finish(tree, node, name)
+        finish(tree, node)
         node = tree.lookup(node, name)
     return node
 

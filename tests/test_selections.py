@@ -12,7 +12,7 @@ import pytest
 
 from offtracfs import demo, records
 from offtracfs.database import Database
-from offtracfs.errors import DatabaseError
+from offtracfs.errors import DatabaseError, QueryRefused
 from offtracfs.kinds.fields import FIRST, LAST
 from offtracfs.names import value_name, value_of
 from offtracfs.querylanguage import parse
@@ -141,7 +141,6 @@ def test_queries(tree: Tree, database: Database) -> None:
         "",
         "time=never",
         "id=x",
-        "id!=0&max=1&page=9",
         "owner=%FF",
         "a&&b",
     ],
@@ -149,6 +148,13 @@ def test_queries(tree: Tree, database: Database) -> None:
 def test_no_query(tree: Tree, text: str) -> None:
     """What is no query, or names a field that there is not, is no directory."""
     assert found(tree, f"query/{text}") is None
+
+
+def test_no_page(tree: Tree) -> None:
+    """A page behind the last one is seen only when the query runs: to enter it is an error."""
+    assert found(tree, "query/id!=0&max=1&page=9")
+    with pytest.raises(QueryRefused, match="There is no page 9: there are 3"):
+        listed(tree, "query/id!=0&max=1&page=9")
 
 
 def test_now_is_the_revision(tree: Tree) -> None:
@@ -247,13 +253,14 @@ def test_a_limit(tree: Tree, database: Database, monkeypatch: pytest.MonkeyPatch
 
 def test_by_an_index(database: Database) -> None:
     """For exact values SQLite looks at the tickets that have them, and at no others; also in the past."""
-    fields = FIELDS
-    for revision in (1, 2):
-        at = database.reader().revision(revision)
+    for number in (1, 2):
+        with closing(database.reader()) as reader:
+            at = reader.revision(number)
         assert at
+        context = tickets.context(database, at)
         with tickets.asking(database.path, at, lambda: False) as run:
             for text in ("owner=bob", "owner=bob|ann&status=new", "risk=high", "owner=bob&or&reporter=bob"):
-                made = tickets.statement(database, at, parse(text, fields), fields)
+                made = tickets.statement(parse(text, FIELDS), context)
                 plan = [row[-1] for row in run(f"EXPLAIN QUERY PLAN {made.text}", made.values)]
                 assert not [line for line in plan if line.startswith("SCAN t")], plan
 

@@ -32,7 +32,7 @@ from sqlalchemy.pool import NullPool, Pool
 from offtracfs import names
 from offtracfs.errors import DatabaseBusy, DatabaseDamaged, DatabaseTooNew, DiskFull
 from offtracfs.index.opening import BUSY_TIMEOUT, INDEX, LINK, VERSION, translate
-from offtracfs.index.schema import BY_VALUE, FIRST_INODE, metadata, path, published, revision, version
+from offtracfs.index.schema import FIRST_INODE, TRAC, metadata, path, published, revision, version
 from offtracfs.index.swapping import replaced, tidy
 from offtracfs.index.validity import derive
 from offtracfs.progress import Progress, silent
@@ -141,15 +141,17 @@ def _build(file: Path, store: Store, progress: Progress) -> int:
     """Build a new index file; no link names it yet, so nobody reads it."""
     with engine(file, pragmas=BUILD_PRAGMAS).connect() as connection:
         _prepare_schema(connection)
-        for by_value in BY_VALUE:
-            by_value.drop(connection)
+        # Made at the end, since nobody looks anything up before that: to sort all rows at once is faster.
+        indexes = [each for table in TRAC.values() for each in table.indexes]
+        for each in indexes:
+            each.drop(connection)
         rows = _Rows(connection, 0, FIRST_INODE - 1)
         for _ in _added(rows, store, None, progress):
             pass
         with store.trusted():
             derive(connection, store, 0, progress)
-        for by_value in BY_VALUE:
-            by_value.create(connection)
+        for each in indexes:
+            each.create(connection)
         _publish(connection)
         connection.commit()
     # This sets PRAGMAS, WAL above all, which stays in the file.

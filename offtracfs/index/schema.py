@@ -14,6 +14,7 @@ Trac 1.6 (its ``db_default.py`` and ``ticket/model.py``), as the kinds of record
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from sqlalchemy import (
@@ -78,6 +79,13 @@ published = Table(
 _TYPES = {int: Integer, str: Text}
 
 
+def _by_value(table: kinds.Table) -> Iterator[Index]:
+    """An index that has all there is to know of a row with some value, so that the row need not be read."""
+    if table.found_by:
+        columns = (*table.found_by, "until", "since", next(iter(table.columns)))
+        yield Index(f"offtracfs_{table.name}_by", *columns)
+
+
 def _with_past(table: kinds.Table) -> Table:
     """A table of Trac's, with the revisions between which each row is valid."""
     columns: list[Column[Any]] = [Column(name, _TYPES[kind]) for name, kind in table.columns.items()]
@@ -89,18 +97,9 @@ def _with_past(table: kinds.Table) -> Table:
         Column("since", Integer, nullable=False),  # the revision that brought the row
         Column("until", Integer, nullable=False),  # the revision that took it away
         Index(f"offtracfs_{table.name}_of", columns[0], "until"),  # finds the rows of a record that changes
+        *_by_value(table),
     )
 
 
 TRAC = {name: _with_past(table) for name, table in kinds.TABLES.items()}
 """Trac's tables, by their names there."""
-
-
-def _by_value(table: kinds.Table) -> Index:
-    """An index that has all there is to know of a row with some value, so that the row need not be read."""
-    columns = (*table.found_by, "until", "since", next(iter(table.columns)))
-    return Index(f"offtracfs_{table.name}_by", *(TRAC[table.name].c[name] for name in columns))
-
-
-BY_VALUE = [_by_value(table) for table in kinds.TABLES.values() if table.found_by]
-"""Indexes that a build makes at its end: in the order of their values, that takes a fraction of the time."""

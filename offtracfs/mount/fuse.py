@@ -5,7 +5,8 @@ three things:
 
 - *Names* (which inode a name in a directory stands for, or that there is none). They can change with a new
   revision, and `offtracfs.mount.driver` then says which to forget. Below ``@HEAD~1`` and its kin it keeps
-  none (`Operations._name_timeout`).
+  none, and in computed directories (``by/owner``) it keeps them for a moment only, unless they are settled
+  (`Operations._name_timeout`).
 - *Attributes.* Those of a file never change: its inode number stands for one immutable version (see
   `offtracfs.index.schema`). Those of directories do, and are forgotten with a new revision.
 - *Contents* of files, for the same reason for ever. It keeps no listings: pyfuse3 has no way to allow that.
@@ -13,12 +14,24 @@ three things:
 The danger is an old answer that reaches the kernel after the driver has told it of a new revision: the kernel
 would keep it for an hour. This cannot happen, for these reasons:
 
-- All handlers run in one thread, and none waits between its look at the tree and its answer. Only report
-  files are waited for, and their names the kernel may not keep.
+- All handlers run in one thread, and none waits between its look at the tree and its answer. Only two
+  things are waited for: report files, whose names the kernel may not keep; and the work of computed
+  directories, which is done before the tree is asked (`Operations._finish`).
 - The kernel holds a directory's lock from the time when it asks for names in it until it has taken in the
   answer. An invalidation of a name in that directory waits for the lock, and so comes after the answer.
 - A directory that was opened before the new revision goes on showing the old one. `readdir` gives its entries
   with a timeout of 0, so that the kernel does not keep them.
+
+The other danger is a wait inside `lookup` or `readdir`: the kernel holds the directory's lock meanwhile.
+Whoever else wants that directory waits, too, and so does an invalidation of a name in it. It is safe in
+computed directories, and only there, for these reasons:
+
+- Nobody invalidates a name in them: they are not among the tree's `changed_names`. So the driver's thread
+  never waits for such a lock. (To make the kernel forget a directory's attributes takes no lock.)
+- Whoever else wants that directory waits for the same work. What differs from name to name, such as the
+  answer to a query, is done in `opendir` of that name's own directory, for which the kernel holds no lock.
+- The work has a limit of time. When a reader is killed, or the mount ends, it is left, and the answer comes
+  at once. Then the next reader in the line gets the lock, and its request is looked at in the same way.
 """
 
 from __future__ import annotations
@@ -163,13 +176,13 @@ class Operations(pyfuse3.Operations):
             return 0
         return TIMEOUT if self.tree.is_told(directory, node) else SHORT_TIMEOUT
 
-    async def _finish(self, directory: Directory, name: str, reader: int) -> None:
+    async def _finish(self, directory: Directory, reader: int) -> None:
         """Do what must be done before the tree can answer for a computed directory.
 
         After that nothing may be awaited before the answer. `reader` is the thread that waits.
         """
         if self.tree.is_computed(directory):
-            await self.workers.finish(lambda: self.tree.work(self.tree.open(directory), name), reader)
+            await self.workers.finish(lambda: self.tree.work(self.tree.open(directory)), reader)
 
     def _looked_up(self, node: File | Numbered) -> pyfuse3.EntryAttributes:
         if isinstance(node, File):
@@ -186,7 +199,7 @@ class Operations(pyfuse3.Operations):
             raise pyfuse3.FUSEError(errno.ENAMETOOLONG)
         directory = self._directory(parent_inode)
         try:
-            await self._finish(directory, name.decode(), ctx.pid)
+            await self._finish(directory, ctx.pid)
             node = self.tree.lookup(directory, name.decode())
         except UnicodeDecodeError:
             node = None
@@ -242,7 +255,7 @@ class Operations(pyfuse3.Operations):
     async def opendir(self, inode: int, ctx: Any) -> int:
         """Open a directory: it shows one revision until it is closed."""
         directory = self._directory(inode)
-        await self._finish(directory, "", ctx.pid)
+        await self._finish(directory, ctx.pid)
         handle = next(self._handles)
         self._opened[handle] = Opened(self.tree.open(directory), ctx.pid)
         return handle
@@ -253,7 +266,7 @@ class Operations(pyfuse3.Operations):
         opened = self._opened[fh]
         directory = opened.listing.directory
         if start_id == 0:  # opened, or rewound: rewinddir(3) asks for the present state
-            await self._finish(directory, "", opened.reader)
+            await self._finish(directory, opened.reader)
             opened.listing, opened.page = self.tree.open(directory), None
         elif self.tree.is_computed(directory):  # others may have taken its place since then
             await self.workers.finish(lambda: self.tree.work(opened.listing), opened.reader)

@@ -32,11 +32,34 @@ TIMEOUT = 10.0  # seconds
 MAX_BLOBS = 4  # versions of fields.json that are kept: git needs 3 ms to read one
 STEPS = 20_000  # of SQLite's machine, between two looks at the clock: a millisecond or so
 
+VALUES = """
+    WITH RECURSIVE found(value) AS (
+        SELECT min(value) FROM ticket_value WHERE field = ?
+        UNION ALL
+        SELECT (SELECT min(value) FROM ticket_value WHERE field = ? AND value > found.value)
+        FROM found WHERE found.value IS NOT NULL
+    )
+    SELECT value FROM found WHERE value IS NOT NULL
+"""  # one seek in the index for each value; SELECT DISTINCT would read the rows of all tickets
+CUSTOM_VALUES = VALUES.replace("ticket_value WHERE field", "ticket_custom WHERE name")
+WITHOUT = """
+    SELECT 1 FROM ticket WHERE NOT EXISTS (
+        SELECT 1 FROM ticket_custom WHERE ticket = ticket.id AND name = ? AND value <> ''
+    ) LIMIT 1
+"""
+
 Stopped = Callable[[], bool]
 """Whether nobody waits for the answer any more."""
 
 Run = Callable[..., Iterable[Any]]
 """Gives the rows of a statement, with what is bound to its placeholders."""
+
+
+class Context(NamedTuple):
+    """What a query's meaning depends on besides its text: the fields that there are, and who asks when."""
+
+    fields: Fields
+    asker: Asker
 
 
 class Ticket(NamedTuple):
@@ -71,34 +94,35 @@ def asking(directory: Path, revision: Revision, stopped: Stopped) -> Iterator[Ru
         raise translate(error) from error
 
 
-def fields(database: Database, revision: Revision) -> Fields:
-    """The definitions of all fields at a revision, as `query.fields_at`: from any thread.
+def context(database: Database, revision: Revision) -> Context:
+    """What queries need to know at a revision, read anew: from any thread.
 
-    Raises DatabaseDamaged, DatabaseError.
+    $USER is whoever the tracker knows us as, and "now" is the time of the revision's commit. Raises
+    DatabaseDamaged, DatabaseError.
     """
     with closing(Reader(database.path)) as reader:
-        return fields_of(Snapshot(partial(_blob, database.path / "git"), reader, revision))
+        fields = fields_of(Snapshot(partial(_blob, database.path / "git"), reader, revision))
+    now = datetime.fromtimestamp(revision.committed, database.settings.zone)
+    return Context(fields, Asker(database.user() or NOBODY, now))
 
 
 _blob = lru_cache(MAX_BLOBS)(git.blob)
 
 
-def statement(database: Database, revision: Revision, query: Query, fields: Fields) -> Sql:
+def statement(query: Query, context: Context) -> Sql:
     """A query's SQL: its tickets in order, each as `Ticket` has them, and more. Raises QueryRefused."""
-    known = {field["name"]: field for field in fields}
-    now = datetime.fromtimestamp(revision.committed, database.settings.zone)
-    return select(query, ["id", "summary", "changetime"], known, Asker(database.user() or NOBODY, now))
+    known = {field["name"]: field for field in context.fields}
+    return select(query, ["id", "summary", "changetime"], known, context.asker)
 
 
 def matching(
-    database: Database, revision: Revision, query: Query, fields: Fields, stopped: Stopped
+    database: Database, revision: Revision, query: Query, context: Context, stopped: Stopped
 ) -> list[Ticket]:
     """The tickets that a query asks for, in its order, as they stood at a revision.
 
-    $USER is whoever the tracker knows us as, and "now" is the time of the revision's commit. Raises
-    QueryRefused, and as `asking`.
+    Raises QueryRefused, and as `asking`.
     """
-    made = statement(database, revision, query, fields)
+    made = statement(query, context)
     with asking(database.path, revision, stopped) as run:
         return [_ticket(*row[:3]) for row in run(paged(made, query, run), made.values)]
 
@@ -114,18 +138,15 @@ def numbered(
 
 
 def values(database: Database, revision: Revision, field: str, stopped: Stopped) -> list[str]:
-    """The values that tickets have in a field at a revision; "" where a ticket has none.
+    """The values that tickets have in a field at a revision, sorted; "" where a ticket has none.
 
     The field is one of `SHORT`, or a custom one. Raises as `asking`.
     """
     with asking(database.path, revision, stopped) as run:
         if field in SHORT:
-            statement = "SELECT DISTINCT value FROM ticket_value WHERE field = ?"
-            return [value for (value,) in run(statement, [field])]
-        having = "FROM ticket_custom WHERE name = ? AND value <> ''"
-        found = [value for (value,) in run(f"SELECT DISTINCT value {having}", [field])]
-        without = f"SELECT 1 FROM ticket WHERE NOT EXISTS (SELECT 1 {having} AND ticket = id) LIMIT 1"  # noqa: S608
-        return ["", *found] if [*run(without, [field])] else found
+            return [value for (value,) in run(VALUES, [field, field])]
+        found = [value for (value,) in run(CUSTOM_VALUES, [field, field]) if value]
+        return ["", *found] if [*run(WITHOUT, [field])] else found
 
 
 def _ticket(number: int, summary: str | None, changetime: int) -> Ticket:

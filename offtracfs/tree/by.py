@@ -40,7 +40,7 @@ class By(Selections):
         """Fields, values, or tickets."""
         match path.split("/"):
             case [_]:
-                fields = tickets.fields(self.database, revision)
+                fields = tickets.context(self.database, revision).fields
                 return Subdirectories(map(value_name, _worth_it(fields)))
             case [_, field]:
                 return Subdirectories(map(value_name, self._values(field, revision, stopped)))
@@ -51,18 +51,18 @@ class By(Selections):
     ) -> Iterable[Ticket] | None:
         """Those with a value in a field."""
         _, name, value_as_name = path.split("/")
-        fields, field = tickets.fields(self.database, revision), value_of(name) or ""
+        context, field = tickets.context(self.database, revision), value_of(name) or ""
         value = value_of(value_as_name)
         if value is None:  # its name may have been cut
             values = self._values(name, revision, stopped)
             value = next((each for each in values if value_name(each) == value_as_name), None)
-        if value is None or field not in _worth_it(fields):
+        if value is None or field not in _worth_it(context.fields):
             return None
         if field == WORDS and value:
             query = Query([{field: [f"~{value}"]}])
         else:
             query = Query(exactly={field: [value]})
-        return tickets.matching(self.database, revision, query, fields, stopped)
+        return tickets.matching(self.database, revision, query, context, stopped)
 
     def _values(self, name: str, revision: Revision, stopped: Stopped) -> Iterable[str]:
         """The values in the field of that name, sorted."""

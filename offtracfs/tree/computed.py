@@ -89,14 +89,9 @@ class Computed(Kind):
         """The report that must run first; None where none must."""
         return None
 
-    def needed(self, directory: Directory, name: str) -> str:
-        """The path of the directory whose contents `lookup` of a name needs: mostly that same directory."""
-        return directory.path
-
-    def work(self, listing: Listing, name: str = "") -> Work | None:
-        """What must be done before `lookup` of a name, or else `entries`, can answer; None if nothing."""
-        revision = listing.revision
-        path = self.needed(listing.directory, name) if name else listing.directory.path
+    def work(self, listing: Listing) -> Work | None:
+        """What must be done before `lookup` and `entries` can answer for a directory; None if nothing."""
+        path, revision = listing.directory.path, listing.revision
         if revision is None or self._cache.get(path, revision, self.max_age):
             return None
 
@@ -105,19 +100,19 @@ class Computed(Kind):
 
         return Work((path, revision.commit), run, self.report(path, revision))
 
-    def known(self, path: str, listing: Listing) -> Contents | None:
+    def _known(self, listing: Listing) -> Contents | None:
         """The contents that work has brought; None where it found that there is no such directory."""
-        kept = listing.revision and self._cache.get(path, listing.revision)
+        kept = listing.revision and self._cache.get(listing.directory.path, listing.revision)
         return kept.contents if kept else None
 
     def lookup(self, listing: Listing, name: str) -> Node | None:
         """A link or a directory."""
-        found = self.known(listing.directory.path, listing)
+        found = self._known(listing)
         return found.node(listing.directory, name) if found else None
 
     def entries(self, listing: Listing, after: int) -> Iterator[DirectoryEntry]:
         """What is listed, in order; a position is a place in that order."""
-        if found := self.known(listing.directory.path, listing):
+        if found := self._known(listing):
             for place in range(max(after + 1 - FIRST_POSITION, 0), len(found.names)):
                 name = found.names[place]
                 if (node := found.node(listing.directory, name)) is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import islice
 from urllib.parse import unquote
 
@@ -12,7 +12,7 @@ from offtracfs.index import Revision
 from offtracfs.kinds.ticket import OWN
 from offtracfs.names import link_name
 from offtracfs.reports import tickets
-from offtracfs.reports.tickets import Ticket
+from offtracfs.reports.tickets import Context, Ticket
 from offtracfs.search import LagsBehind, Query, Search, parse
 from offtracfs.tree.computed import Stopped
 from offtracfs.tree.selections import Questions
@@ -27,13 +27,22 @@ class Searches(Questions):
 
     top = "search"
 
-    def answer(self, question: str, revision: Revision, stopped: Stopped) -> Iterable[Ticket] | None:
-        """The best tickets that a search finds; None where it asks for nothing."""
-        custom = {field["name"] for field in tickets.fields(self.database, revision)} - OWN
-        try:
-            query = parse(unquote(question, errors="strict"), custom)
-        except (QueryRefused, UnicodeDecodeError):
-            return None
+    def understood(self, revision: Revision) -> Callable[[str], bool]:
+        """What has a word to look for."""
+        context = tickets.context(self.database, revision)
+
+        def is_search(name: str) -> bool:
+            try:
+                _query(name, context)
+            except QueryRefused:
+                return False
+            return True
+
+        return is_search
+
+    def answer(self, question: str, revision: Revision, stopped: Stopped) -> Iterable[Ticket]:
+        """The best tickets that a search finds, in that order."""
+        query = _query(question, tickets.context(self.database, revision))
         with self._search(query, revision, stopped) as search:
             found = list(islice(search.tickets(), MAX_FOUND))
         return tickets.numbered(self.database, revision, found, stopped)
@@ -52,3 +61,12 @@ class Searches(Questions):
     def link_name(self, place: int, ticket: Ticket) -> str:
         """A name that has the rank in front, so that the order of names is that of the tickets."""
         return f"{place + 1:0{DIGITS}}-{link_name(ticket.number, ticket.summary)}"
+
+
+def _query(name: str, context: Context) -> Query:
+    """The search that is a name. Raises QueryRefused."""
+    try:
+        text = unquote(name, errors="strict")
+    except UnicodeDecodeError:
+        raise QueryRefused(f"{name[:60]!r} is no UTF-8 text where its %xx are read.") from None
+    return parse(text, {field["name"] for field in context.fields} - OWN)

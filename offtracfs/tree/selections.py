@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from abc import abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from offtracfs.index import Revision
 from offtracfs.names import link_name
@@ -52,17 +52,25 @@ class Selections(Computed):
 
 
 class Questions(Selections):
-    """A directory in each root in which every name is a question, and has the tickets that answer it.
+    """A directory in each root in which names are questions: each has the tickets that answer it.
 
-    It lists nothing. To look a name up, the question must be answered.
+    It lists nothing. A question is answered when it is entered, and not when it is looked up: in the meantime
+    the kernel lets nobody else look up another one.
     """
 
     top: str
     """The directory's name."""
 
     @abstractmethod
-    def answer(self, question: str, revision: Revision, stopped: Stopped) -> Iterable[Ticket] | None:
-        """The tickets of a question, in order; None where it is none, so that there is no such directory.
+    def understood(self, revision: Revision) -> Callable[[str], bool]:
+        """A function that says whether a name is a question at a revision, within microseconds.
+
+        A worker thread calls this, but not the function.
+        """
+
+    @abstractmethod
+    def answer(self, question: str, revision: Revision, stopped: Stopped) -> Iterable[Ticket]:
+        """The tickets of a question that is understood, in order.
 
         A worker thread calls this: see `Computed.contents`.
         """
@@ -71,23 +79,19 @@ class Questions(Selections):
         """The directory, and those in it."""
         return directory.path.partition("/")[0] == self.top
 
+    def contents(
+        self, path: str, revision: Revision, numbers: Sequence[int], stopped: Stopped
+    ) -> Contents | None:
+        """Whatever can be asked, or the answer to a question."""
+        if path == self.top:
+            return _Askable(self.understood(revision))
+        return super().contents(path, revision, numbers, stopped)
+
     def tickets(
         self, path: str, revision: Revision, numbers: Sequence[int], stopped: Stopped
     ) -> Iterable[Ticket] | None:
-        """The answer to a question; none above that."""
-        _, below, question = path.partition("/")
-        return self.answer(question, revision, stopped) if below else []
-
-    def needed(self, directory: Directory, name: str) -> str:
-        """The answer to the question that is a name, or is the directory's."""
-        return directory.child(name).path if directory.path == self.top else directory.path
-
-    def lookup(self, listing: Listing, name: str) -> Node | None:
-        """A question that has an answer, or a ticket in one."""
-        if listing.directory.path != self.top:
-            return super().lookup(listing, name)
-        child = listing.directory.child(name)
-        return child if self.known(child.path, listing) else None
+        """The answer to a question."""
+        return self.answer(path.removeprefix(f"{self.top}/"), revision, stopped)
 
     def unlisted(self, listing: Listing, name: str) -> Node | None:
         """The directory itself, in each root."""
@@ -97,6 +101,19 @@ class Questions(Selections):
     def may_appear(self, directory: Directory, name: str) -> bool:
         """Any name in it; and the directory itself, with the first revision."""
         return self.serves(directory) or (name == self.top and is_top(directory))
+
+
+class _Askable:
+    """The contents of a directory of questions."""
+
+    names: Sequence[str] = ()
+
+    def __init__(self, understood: Callable[[str], bool]) -> None:
+        self._understood = understood
+
+    def node(self, directory: Directory, name: str) -> Listed | None:
+        """The directory of a question."""
+        return directory.child(name) if self._understood(name) else None
 
 
 class Links:

@@ -104,14 +104,14 @@ class Tree:
         """Whether there may be `work` for a directory."""
         return isinstance(self._kind(directory), Computed)
 
-    def work(self, listing: Listing, name: str = "") -> Work | None:
-        """What a worker thread must do before `lookup` of a name, or else `entries`, can answer.
+    def work(self, listing: Listing) -> Work | None:
+        """What a worker thread must do before `lookup` and `entries` can answer for a directory.
 
         None where nothing, as for all that is stored. Ask again when it is done: meanwhile there may be a
         new revision, or others may have taken its place among what is kept.
         """
         kind = self._kind(listing.directory)
-        return kind.work(listing, name) if isinstance(kind, Computed) else None
+        return kind.work(listing) if isinstance(kind, Computed) else None
 
     def is_current(self, listing: Listing) -> bool:
         """Whether an opened directory still shows what its place shows now."""

@@ -10,7 +10,18 @@ from tempfile import TemporaryDirectory
 
 import click
 
-from tests.bench import figures, generate, history, importing, index, mounts, processes, reports, syncs
+from tests.bench import (
+    browsing,
+    figures,
+    generate,
+    history,
+    importing,
+    index,
+    mounts,
+    processes,
+    reports,
+    syncs,
+)
 from tests.bench.figures import Figure
 from tests.tracservers import RealTrac, TracServer, served
 
@@ -89,6 +100,7 @@ def _measured(sizes: list[int], parts: Collection[str], cache: Path, scratch: Pa
             yield from index.measure(size, database, scratch / "index")
         if "mount" in parts:
             yield from mounts.first_listing(size, database)
+            yield from browsing.measure(size, database)
         if "files" in parts:
             yield from mounts.measure(size, database, scratch / "disk")
         if "history" in parts:
