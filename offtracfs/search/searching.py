@@ -33,7 +33,7 @@ from offtracfs.search.build import SEARCH, SHIFT
 from offtracfs.search.documents import SUMMARY
 from offtracfs.search.query import VALUES, Query, Term
 
-COMMON = 100_000  # texts
+COMMON = 50_000  # texts
 MAX_RANKED = 2_000  # texts
 FIRST_VERIFIED, GROWTH = 64, 8  # tickets that are verified at once: first so many, then so many times more
 PROBE = 100  # as many texts of a word are read in the time of looking it up once

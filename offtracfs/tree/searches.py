@@ -12,7 +12,7 @@ from offtracfs.index import Revision
 from offtracfs.kinds.ticket import OWN
 from offtracfs.names import link_name
 from offtracfs.reports import tickets
-from offtracfs.reports.tickets import Ticket
+from offtracfs.reports.tickets import Context, Ticket
 from offtracfs.search import LagsBehind, Query, Search, parse
 from offtracfs.tree.computed import Stopped
 from offtracfs.tree.selections import Questions
@@ -28,12 +28,12 @@ class Searches(Questions):
     top = "search"
 
     def understood(self, revision: Revision) -> Callable[[str], bool]:
-        """A search that asks for something."""
-        custom = self._custom_fields(revision)
+        """What has a word to look for."""
+        context = tickets.context(self.database, revision)
 
         def is_search(name: str) -> bool:
             try:
-                _query(name, custom)
+                _query(name, context)
             except QueryRefused:
                 return False
             return True
@@ -41,14 +41,11 @@ class Searches(Questions):
         return is_search
 
     def answer(self, question: str, revision: Revision, stopped: Stopped) -> Iterable[Ticket]:
-        """The best tickets that a search finds."""
-        query = _query(question, self._custom_fields(revision))
+        """The best tickets that a search finds, in that order."""
+        query = _query(question, tickets.context(self.database, revision))
         with self._search(query, revision, stopped) as search:
             found = list(islice(search.tickets(), MAX_FOUND))
         return tickets.numbered(self.database, revision, found, stopped)
-
-    def _custom_fields(self, revision: Revision) -> set[str]:
-        return {field["name"] for field in tickets.context(self.database, revision).fields} - OWN
 
     def _search(self, query: Query, revision: Revision, stopped: Stopped) -> Search:
         """The search. A sync publishes a revision, and a moment later the search index knows it, too."""
@@ -66,9 +63,10 @@ class Searches(Questions):
         return f"{place + 1:0{DIGITS}}-{link_name(ticket.number, ticket.summary)}"
 
 
-def _query(name: str, custom: set[str]) -> Query:
+def _query(name: str, context: Context) -> Query:
     """The search that is a name. Raises QueryRefused."""
     try:
-        return parse(unquote(name, errors="strict"), custom)
+        text = unquote(name, errors="strict")
     except UnicodeDecodeError:
         raise QueryRefused(f"{name[:60]!r} is no UTF-8 text where its %xx are read.") from None
+    return parse(text, {field["name"] for field in context.fields} - OWN)
