@@ -88,9 +88,8 @@ def _measured(sizes: list[int], parts: Collection[str], cache: Path, scratch: Pa
             importing.make(source, database)
         if "index" in parts:
             yield from index.measure(size, database, scratch / "index")
-        for part, measure in OF_A_MOUNT.items():
-            if part in parts:
-                yield from measure(size, database)
+        for measure in (measure for part, measure in OF_A_MOUNT.items() if part in parts):
+            yield from measure(size, database)
         if "files" in parts:
             yield from mounts.measure(size, database, scratch / "disk")
         if "history" in parts:
