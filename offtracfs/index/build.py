@@ -192,7 +192,7 @@ class _Rows:
         self.horizon = horizon
         self.commit: Commit | None = None  # whose changes are being added
         self._connection = connection
-        self._paths: list[tuple[Any, ...]] = []
+        self._paths: dict[tuple[Any, ...], None] = {}  # most come several times, and keep their first place
         self._versions: list[tuple[Any, ...]] = []
         self._revisions: list[tuple[Any, ...]] = []
 
@@ -200,11 +200,11 @@ class _Rows:
         assert self.commit is not None
         self.horizon += 1
         place = names.split(change.path)  # directory and name
-        self._paths.append(place)
+        self._paths[place] = None
         self._versions.append(
             (self.horizon, *place, self.number + 1, change.blob, size, self.commit.authored)
         )
-        if len(self._paths) >= ROWS_A_STATEMENT:
+        if len(self._versions) >= ROWS_A_STATEMENT:
             self.flush()
 
     def end_commit(self) -> None:
@@ -229,7 +229,7 @@ class _Rows:
             (_ADD_REVISION, self._revisions),
         ):
             if rows:
-                self._connection.exec_driver_sql(statement, rows)
+                self._connection.exec_driver_sql(statement, list(rows))
                 rows.clear()
 
 
