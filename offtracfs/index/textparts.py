@@ -64,14 +64,15 @@ class PastLabels:
 def measured(record: RecordId, steps: Iterable[Step], labels: PastLabels, sizes: Sizes) -> Iterator[Step]:
     """The same steps; `sizes` gets what the versions have in their parts, if such records have any."""
     kind, key = record
-    if kind.directory not in SIZES or not isinstance(key, int):
+    made = SIZES.get(kind.directory)
+    if made is None or not isinstance(key, int):
         yield from steps
         return
-    size = SIZES[kind.directory](key)
+    size = made(key).of
     for step in steps:
-        inode, _, data = step.version
+        (inode, _, data), value, _, appended = step
         if data is not None:
-            sizes.append((inode, size.of(step.value, labels.at(inode), appended=step.appended)))
+            sizes.append((inode, size(value, labels.at(inode), appended=appended)))
         yield step
 
 

@@ -68,7 +68,8 @@ def off_the_line(line: str) -> str:
 def block(text: str) -> str:
     """`text` on lines of its own, of which none begins as those of `MARKS` do."""
     escaped = _escaped(text)
-    return _MARKED.sub(r"\\", escaped) if any(mark in escaped for mark in MARKS) else escaped
+    one, other = MARKS
+    return _MARKED.sub(r"\\", escaped) if one in escaped or other in escaped else escaped
 
 
 def unblock(lines: str) -> str:

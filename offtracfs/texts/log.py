@@ -108,6 +108,9 @@ class LogSize:
 
     def __init__(self, _number: int) -> None:
         self._labels: Labels | None = None
+        self._restart()
+
+    def _restart(self) -> None:
         self._grouping = Grouping()
         self._sizes: dict[Entry, int] = {}
         self._total = 0
@@ -115,7 +118,7 @@ class LogSize:
     def of(self, log: Any, labels: Labels, *, appended: bool = False) -> int:
         """Bytes in the part of a log; `appended` says that these are rows behind those of the last one."""
         if not appended:
-            self._grouping, self._sizes, self._total = Grouping(), {}, 0
+            self._restart()
         touched = self._grouping.add(log)
         if labels is not self._labels:
             self._labels, touched = labels, self._grouping.entries

@@ -26,7 +26,7 @@ _PLAIN = frozenset((str, type(None)))
 
 
 def _line(label: str, value: str) -> str:
-    return f"{label + ':':<{WIDTH - 1}} {on_a_line(value)}".rstrip(" ") + "\n"
+    return f"{label + ':':<{WIDTH - 1}} {on_a_line(value)}\n" if value else f"{label}:\n"
 
 
 def ticket_part(number: int, record: Any, labels: Labels) -> str:
@@ -45,12 +45,15 @@ def ticket_part(number: int, record: Any, labels: Labels) -> str:
     return "".join([f"#{number}{summary}\n\n", *lines, *times, description, *blocks])
 
 
+_BESIDE_TIMES = len(_line(CREATED, "x") + _line(MODIFIED, "x")) - 2  # bytes on the lines of the two times
+
+
 class TicketSize:
     """The size of a ticket's part, version after version: each costs what has changed in it."""
 
     def __init__(self, number: int) -> None:
         self._number = number
-        self._beside = len(f"#{number}\n\n") + len(_line(CREATED, "x") + _line(MODIFIED, "x")) - 2
+        self._beside = len(f"#{number}\n\n") + _BESIDE_TIMES
         self._labels: Labels | None = None
         self._values: Mapping[str, str | None] = {}
         self._sizes: dict[str, int] = {}  # of the piece of each field
