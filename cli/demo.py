@@ -25,6 +25,8 @@ A made-up tracker of a garden railway, 2013 to 2023, is mounted at {0}. Try:
   ls {0}/@2015-06-03/ticket
   diff {0}/@2015/ticket/42.json {0}/ticket/42.json
   diff -r {0}/@2014-12-31/field {0}/@2016/field
+  less {0}/text/42.txt
+  ls {0}/by/owner/fitter {0}/search/'crash renamed'
   cat {0}/report/1.txt {0}/@2015-06-03/report/1.txt
   ls {0}/@
 And to end it:

@@ -48,8 +48,9 @@ def command(directory: Path, a: str, others: tuple[str, ...], stat: bool) -> Non
       offtracfs diff 2011 now 42 43             what has become of two tickets since then
 
     A moment is what --at takes elsewhere; a date is the end of its day, month or year. B is now where what
-    follows A is no moment: 42 is a ticket's number, 2011 is a year. Of the fields, the values at A and at B
-    are compared, whatever they were between; comments are those that came between. Times are UTC.
+    follows A is no moment. 2011 is a year, and 42 is a ticket's number, as is '#2011'. Of the fields, the
+    values at A and at B are compared, whatever they were between; comments are those that came between. Times
+    are UTC.
 
     Exit codes: 0 whatever there is to say, 64 there is no such moment or ticket.
     """

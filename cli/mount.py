@@ -7,7 +7,7 @@ import logging
 import os
 import sys
 from collections.abc import Awaitable, Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from functools import partial
 from pathlib import Path
 
@@ -15,6 +15,7 @@ import click
 import trio
 
 from offtracfs.database import Database
+from offtracfs.errors import DatabaseError
 from offtracfs.mount import driver, mountpoints, sideprocess
 from offtracfs.mount.fuse import Operations
 from offtracfs.reports import process
@@ -143,6 +144,9 @@ def _drive(
     settings = database.settings
     pages = registry.ticket_pages(settings.url)
     tree = Tree(database, database.reader(upgrades=True), pages=pages)
+    if not syncing:  # else the first sync does this
+        with suppress(DatabaseError):  # busy, read-only, full: a mount without a search is better than none
+            database.prepare_search()
 
     async def live(record: mountpoints.Mount) -> None:
         operations = Operations(tree, outputs)

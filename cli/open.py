@@ -29,7 +29,7 @@ def command(directory: Path, number: int, prints: bool) -> None:
     settings = Database(directory).settings
     address = ticket_address(settings.url, number)
     if not address:
-        raise UsageError(f"Where {settings.url} shows its tickets is not known: it has no web address.")
+        raise UsageError(f"This tracker ({settings.url}) has no web page that is known.")
     if prints:
         click.echo(shown(address))
     elif not webbrowser.open(address):

@@ -93,7 +93,7 @@ def print_lines(lines: Iterable[Line]) -> None:
 
 def has_colors() -> bool:
     """Whether what is written to stdout may have colours (https://no-color.org)."""
-    return sys.stdout.isatty() and "NO_COLOR" not in os.environ
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR")
 
 
 def _styled(line: Line, style: str) -> str:

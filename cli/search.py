@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
@@ -22,7 +21,7 @@ from offtracfs.reports.query import fields_at
 from offtracfs.search import Hit, Passage, hits, parse
 from offtracfs.search.documents import SUMMARY
 
-from .pager import paged
+from .pager import has_colors, paged
 from .questions import at, form, revision_for, write
 from .text import shown
 
@@ -41,7 +40,8 @@ COLUMNS = [
 Styled = tuple[str, str]  # a text and its style, "" for none
 
 
-@click.command()
+# What begins with "-" and is no option is a word that must not be there.
+@click.command(context_settings={"ignore_unknown_options": True})
 @click.argument("words", metavar="WORDS", nargs=-1, required=True)
 @form
 @at
@@ -56,8 +56,9 @@ Styled = tuple[str, str]  # a text and its style, "" for none
 @click.option("--status", "statuses", multiple=True, metavar="STATUS", help="Only tickets with that status.")
 @click.option(
     "-n",
-    "--count",
-    type=click.IntRange(0),
+    "count",
+    type=click.IntRange(min=0),
+    metavar="COUNT",
     default=COUNT,
     help=f"How many tickets, 0 for all. Default: {COUNT}.",
 )
@@ -82,11 +83,15 @@ def command(
       offtracfs search 'crash summary:railway status:new component:track'
       offtracfs search crash --at 2015-06-03     what was found at the end of that day
 
-    Searched are summary, description, comments, keywords and custom fields, as they stood at that moment.
-    Case and accents do not matter. foo_bar, 1.2.3, #42 and src/foo.c are found as they are and by their
-    parts, and NullPointerException by pointer, too. A ticket's rank is that of its best text, in which a
-    word counts more the rarer it is, and most in a summary. With each ticket there is a sentence in which
-    the words are, who wrote it, and when.
+    Searched are summary, description, comments, keywords and custom fields, as they stood at that moment. All
+    words must be there. summary:, description:, comments: and keywords: look in that text alone, in: and
+    author: are as the options; other fields before a colon, as in status:new or -status:closed, say what the
+    whole value must be, or must not.
+
+    Case does not matter, nor do accents in words. foo_bar, 1.2.3, #42 and src/foo.c are found as they are and
+    by their parts, and NullPointerException by pointer, too. A ticket's rank is that of its best text, in
+    which a word counts more the rarer it is, and most in a summary. With each ticket there is a sentence in
+    which the words are, who wrote it, and when, in the database's time zone.
 
     Exit codes: 0 whatever there is to find, 64 no word to look for, or no such moment.
     """
@@ -97,7 +102,7 @@ def command(
     with database.search(asked, revision) as search:
         found = hits(search, count + 1 if count else None)
         if form == "table":
-            _print(found, count, database.settings.zone)
+            _print(found, count, database.settings.zone, asked.no_fields)
         else:
             write(Sheet("", COLUMNS, map(_row, islice(found, count or None))), form)
 
@@ -108,16 +113,18 @@ def _row(hit: Hit) -> Row:
     )
 
 
-def _print(found: Iterator[Hit], count: int, zone: tzinfo) -> None:
+def _print(found: Iterator[Hit], count: int, zone: tzinfo, no_fields: Sequence[str]) -> None:
     """Write hits for people; at a terminal through the user's pager, coloured, in its width."""
     first = next(found, None)
     if first is None:
         click.echo("offtracfs: No ticket has that.", err=True)
+        for name in no_fields:
+            click.echo(f"offtracfs: There is no field {shown(name)}: it was taken as a word.", err=True)
     if first is None or sys.stdout is None:
         return
     seen = sys.stdout.isatty()
     width = shutil.get_terminal_size().columns if seen else None
-    colored = seen and "NO_COLOR" not in os.environ
+    colored = has_colors()
     with paged() as out:
         hit: Hit | None = first
         shown_hits = 0

@@ -39,7 +39,7 @@ def command(directory: Path, number: int, at: str | None, form: str) -> None:
 
     It is the text that the mount has in text/42.txt; times are UTC.
 
-    Exit codes: 0 shown, 64 there is or was no such ticket, or no such moment.
+    Exit codes: 0 shown, 64 there is no such ticket, or was none at that moment.
     """
     database = Database(directory)
     revision = revision_for(database, at)

@@ -53,7 +53,7 @@ def test_no_address(tmp_path: Path) -> None:
     for option in ((), ("--print",)):
         done = opened(tmp_path, "42", *option)
         assert (done.returncode, done.stdout, done.stderr.count("\n")) == (64, "", 1)
-        assert "no web address" in done.stderr
+        assert "no web page" in done.stderr
 
 
 def test_wrong_number(home: Path) -> None:

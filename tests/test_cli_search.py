@@ -144,3 +144,36 @@ def test_a_database_without_a_search_index(database: Database) -> None:
     (database.path / "search.db").unlink()
     assert "#1 Trains" in said(database, "engine").stdout
     assert (database.path / "search.db").exists()
+
+
+def test_words_that_begin_with_a_dash(database: Database) -> None:
+    """What begins with a dash and is no option is a word that must not be there, also without quotes."""
+    assert "#1 " in said(database, "crash", "-tests").stdout
+    assert "#2 " not in said(database, "crash", "-tests").stdout
+    assert said(database, "crash", "-n", "1", "-tests").returncode == 0
+
+
+def test_a_name_that_is_no_field(database: Database) -> None:
+    """Where nothing is found, a name before a colon that is no field is told."""
+    assert said(database, "owners:bob").stderr.splitlines() == [
+        "offtracfs: No ticket has that.",
+        "offtracfs: There is no field owners: it was taken as a word.",
+    ]
+
+
+def test_an_empty_no_color(database: Database) -> None:
+    """An empty $NO_COLOR is none (https://no-color.org)."""
+    home = database.path.parent
+    assert "\x1b" in seen_at_a_terminal(home, "--db", "db", "search", "engine", PAGER="cat", NO_COLOR="")
+
+
+def test_a_mount_that_does_not_sync(fuse: None, database: Database, place: Path) -> None:
+    """A mount without a side process builds the search index where it is missing."""
+    for file in database.path.glob("search*"):
+        file.unlink()
+    home = database.path.parent
+    assert offtracfs(home, "--db", "db", "mount", "--no-sync", place).returncode == 0
+    try:
+        assert [link.name[-10:] for link in (place / "search/engine").iterdir()] == ["trains.txt"]
+    finally:
+        offtracfs(home, "--db", "db", "umount", place)

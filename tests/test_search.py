@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from random import Random
@@ -16,6 +17,7 @@ from offtracfs.database import Database
 from offtracfs.errors import QueryRefused
 from offtracfs.index import Reader, Revision
 from offtracfs.search import hits, parse
+from offtracfs.search.hits import _SENTENCE
 from offtracfs.search.query import Term
 from offtracfs.search.words import compounds, pieces
 from tests.helpers import few, one_sentence
@@ -398,3 +400,54 @@ def test_brute_force_itself() -> None:
     assert has(CAMEL, '"null pointer"')
     assert not has(CAMEL, '"pointer exception in"')
     assert search.SEARCH.link == "search.db"
+
+
+@pytest.mark.parametrize(
+    ("asked", "there"),
+    [
+        ("comments:engine", True),
+        ("Comment:engine", True),
+        ("comment:train", False),
+        ("KEYWORD:steam", True),
+        ("Status:new engine", True),
+        ("status:NEW engine", True),
+        ("status:closed engine", False),
+        ("engine engine ENGINE", True),
+        ("engine author:JÜRGEN", True),
+        ("engine author:jürg", False),
+        ("comment:3", True),
+    ],
+)
+def test_names_before_a_colon(database: Database, asked: str, there: bool) -> None:
+    """Names, values and authors are taken without regard to case, and texts in the plural, too."""
+    comment = ("Jürgen", "the engine of comment:3")
+    fill(database, record(1, comment, summary="train", keywords="steam", status="new"))
+    assert bool(found(database, asked, revisions(database)[-1])) == there
+
+
+def test_each_word_once() -> None:
+    """A word that is asked for often costs no more."""
+    assert len(parse("a* b a* a*").terms) == 2
+
+
+@pytest.mark.parametrize("text", ["crash OR frost", "AND crash", "crash NOT frost"])
+def test_operators_of_others(text: str) -> None:
+    """What would be an operator elsewhere is refused, and not looked for; in small letters it is a word."""
+    with pytest.raises(QueryRefused, match="is no operator here"):
+        parse(text)
+    assert len(parse(text.lower()).terms) == len(text.split())
+
+
+def test_names_that_are_no_fields() -> None:
+    """A name before a colon that is no field is a word, and this is told."""
+    assert parse("nosuch:value http://example.org").no_fields == ["nosuch", "http"]
+
+
+def test_passages_cost_what_their_length_costs() -> None:
+    """A comment of a long run of full stops is cut into sentences in a time that grows with it."""
+    taken = []
+    for length in (20_000, 160_000):
+        began = time.process_time()
+        assert _SENTENCE.search("." * length + "x") is None
+        taken.append(time.process_time() - began)
+    assert taken[1] < 30 * max(taken[0], 0.001)

@@ -108,6 +108,20 @@ class Database:
         search.rebuild(self.path, progress)
         return commits
 
+    def prepare_search(self) -> None:
+        """Build the search index, or bring it up, where it does not stand where the index does.
+
+        Raises as `catch_up`.
+        """
+        from offtracfs import search
+
+        with closing(self.reader()) as reader:
+            head = reader.head()
+        found = search.inspect(self.path)
+        if head and (found is None or (found.version, found.revision) != (found.program, head.number)):
+            with self.writing("building the search index"):
+                self.catch_up()
+
     def search(
         self, query: Query, revision: index.Revision, stopped: Callable[[], bool] | None = None
     ) -> Search:

@@ -10,10 +10,11 @@ import logging
 import os
 import re
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryFile
+from threading import Lock
 from typing import IO, NamedTuple, TextIO
 
 import trio
@@ -37,7 +38,7 @@ TICKET_COLUMNS = ("ticket", "id")
 log = logging.getLogger(__name__)
 
 _NUMBER = re.compile("[0-9]{1,18}", re.ASCII)
-csv.field_size_limit(MAX_TEXT)  # that a cell of a report may have
+_field_size = Lock()  # held while the limit of csv, which is the process's, is that of a report's cells
 
 _SIGNALS = re.compile(r"^(SigPnd|ShdPnd|SigBlk|SigIgn|SigCgt):\s*([0-9a-f]+)$", re.MULTILINE)
 _KILL = 1 << (signal.SIGKILL - 1)
@@ -253,7 +254,15 @@ class Outputs:
 
 def _tickets(file: TextIO, report: int) -> list[int]:
     """The numbers in the column of a report's CSV that holds tickets. Raises QueryRefused where none does."""
-    rows = csv.reader(file)
+    with _field_size:
+        others = csv.field_size_limit(MAX_TEXT)
+        try:
+            return _tickets_in(csv.reader(file), report)
+        finally:
+            csv.field_size_limit(others)
+
+
+def _tickets_in(rows: Iterator[list[str]], report: int) -> list[int]:
     heads = next(rows, [])
     place = next((heads.index(name) for name in TICKET_COLUMNS if name in heads), None)
     if place is None:

@@ -30,7 +30,8 @@ _TELLING = {COMMENT: 0, DESCRIPTION: 0, SUMMARY: 2}
 
 _MARK = re.compile(f"[{BEGIN}{END}]")
 _SPACE = re.compile(r"\s+")
-_SENTENCE = re.compile(r"(?:[.!?…]+(?=\s)|[。！？]+|\n)\s*")
+# Each run is tried once, from its beginning: a comment may hold a million dots.
+_SENTENCE = re.compile(r"(?:(?<![.!?…])[.!?…]++(?=\s)|[。！？]++|\n)\s*")
 _MARKED = f"""
     SELECT rowid, {", ".join(f"highlight(words, {column}, '{BEGIN}', '{END}')" for column in range(3))}
     FROM words WHERE words MATCH ? ORDER BY rank

@@ -10,7 +10,8 @@
     author:alice       only texts that alice wrote count
     in:comments        only texts of that field count
 
-A name before a colon that is no field is a word like any other, as in ``http://example.org``.
+Names are taken without regard to case, and texts in the plural, too (``comments:crash``). A name before a
+colon that is no field is a word like any other, as in ``http://example.org`` and ``comment:3``.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ MAX_LENGTH = 1_000  # characters
 AUTHOR, IN = "author", "in"
 PLURALS = {"comments": COMMENT, "descriptions": DESCRIPTION, "summaries": SUMMARY, "keyword": KEYWORDS}
 TEXTS = (SUMMARY, DESCRIPTION, KEYWORDS)
+OPERATORS = ("AND", "OR", "NOT")  # elsewhere; in capitals, they are meant as such
 VALUES = TABLES["ticket"].columns.keys() - {"id", "time", "changetime", *TEXTS}
 
 _PART = re.compile(
@@ -65,6 +67,7 @@ class Query:
     not_fields: dict[str, list[str]] = field(default_factory=dict)  # none of these
     authors: list[str] = field(default_factory=list)  # of the texts that count; none: anybody
     within: list[str] = field(default_factory=list)  # the fields whose texts count; none: all
+    no_fields: list[str] = field(default_factory=list)  # names before a colon that were taken as words
 
 
 def parse(
@@ -85,21 +88,34 @@ def parse(
     for name, values in ((AUTHOR, authors), (IN, within), ("status", statuses)):
         for value in values:
             _filter(query, name, value, custom)
-    known = {*VALUES, *custom, AUTHOR, IN}
+    known = {name.casefold(): name for name in (*VALUES, *custom, AUTHOR, IN)}
     for part in _PART.finditer(text):
-        name, value = part["name"] or "", part["phrase"] if part["bare"] is None else part["bare"]
-        if name in known and not part["star"]:
+        value = part["phrase"] if part["bare"] is None else part["bare"]
+        name = known.get((part["name"] or "").casefold(), "")
+        if name and not part["star"]:
             _filter(query, name, value, custom, excluded=bool(part["minus"]))
-            continue
-        if name and name not in TEXTS:
-            value = f"{name}:{value}"
-        prefix = bool(part["star"]) or value.endswith("*")
-        term = Term(value.rstrip("*"), prefix, name if name in TEXTS else "")
-        if has_words(term.text):
-            (query.excluded if part["minus"] else query.terms).append(term)
+        else:
+            _look_for(query, part, value)
     if not query.terms:
         raise QueryRefused(_NOTHING)
+    query.terms = list(dict.fromkeys(query.terms))  # each takes time
     return query
+
+
+def _look_for(query: Query, part: re.Match[str], value: str) -> None:
+    """Add a word or a phrase."""
+    if part[0] in OPERATORS:
+        raise QueryRefused(f"{part[0]} is no operator here: all words must be there, and -word must not be.")
+    name = part["name"] or ""
+    text = PLURALS.get(name.casefold(), name.casefold())
+    if text not in TEXTS and (text != COMMENT or value.isdecimal()):  # comment:3 is a reference to one
+        text = ""
+    if name and not text:
+        query.no_fields.append(name)
+        value = f"{name}:{value}"
+    term = Term(value.rstrip("*"), bool(part["star"]) or value.endswith("*"), text)
+    if has_words(term.text):
+        (query.excluded if part["minus"] else query.terms).append(term)
 
 
 def _filter(query: Query, name: str, value: str, custom: Collection[str], *, excluded: bool = False) -> None:
@@ -111,7 +127,7 @@ def _filter(query: Query, name: str, value: str, custom: Collection[str], *, exc
     if name == AUTHOR:
         query.authors.append(value)
         return
-    text = PLURALS.get(value, value)
+    text = PLURALS.get(value.casefold(), value)
     if text not in (*FIELDS, *custom):
         *most, last = (*FIELDS, *sorted(custom))
         raise QueryRefused(

@@ -18,7 +18,7 @@ from offtracfs.tree.computed import Stopped
 from offtracfs.tree.selections import Questions
 
 MAX_FOUND = 1_000  # tickets that are listed: whoever gets so many asks for more words
-TIMEOUT, POLL = 10.0, 0.05  # seconds: to wait for the search index, and between two looks at it
+TIMEOUT, POLL = 10.0, 0.05  # seconds: for all of a search, and between two looks at the search index
 DIGITS = len(str(MAX_FOUND))
 
 
@@ -50,11 +50,15 @@ class Searches(Questions):
     def _search(self, query: Query, revision: Revision, stopped: Stopped) -> Search:
         """The search. A sync publishes a revision, and a moment later the search index knows it, too."""
         until = time.monotonic() + TIMEOUT
+
+        def late() -> bool:
+            return stopped() or time.monotonic() > until
+
         while True:
             try:
-                return Search(self.database.path, query, revision, stopped)
+                return Search(self.database.path, query, revision, late)
             except LagsBehind:
-                if stopped() or time.monotonic() > until:
+                if late():
                     raise
             time.sleep(POLL)
 
