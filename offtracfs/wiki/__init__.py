@@ -7,5 +7,6 @@ plain(document)
 
 from offtracfs.wiki.blocks import parse
 from offtracfs.wiki.html import Resolver, Target, html
+from offtracfs.wiki.plain import plain
 
-__all__ = ["Resolver", "Target", "html", "parse"]
+__all__ = ["Resolver", "Target", "html", "parse", "plain"]

@@ -27,11 +27,11 @@ from offtracfs.wiki.nodes import (
     Table,
 )
 from offtracfs.wiki.pieces import Cited, Fenced, pieces
-from offtracfs.wiki.processors import classes, span
+from offtracfs.wiki.processors import HIDDEN, NESTED, classes, span
 
-_ITEM = re.compile(r"(?P<indent>\s*)(?:[-*\u2022]|(?P<number>[0-9]{1,9}|[a-zA-Z]|[ivxIVX]{1,5})\.)\s")
-_DEFINITION = re.compile(r"\s+(?P<term>(?>`[^`]*`|\{\{\{(?:\}{0,2}[^}])*?\}\}\}|[^`{:]|:[^:])++)::(?:\s+|$)")
-_INDENT = re.compile(r"\s+(?=\S)(?!!?\|-)")
+_ITEM = re.compile(r"(?P<indent>\s*+)(?:[-*\u2022]|(?P<number>[0-9]{1,9}|[a-zA-Z]|[ivxIVX]{1,5})\.)\s")
+_DEFINITION = re.compile(r"\s++(?P<term>(?>`[^`]*`|\{\{\{(?:\}{0,2}[^}])*?\}\}\}|[^`{:]|:[^:])++)::(?:\s+|$)")
+_INDENT = re.compile(r"\s++(?=\S)(?!!?\|-)")
 _SPACES = re.compile("[\v\f]")
 _UNUSABLE = re.compile("[\0\ud800-\udfff]")
 
@@ -39,8 +39,8 @@ _UNUSABLE = re.compile("[\0\ud800-\udfff]")
 def parse(text: str, *, newlines: bool = False) -> Document:
     """The tree of a wiki text.
 
-    With `newlines`, each line of a paragraph ends in a line break: so Trac shows what is in tickets. Without it
-    lines flow together, as on wiki pages.
+    With `newlines`, each line of a paragraph begins anew: so Trac shows what is in tickets. Without it, lines
+    flow together, as on wiki pages.
     """
     text = _UNUSABLE.sub("\ufffd", _SPACES.sub(" ", text))
     headings = Headings()
@@ -128,7 +128,7 @@ class _Parser:
         else:
             container = self.nesting.container
             if not (self.paragraph and container and container[-1] is self.paragraph):
-                if all(map(is_blank, found)):
+                if all(is_blank(token) for token in found):
                     return
                 self.paragraph = Paragraph()
                 container.append(self.paragraph)
@@ -158,7 +158,7 @@ class _Parser:
                     continued = continued or token.continued
                 case _:
                     self.flow.put(token)
-        if not all(map(is_blank, before)):
+        if not all(is_blank(node) for node in before):
             self.nesting.container[-1:-1] = before
         if not continued:
             self.row = None
@@ -208,15 +208,8 @@ class _Parser:
         return _Parser(self.headings, self.newlines, depth).parse(lines)
 
 
-HIDDEN = {"comment", "htmlcomment"}
-"""Processors whose text is for the authors only."""
-
-NESTED = {"div", "rtl", "td", "th", "tr", "table"}
-"""Processors whose text is wiki text."""
-
-
 def _nested(block: Fenced, inside: list[Node]) -> Node:
-    """What a processor makes of its text; the text itself, where a row or a table has something else in it."""
+    """What a processor makes of its text; code, where a row or a table has something else in it."""
     given = classes(block.parameters)
     match block.processor, inside:
         case "div" | "rtl", _:

@@ -29,7 +29,7 @@ class Flow:
         self._last: Node | None = None
 
     def into(self, children: list[Node], *, newlines: bool = False) -> None:
-        """A line begins in the block with these children; `newlines`: a line break parts it from the last one."""
+        """A line begins in the block with these children; `newlines`: with a break before it."""
         if children is not self._children:
             self._children, self._last = children, None
             self._open.clear()
@@ -104,6 +104,6 @@ def _text(node: Node) -> str:
             return " "
 
 
-def is_blank(token: Token) -> bool:
-    """Whether a token is space only."""
-    return isinstance(token, str) and not token.strip()
+def is_blank(node: Node | Token) -> bool:
+    """Whether it is space only."""
+    return isinstance(node, str) and not node.strip()

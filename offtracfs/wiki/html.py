@@ -1,4 +1,4 @@
-"""The tree of a wiki text as HTML: with the elements and classes that Trac uses, and without style or script."""
+"""The tree of a wiki text as HTML: with Trac's elements and classes, and without style or script."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from html import escape
 from typing import Any, TypeAlias
 
 from offtracfs.wiki.flow import text_of
-from offtracfs.wiki.highlight import highlighted
+from offtracfs.wiki.highlight import Highlighter
 from offtracfs.wiki.nodes import (
     SCHEMES,
     Anchor,
@@ -41,7 +41,7 @@ _LETTERED = {"a": "loweralpha", "A": "upperalpha", "i": "lowerroman", "I": "uppe
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where a link leads: an address, "" where there is no such thing; with a title, and classes as Trac's."""
+    """Where a link leads: an address, "" where there is no such thing; a title, and Trac's classes."""
 
     address: str
     title: str = ""
@@ -58,7 +58,7 @@ def html(document: Document, resolver: Resolver | None = None, *, prefix: str = 
 
 
 def safe(address: str) -> bool:
-    """Whether a link may lead to that address: one without a scheme, or with one that is known to be harmless."""
+    """Whether a link may lead there: to an address without a scheme, or with a harmless one."""
     scheme = _SCHEME.match(address)
     return scheme is None or scheme[0][:-1].lower() in SCHEMES | {"mailto"}
 
@@ -69,6 +69,7 @@ class _Renderer:
         self.resolver = resolver
         self.prefix = prefix
         self.outlined = False
+        self.highlighter = Highlighter()
 
     def nodes(self, nodes: Iterable[Node]) -> str:
         """The HTML of these nodes."""
@@ -108,7 +109,7 @@ class _Renderer:
         return f"<p>\n{self.nodes(node.children)}\n</p>\n"
 
     def code_block(self, node: CodeBlock) -> str:
-        found = highlighted(node.text, node.language)
+        found = self.highlighter.html(node.text, node.language)
         if found is None:
             return f'<pre class="wiki">{escape(node.text)}</pre>\n'
         return f'<div class="wiki-code"><div class="code"><pre>{found}</pre></div></div>\n'

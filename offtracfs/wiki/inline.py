@@ -1,10 +1,10 @@
 r"""What stands within a line: a scanner that gives its tokens from left to right.
 
-Each construct is a `Rule` in a table, found by its first character. Where several could begin at one place, Trac's
-order decides. An ``!`` before a construct makes it text.
+Each construct is a `Rule` in a table, found by its first character. Where several could begin at one place,
+Trac's order decides. An ``!`` before a construct makes it text.
 
-Time is linear in the line's length: a rule whose closing characters do not follow any more is not tried, names
-and schemes have a greatest length, and no pattern looks twice at what it passed over in vain.
+Time is linear in the line's length: a rule whose closing characters do not follow any more is not tried,
+names and schemes have a greatest length, and no pattern looks twice at what it passed over in vain.
 """
 
 from __future__ import annotations
@@ -76,12 +76,13 @@ def tokens(line: str) -> Iterator[Token]:
         if construct is None:
             position = opener + 1
             continue
-        meaning, position = construct
+        rule, match = construct
+        position = match.end()
         if opener > start:
             yield line[start:opener]
         if escaped:
-            yield line[opener + 1 : position]
-        elif isinstance(meaning, tuple):
+            yield match[0]
+        elif isinstance(meaning := rule.make(match), tuple):
             yield from meaning
         else:
             yield meaning
@@ -90,16 +91,14 @@ def tokens(line: str) -> Iterator[Token]:
         yield line[start:]
 
 
-def _construct(
-    line: str, start: int, closers: dict[str, int]
-) -> tuple[Token | tuple[Token, ...], int] | None:
-    """The construct that begins at `start`, and where it ends."""
+def _construct(line: str, start: int, closers: dict[str, int]) -> tuple[Rule, re.Match[str]] | None:
+    """The construct that begins at `start`."""
     for rule in _RULES.get(line[start : start + 1], _UNLISTED):
         closer = rule.closer
         if closer not in closers:
             closers[closer] = line.rfind(closer)
         if closers[closer] >= start and (match := rule.pattern.match(line, start)):
-            return rule.make(match), match.end()
+            return rule, match
     return None
 
 
@@ -181,7 +180,7 @@ _REVISION = r"(?:[0-9]+|[a-fA-F0-9]{8,40})"
 _WITHIN = r"(?:/[a-zA-Z0-9_/+-]+)?"
 _NAME = r"(?P<name>[\w:](?<!\d)[\w:.-]*)"
 
-_PAGE_NAME = (rf"(?<![\w/])((?:\.?\.?/){{0,9}}{_PAGE})", _link("wiki"), "")
+_PAGE_NAME = (rf"(?<![\w/])((?:\.{{0,2}}/){{0,9}}+{_PAGE})", _link("wiki"), "")
 _MAIL = (_EMAIL, _link("mailto"), "@")
 _TYPED = (rf"(?P<realm>{SCHEME}):(?P<target>{SCHEME}:(?:{QUOTED})|{QUOTED}|{_TARGET})", _typed_link, ":")
 _CELL = (r"(?P<separator>=?(?:\|\|)+=?)(?P<last>\s*\\?$)?", _cell, "||")

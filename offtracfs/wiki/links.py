@@ -11,6 +11,7 @@ QUOTED = r"'[^']+'|\"[^\"]+\""
 LABEL = rf"{QUOTED}|[^\]]*"
 RELATIVE = r"[/?#][^\s\]]*|\.\.?(?:[/?#][^\s\]]*)?"
 
+_UPWARDS = re.compile(r"(?:\.{0,2}/)+(?=.)")
 _RELATIVE = re.compile(RELATIVE)
 _TYPED = re.compile(rf"(?:(?P<realm>{SCHEME}):)?(?P<target>.*)", re.DOTALL)
 
@@ -23,11 +24,11 @@ def unquoted(text: str) -> str:
 def label_of(page: str) -> str:
     """What is shown for a page's name: without query and fragment, and without ``../`` in front."""
     path = page.partition("#")[0].partition("?")[0]
-    return path.lstrip("./") or path or page
+    return _UPWARDS.sub("", path) or path or page
 
 
 def bracketed(relative: str | None, realm: str, target: str, label: str | None, source: str) -> Link:
-    """The link that stands in brackets: relative, or with a realm and a target, each with or without a label."""
+    """The link that stands in brackets: relative, or with a realm and a target; with a label or without."""
     label = unquoted(label or "")
     if relative:
         return Link("", relative, label or label_of(relative), source)
@@ -51,4 +52,4 @@ def creole(content: str, source: str) -> Link:
 
 def interproject(project: str, target: str, source: str) -> Link | str:
     """The link to something in another project, ``#T42``; text where the prefix is only a space."""
-    return Link(project.strip(), target, source, source) if project.strip() else source
+    return Link("intertrac", f"{project.strip()}:{target}", source, source) if project.strip() else source

@@ -7,6 +7,7 @@ from pathlib import PurePosixPath
 
 from offtracfs.wiki.links import creole
 from offtracfs.wiki.nodes import SCHEMES, Anchor, Break, Link, Outline
+from offtracfs.wiki.processors import HIDDEN
 
 _ANCHOR = re.compile(r"=#(?P<name>[\w:](?<!\d)[\w:.-]*)(?:\|\s*(?P<label>[^\]]*))?")
 _MACRO = re.compile(r"(?P<name>[\w/+-]+)(?:\((?P<arguments>.*)\))?")
@@ -28,7 +29,7 @@ def macro(match: re.Match[str]) -> Break | Outline | Link | Anchor | str:
         if make := _MACROS.get(name):
             return make([each.strip() for each in _ARGUMENT.findall(arguments or "")], source)
         if arguments is not None:
-            return source
+            return "" if name in HIDDEN else source
     return creole(content, source)
 
 
@@ -52,7 +53,7 @@ def _level(text: str, otherwise: int) -> int:
 def _image(arguments: list[str], source: str) -> Link | str:
     """``[[Image(ticket:3:a.png, 50%)]]``: a link to the file, since images would be loaded from elsewhere."""
     if not arguments:
-        return source
+        return ""
     place, *options = arguments
     place = place.strip("\"'")
     label = next((found[1] for each in options if (found := _NAMED.fullmatch(each))), "")

@@ -1,6 +1,6 @@
 """The tree of a wiki text.
 
-A node is a plain string or one of these classes. What a node holds is text, never HTML: the renderers escape it.
+A node is a plain string or one of these classes. What it holds is text, never HTML: the renderers escape it.
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ from typing import Literal, TypeAlias
 SCHEMES = frozenset({"http", "https", "ftp"})
 """Schemes of the addresses outside of the tracker that a link may lead to; and there is ``mailto``."""
 
-REALMS = frozenset(
-    "attachment browser bug changeset comment diff export htdocs issue log milestone query raw-attachment"
-    " report repos search source ticket timeline wiki".split()
-)
+_REALMS = """
+attachment browser bug changeset comment diff export htdocs issue log milestone query raw-attachment report
+repos search source ticket timeline wiki
+"""
+REALMS = frozenset(_REALMS.split())
 """The realms of TracLinks: what can stand before the colon in a Trac without plugins."""
 
 Style: TypeAlias = Literal["strong", "em", "underline", "del", "sub", "sup"]
@@ -45,8 +46,9 @@ class Break:
 class Link:
     """A link: ``ticket:42`` has the realm "ticket" and the target "42".
 
-    The realm is one of REALMS, a scheme, or some prefix that only the site knows, such as "Wikipedia". It is ""
-    for a link relative to the tracker's own address, such as ``[/wiki here]`` or ``[#heading]``.
+    The realm is one of REALMS, a scheme, or some prefix that only the site knows, such as "Wikipedia". It is
+    "" for a link relative to the tracker's own address, such as ``[/wiki here]`` or ``[#heading]``, and
+    "intertrac" for a short link to another tracker: ``#T42`` has the target "T:ticket:42".
     """
 
     realm: str
@@ -64,7 +66,8 @@ class Link:
     @property
     def text(self) -> str:
         """What is shown of a link that leads nowhere: its source where it may be no link at all."""
-        return self.label if self.realm in REALMS or not self.realm else self.source
+        known = self.realm in REALMS or (not self.realm and not self.target.startswith("."))
+        return self.label if known else self.source
 
 
 @dataclass(slots=True)

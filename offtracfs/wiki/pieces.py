@@ -1,4 +1,4 @@
-"""Cuts a text into its lines, its blocks between ``{{{`` and ``}}}``, and its citations (lines with ``>``)."""
+"""Cuts a text into lines, blocks between ``{{{`` and ``}}}``, and citations: lines that begin with ``>``."""
 
 from __future__ import annotations
 

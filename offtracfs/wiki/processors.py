@@ -4,6 +4,12 @@ from __future__ import annotations
 
 import re
 
+HIDDEN = {"comment", "htmlcomment"}
+"""Processors whose text is for the authors only."""
+
+NESTED = {"div", "rtl", "td", "th", "tr", "table"}
+"""Processors whose text is wiki text."""
+
 PROCESSOR = r"(?P<indent>\s*)#!(?P<processor>[\w+-][\w+/.-]*)"
 PARAMETER = r"[-\w]++=(?:\"[^\"]*\"|'[^']*'|[-,\w]++)"
 
