@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 MAX_LENGTH = 3_000
 """Characters of a block that is highlighted."""
 
-MAX_SECONDS = 0.05
+MAX_SECONDS = 0.25
 """Of processor time that highlighting may take in a document, until the token in which it runs out ends."""
 
 _LANGUAGES = """

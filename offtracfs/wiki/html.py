@@ -151,7 +151,7 @@ class _Renderer:
         return f"<{name}{attributes}>{self.nodes(node.children)}</{name}>"
 
     def division(self, node: Division) -> str:
-        classes = " ".join(["wikipage", *_given(node.classes)])
+        classes = " ".join(_given(node.classes)) or ("rtl" if node.from_right else "wikipage")
         attributes = _attributes({"class": classes, "dir": "rtl" if node.from_right else ""})
         return f"<div{attributes}>{self.nodes(node.children)}</div>\n"
 

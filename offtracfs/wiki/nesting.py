@@ -156,6 +156,7 @@ class Nesting:
             quote = Quote()
             self.container.append(quote)
             self._quotes.append(_Open(indent, quote.children))
+            self._stop(indent)
 
     def _stop(self, indent: int) -> None:
         self._stops = [*(stop for stop in self._stops if stop < indent), indent]
