@@ -8,11 +8,12 @@ so much time and no more.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
-from functools import lru_cache, partial
-from typing import TYPE_CHECKING, Any
+from functools import lru_cache
+from io import StringIO
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from pygments.formatter import Formatter
     from pygments.lexer import Lexer
 
 MAX_LENGTH = 3_000
@@ -47,35 +48,35 @@ class Highlighter:
             return None
         end = time.thread_time() + self._left
         tokens = []
-        for token in lexer.get_tokens(text.expandtabs(8)):
+        for token in lexer(stripnl=False).get_tokens(text.expandtabs(8)):
             tokens.append(token)
             if time.thread_time() > end:
                 break
         else:
-            html: str = _format()(tokens)
+            html = StringIO()
+            _formatter().format(tokens, html)
             self._left = end - time.thread_time()
-            return html
+            return html.getvalue()
         self._left = 0
         return None
 
 
 @lru_cache(maxsize=1)
-def _format() -> Callable[[Iterable[Any]], str]:
-    from pygments import format as formatted
+def _formatter() -> Formatter[str]:
     from pygments.formatters import HtmlFormatter
 
-    return partial(formatted, formatter=HtmlFormatter(nowrap=True))
+    return HtmlFormatter(nowrap=True)
 
 
 @lru_cache(maxsize=256)
-def _lexer(language: str) -> Lexer | None:
-    """The lexer of a language, by one of its names or its media type."""
+def _lexer(language: str) -> type[Lexer] | None:
+    """The lexer of a language, by one of its names or its media type; a lexer may have a state of its own."""
     from pygments.lexers import get_lexer_by_name, get_lexer_for_mimetype
     from pygments.util import ClassNotFound
 
     find = get_lexer_for_mimetype if "/" in language else get_lexer_by_name
     try:
-        lexer: Lexer = find(language, stripnl=False)
+        lexer = find(language)
     except ClassNotFound:
         return None
-    return lexer if lexer.aliases[0] in LANGUAGES else None
+    return type(lexer) if lexer.aliases[0] in LANGUAGES else None

@@ -35,7 +35,7 @@ from offtracfs.wiki.nodes import (
     Term,
 )
 
-_SCHEME = re.compile(r"[^/?#]*:")
+_SCHEME = re.compile(r"[^/?#:]*:")
 _LETTERED = {"a": "loweralpha", "A": "upperalpha", "i": "lowerroman", "I": "upperroman"}
 
 

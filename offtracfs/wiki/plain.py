@@ -85,7 +85,7 @@ def _link(link: Link) -> str:
 
 
 def _indented(lines: list[str], first: str, others: str) -> list[str]:
-    return [(others if number else first) + line if line else line for number, line in enumerate(lines)]
+    return [((others if number else first) + line).rstrip() for number, line in enumerate(lines)]
 
 
 def _code(node: CodeBlock) -> list[str]:
@@ -114,7 +114,9 @@ def _quote(node: Quote) -> list[str]:
 
 
 def _table(node: Table) -> list[str]:
-    return [" | ".join(" ".join(_lines(cell.children)) for cell in row.children) for row in node.children]
+    return [
+        " | ".join(" ".join(_lines(cell.children)) for cell in row.children).rstrip() for row in node.children
+    ]
 
 
 def _letter(number: int) -> str:
