@@ -167,12 +167,14 @@ def test_only_harmless_addresses_are_links(address: str, *, expected: bool) -> N
 
 _MARKS = (
     "' '' ''' ''''' ** // __ ~~ ,, ^ ` ! \\\\ [[BR]] & < > || ||= =|| ||\\\n \n|-\n \n"
-    " \n\n \n· \n·· \n···· \n\t \n·*· \n···*· \n·1.· \n···i.· \n-· \n·term::· \n>· \n>>· \n··>· \n=· \n==· ·=\n \n----\n"
+    " \n\n \n· \n·· \n···· \n\t"
+    " \n·*· \n···*· \n·1.· \n···i.· \n-· \n·term::· \n>· \n>>· \n··>· \n=· \n==· ·=\n \n----\n"
     " · é é·é 日本 ( ) . - 1 a {{{ }}} \n{{{\n \n}}}\n \r\n \x0b \x85"
 )
 _LINKS = (
     '#1 #1,2- {1} [1] [1:2] r1 r1:2 ticket:1 [ticket:1· [ ] [[ ]] | [/ WikiPage wiki: [" "'
-    " http://x.org/ a@b.org <http:// [=#a· #a [[Image( [[=#x| [[PageOutline]] \n{{{#!python\n \n{{{#!div·class=x\n \n{{{#!td\n"
+    " http://x.org/ a@b.org <http:// [=#a· #a [[Image( [[=#x| [[PageOutline]] \n{{{#!python\n"
+    " \n{{{#!div·class=x\n \n{{{#!td\n"
     " \n{{{#!table\n \n{{{#!tr\n {{{#!comment\n |-·class=x·"
     " javascript:alert(1) \0 \ud800 \u2028 \u200b Äö / : ::"
 )

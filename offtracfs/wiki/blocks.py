@@ -197,6 +197,7 @@ class _Parser:
                 self.row.children.append(node)
             case Row():
                 self._open_table().children.append(node)
+                self.row = None
             case _:
                 self.nesting.container.append(node)
 

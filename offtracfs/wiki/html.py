@@ -49,7 +49,10 @@ class Target:
 
 
 Resolver: TypeAlias = Callable[[Link], Target | None]
-"""Says where a link within the tracker leads; None makes it text."""
+"""Says where a link within the tracker leads; None makes it text.
+
+It must not hand back what a text says: the target of a link without a realm may be ``//another.host``.
+"""
 
 
 def html(document: Document, resolver: Resolver | None = None, *, prefix: str = "") -> str:

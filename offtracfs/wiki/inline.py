@@ -10,8 +10,9 @@ names and schemes have a greatest length, and no pattern looks twice at what it 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from string import ascii_lowercase, ascii_uppercase, digits
 from typing import NamedTuple, TypeAlias
 
 from offtracfs.wiki.links import (
@@ -173,77 +174,79 @@ _SMALL = "".join(filter(str.islower, map(chr, range(0x590))))
 _FRAGMENT = r"#[\w:](?<!\d)(?:[\w:.-]*[\w-])?"
 _PAGE = rf"(?:[{_CAPITALS}][{_SMALL}]+/?){{2,}}(?:@[0-9]+)?(?:{_FRAGMENT})?(?=:(?:\Z|\s)|[^:\w]|\Z)"
 _TARGET = r"[\w/?!#@](?<!_)(?:(?:[^|<>\s]|\|(?=[^|\s]))*[\w/=](?<!_))?"
-_EMAIL = r"([a-zA-Z0-9.'+_-]{1,64}@(?:[a-zA-Z0-9_-]{1,63}\.)+[a-zA-Z](?:[-a-zA-Z\d]{0,62}[a-zA-Z\d])?)"
-_PROJECT = r"(?P<project>[a-zA-Z.+-]{0,32}?"
+_EMAIL = r"[a-zA-Z0-9.'+_-]{1,64}@(?:[a-zA-Z0-9_-]{1,63}\.)+[a-zA-Z](?:[-a-zA-Z\d]{0,62}[a-zA-Z\d])?"
+_PROJECT = r"[a-zA-Z.+-]{0,32}?"
 _RANGES = "[0-9]+(?:[-:][0-9]+)?(?:,\u200b?[0-9]+(?:[-:][0-9]+)?)*"
 _REVISION = r"(?:[0-9]+|[a-fA-F0-9]{8,40})"
+_REVISIONS = rf"(?:{_RANGES}|{_REVISION}(?:[:-]{_REVISION})?)"
 _WITHIN = r"(?:/[a-zA-Z0-9_/+-]+)?"
-_NAME = r"(?P<name>[\w:](?<!\d)[\w:.-]*)"
-
-_PAGE_NAME = (rf"(?<![\w/])((?:\.{{0,2}}/){{0,9}}+{_PAGE})", _link("wiki"), "")
-_MAIL = (_EMAIL, _link("mailto"), "@")
-_TYPED = (rf"(?P<realm>{SCHEME}):(?P<target>{SCHEME}:(?:{QUOTED})|{QUOTED}|{_TARGET})", _typed_link, ":")
-_CELL = (r"(?P<separator>=?(?:\|\|)+=?)(?P<last>\s*\\?$)?", _cell, "||")
+_NAME = r"[\w:](?<!\d)[\w:.-]*"
 
 
-def _toggle(pattern: str) -> tuple[str, _Make, str]:
-    return pattern, lambda match: Toggle(match[0]), ""
+def _rule(pattern: str, make: _Make, closer: str = "") -> Rule:
+    return Rule(re.compile(pattern), make, closer)
 
 
-_SYNTAX: dict[str, list[tuple[str, _Make, str]]] = {
-    "'": [_toggle("'''''|'''|''"), _MAIL],
-    "*": [_toggle(r"\*\*")],
-    "/": [_toggle("//"), _PAGE_NAME],
-    ".": [_PAGE_NAME, _MAIL],
-    "_": [_toggle("__"), _MAIL],
-    "~": [_toggle("~~")],
-    ",": [_toggle(",,")],
-    "^": [_toggle(r"\^")],
-    "{": [
-        (r"\{\{\{(.*?)\}\}\}", lambda match: Code(match[1]), "}}}"),
-        (rf"\{{{_PROJECT}\s*)(?P<target>[0-9]+)\}}", _shorthand("report"), "}"),
-    ],
-    "`": [("`(.*?)`", lambda match: Code(match[1]), "`")],
-    "\\": [(r"\\\\", lambda match: Break(), "")],
-    "<": [(rf"<(?P<realm>{SCHEME}):(?P<target>[^>]+)>", _angled_link, ">")],
-    "#": [(rf"(?<!&)#{_PROJECT})(?P<target>{_RANGES})", _shorthand("ticket"), "")],
-    "[": [
-        (rf"\[{_PROJECT}\s*)(?P<target>{_REVISION}(?:[/?#][^\]]*)?)\]", _shorthand("changeset"), "]"),
-        (
-            rf"\[{_PROJECT}\s*)(?P<target>(?:{_RANGES}|{_REVISION}(?:[:-]{_REVISION})?)(?:[/?][^\]]*)?)\]",
-            _shorthand("log"),
-            "]",
-        ),
-        (rf"\[(?P<page>{_PAGE})\s+(?P<label>{LABEL})\]", _page_link, "]"),
-        (rf"\[(?P<page>{QUOTED})(?:\s+(?P<label>{LABEL}))?\]", _page_link, "]"),
-        (
-            rf"\[(?:(?P<relative>{RELATIVE})"
-            rf"|(?P<realm>{SCHEME}):(?P<target>{SCHEME}:(?:{QUOTED})|{QUOTED}|[^\]\s\u200b]*))"
-            rf"(?:[\s\u200b]+(?P<label>{LABEL})?)?\]",
-            _bracketed_link,
-            "]",
-        ),
-        (rf"\[=#{_NAME}(?:\s+(?P<label>[^\]]*))?\]", _anchor, "]"),
-        (r"\[\[((?:[^]]|\][^]])+)\]\]", macro, "]]"),
-    ],
-    "=": [_CELL],
-    "|": [(rf"\|-+\s*(?:{PARAMETER}\s*)*", _row, ""), _CELL],
+def _mark(pattern: str) -> Rule:
+    return _rule(pattern, lambda match: Toggle(match[0]))
+
+
+_CELL = _rule(r"(?P<separator>=?(?:\|\|)+=?)(?P<last>\s*\\?$)?", _cell, "||")
+_MAIL = _rule(f"({_EMAIL})", _link("mailto"), "@")
+_PAGE_NAME = _rule(rf"(?<![\w/])((?:\.{{0,2}}/){{0,9}}+{_PAGE})", _link("wiki"))
+_TYPED = _rule(rf"(?P<realm>{SCHEME}):(?P<target>{SCHEME}:(?:{QUOTED})|{QUOTED}|{_TARGET})", _typed_link, ":")
+
+_BRACKETS = [
+    _rule(
+        rf"\[(?P<project>{_PROJECT}\s*)(?P<target>{_REVISION}(?:[/?#][^\]]*)?)\]",
+        _shorthand("changeset"),
+        "]",
+    ),
+    _rule(rf"\[(?P<project>{_PROJECT}\s*)(?P<target>{_REVISIONS}(?:[/?][^\]]*)?)\]", _shorthand("log"), "]"),
+    _rule(rf"\[(?P<page>{_PAGE})\s+(?P<label>{LABEL})\]", _page_link, "]"),
+    _rule(rf"\[(?P<page>{QUOTED})(?:\s+(?P<label>{LABEL}))?\]", _page_link, "]"),
+    _rule(
+        rf"\[(?:(?P<relative>{RELATIVE})"
+        rf"|(?P<realm>{SCHEME}):(?P<target>{SCHEME}:(?:{QUOTED})|{QUOTED}|[^\]\s\u200b]*))"
+        rf"(?:[\s\u200b]+(?P<label>{LABEL})?)?\]",
+        _bracketed_link,
+        "]",
+    ),
+    _rule(rf"\[=#(?P<name>{_NAME})(?:\s+(?P<label>[^\]]*))?\]", _anchor, "]"),
+    _rule(r"\[\[((?:[^]]|\][^]])+)\]\]", macro, "]]"),
+]
+
+_RULES: dict[str, Sequence[Rule]] = {
+    **dict.fromkeys(ascii_lowercase, (_MAIL, _TYPED)),
+    **dict.fromkeys(ascii_uppercase, (_PAGE_NAME, _MAIL, _TYPED)),
+    **dict.fromkeys(digits, (_MAIL,)),
     "r": [
-        (rf"\br([0-9]+\b(?!:[0-9]){_WITHIN})", _link("changeset"), ""),
-        (rf"\br({_RANGES}\b{_WITHIN})", _link("log"), ""),
+        _rule(rf"\br([0-9]+\b(?!:[0-9]){_WITHIN})", _link("changeset")),
+        _rule(rf"\br({_RANGES}\b{_WITHIN})", _link("log")),
+        _MAIL,
+        _TYPED,
     ],
+    "'": [_mark("'''''|'''|''"), _MAIL],
+    "*": [_mark(r"\*\*")],
+    "/": [_mark("//"), _PAGE_NAME],
+    "_": [_mark("__"), _MAIL],
+    "~": [_mark("~~")],
+    ",": [_mark(",,")],
+    "^": [_mark(r"\^")],
+    ".": [_PAGE_NAME, _MAIL],
+    "{": [
+        _rule(r"\{\{\{(.*?)\}\}\}", lambda match: Code(match[1]), "}}}"),
+        _rule(rf"\{{(?P<project>{_PROJECT}\s*)(?P<target>[0-9]+)\}}", _shorthand("report"), "}"),
+    ],
+    "`": [_rule("`(.*?)`", lambda match: Code(match[1]), "`")],
+    "\\": [_rule(r"\\\\", lambda match: Break())],
+    "<": [_rule(rf"<(?P<realm>{SCHEME}):(?P<target>[^>]+)>", _angled_link, ">")],
+    "#": [_rule(rf"(?<!&)#(?P<project>{_PROJECT})(?P<target>{_RANGES})", _shorthand("ticket"))],
+    "[": _BRACKETS,
+    "=": [_CELL],
+    "|": [_rule(rf"\|-+\s*(?:{PARAMETER}\s*)*", _row), _CELL],
 }
-for _letter in "abcdefghijklmnopqrstuvwxyz":
-    _SYNTAX.setdefault(_letter, []).extend([_MAIL, _TYPED])
-    _SYNTAX[_letter.upper()] = [_PAGE_NAME, _MAIL, _TYPED]
-for _digit in "0123456789+-":
-    _SYNTAX[_digit] = [_MAIL]
-
-_RULES = {
-    char: [Rule(re.compile(pattern), make, closer) for pattern, make, closer in rules]
-    for char, rules in _SYNTAX.items()
-}
-_UNLISTED = [Rule(re.compile(_PAGE_NAME[0]), _PAGE_NAME[1], "")]
+_UNLISTED = [_PAGE_NAME]  # letters of other alphabets
 
 # Where a construct may begin. Within a run of letters nothing does, where nothing did at its start.
 _OPENER = re.compile(
