@@ -255,7 +255,18 @@ def atoms() -> list[str]:
         "||a||\n",
         "= a\n",
     ]
-    return [*MARKS, *LINKS, *ends, *blocks, "!||", "\t", "\\", "\u2022 a\n", "[[PageOutline]]\n= a\n"]
+    return [
+        *MARKS,
+        *LINKS,
+        *ends,
+        *blocks,
+        "!||",
+        "a:!||",
+        "\t",
+        "\\",
+        "\u2022 a\n",
+        "[[PageOutline]]\n= a\n",
+    ]
 
 
 def seconds(text: str) -> float:

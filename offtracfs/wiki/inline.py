@@ -152,12 +152,13 @@ def _cell(match: re.Match[str]) -> Token:
     return CellStart(columns - 1, header, continued=last.endswith("\\"))
 
 
+MAX_LOOK = 2_000  # characters of a cell that has an alignment
 _NEXT_CELL = re.compile(r"([^!])=?\|\|")
 
 
 def _alignment(line: str, start: int) -> Alignment:
     """The alignment of the cell whose text begins at `start`: spaces tell at which sides it has room."""
-    following = _NEXT_CELL.search(line, start)
+    following = _NEXT_CELL.search(line, start, start + MAX_LOOK)
     left = start < len(line) and line[start] != " "
     right = following is not None and following[1] != " "
     if left != right:
