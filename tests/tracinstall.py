@@ -21,6 +21,7 @@ import sys
 import tempfile
 from contextlib import closing
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -35,9 +36,10 @@ RIGHTS = {
 }
 """Who may log in with PASSWORD, and what they may do; nobody else may do anything."""
 
-VERSION = 3  # of what is installed and of the template: a higher one installs anew
+VERSION = 3  # of how it is installed, and of the template: a higher one installs anew
 MODERN = ["Trac==1.6", "setuptools<81"]  # Trac's RPC plugin imports pkg_resources
 MODERN += ["TracAccountManager==0.6.0", "passlib==1.7.4"]  # which needs it from Python 3.13 on
+MODERN += [f"Pygments=={version('Pygments')}"]  # as here, so that both highlight alike
 LEGACY = ["Trac==1.2.6", "TracXMLRPC==1.1.9"]
 LEGACY_ANY = ["Genshi==0.7.5", "six==1.16.0", "setuptools==44.1.1"]  # the last to run on Python 2.7
 PYTHON2 = [
@@ -48,6 +50,7 @@ PYTHON2 = [
     "libffi7",
     "libssl1.1",
 ]
+_PACKAGES = {"modern": MODERN, "legacy": [*LEGACY, *LEGACY_ANY, *PYTHON2]}
 
 
 class CannotInstall(Exception):
@@ -80,7 +83,7 @@ def installed(kind: str) -> Installation:
     """The Trac of that kind ("modern", "legacy"), installed if it was not. Raises CannotInstall."""
     cache = Path(os.environ.get("OFFTRACFS_TEST_CACHE") or platformdirs.user_cache_path("offtracfs-tests"))
     cache.mkdir(parents=True, exist_ok=True)
-    recipe = repr((VERSION, sys.version))
+    recipe = repr((VERSION, sys.version, *_PACKAGES[kind]))
     prefix = cache / f"{kind}-{hashlib.sha256(recipe.encode()).hexdigest()[:12]}"
     with (cache / f"{kind}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
