@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import sys
+import tracemalloc
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -14,10 +16,12 @@ from offtracfs import demo, records
 from offtracfs.database import Database
 from offtracfs.errors import DatabaseError, QueryRefused
 from offtracfs.kinds.fields import FIRST, LAST
-from offtracfs.names import value_name, value_of
+from offtracfs.names import link_name, value_name, value_of
 from offtracfs.querylanguage import parse
 from offtracfs.reports import tickets
-from offtracfs.tree import DAYS, ROOT, Directory, Link, Tree, computed
+from offtracfs.reports.tickets import Ticket
+from offtracfs.tree import DAYS, ROOT, Directory, Link, Tree, cache
+from offtracfs.tree.selections import Links, Selections
 from tests import realqueries
 from tests.mounting import AUTUMN, SPRING, SUMMER, append, new_database, ticket, tree_of
 from tests.selecting import finish, found, listed, made_up, numbers
@@ -209,11 +213,52 @@ def test_nothing_is_computed_twice(tree: Tree, database: Database) -> None:
 
 def test_few_are_kept(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
     """However many directories are looked at, what is kept of them stays small; the newest is kept always."""
-    monkeypatch.setattr(computed, "MAX_ENTRIES", 5)
+    monkeypatch.setattr(cache, "MAX_BYTES", 1)
     for number in range(50):
         assert numbers(tree, f"query/id!={number}0") == [3, 1, 4]
     known = [tree.work(tree.open(Directory("", f"query/id!={number}0"))) is None for number in range(50)]
     assert known == [False] * 49 + [True]
+
+
+def test_all_kinds_share_the_room(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is kept of directories of one kind makes room for those of another."""
+    monkeypatch.setattr(cache, "MAX_BYTES", 1)
+    for path in ("by/owner", "query/id!=0", "by/owner/bob"):
+        finish(tree, Directory("", path))
+    assert tree.work(tree.open(Directory("", "by/owner/bob"))) is None
+    assert tree.work(tree.open(Directory("", "query/id!=0"))), "it made room"
+
+
+def test_an_opened_directory_keeps_its_contents(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A listing that is being read goes on, whatever else is looked at meanwhile."""
+    monkeypatch.setattr(cache, "MAX_BYTES", 1)
+    directory = Directory("", "query/id!=0")
+    finish(tree, directory)
+    listing = tree.open(directory)
+    first, *others = tree.entries(listing)
+    finish(tree, Directory("", "query/id!=1"))
+    assert tree.work(tree.open(directory)), "it made room"
+    assert tree.work(listing) is None
+    assert list(tree.entries(listing, first.position)) == others
+    assert tree.lookup_in(listing, first.name) == first.node
+
+
+def test_links_take_little_memory() -> None:
+    """Of a link its name takes the most, and the directory knows what it takes."""
+    found = [
+        (link_name(n, f"Points at Birdbath, curve {n}"), Ticket(n, "", AUTUMN)) for n in range(20_000, 0, -1)
+    ]
+    names = sum(sys.getsizeof(name) for name, _ in found)
+    tracemalloc.start()
+    try:
+        made = Links(Selections.numbered, found)
+        taken, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert names + taken < len(found) * 140
+    assert made.size == pytest.approx(names + taken, rel=0.02)
+    for name, (number, *_) in found[::1_000]:
+        assert made.node(ROOT, name) == Link(f"../text/{number}.txt", AUTUMN)
 
 
 def test_listing_goes_on_from_any_position(tree: Tree) -> None:

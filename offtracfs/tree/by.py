@@ -17,8 +17,8 @@ from offtracfs.names import value_name, value_of
 from offtracfs.querylanguage import Fields, Query
 from offtracfs.reports import tickets
 from offtracfs.reports.tickets import Ticket
-from offtracfs.tree.computed import Contents, Stopped, Subdirectories
-from offtracfs.tree.nodes import UNKNOWN, Directory, Listing, Node
+from offtracfs.tree.computed import Stopped, Subdirectories
+from offtracfs.tree.nodes import UNKNOWN, Contents, Directory, Listing, Node
 from offtracfs.tree.selections import Selections
 
 TOP = "by"
