@@ -14,11 +14,12 @@ import pytest
 
 from offtracfs import demo, records
 from offtracfs.database import Database
-from offtracfs.errors import DatabaseError, QueryRefused
+from offtracfs.errors import DatabaseDamaged, DatabaseError
 from offtracfs.kinds.fields import FIRST, LAST
 from offtracfs.names import link_name, value_name, value_of
 from offtracfs.querylanguage import parse
 from offtracfs.reports import tickets
+from offtracfs.reports.query import fields_at
 from offtracfs.reports.tickets import Ticket
 from offtracfs.tree import DAYS, ROOT, Directory, Link, Tree, cache
 from offtracfs.tree.selections import Links, Selections
@@ -93,6 +94,18 @@ def test_keywords_word_by_word(tree: Tree) -> None:
     assert numbers(tree, "@2011-04-09/by/keywords/(none)") == [3, 4]
 
 
+def test_odd_keywords(tree: Tree, database: Database) -> None:
+    """Keywords without a word are no keywords; "$USER" is a word, not whoever looks."""
+    files = ticket(5, keywords=" , ") | ticket(6, keywords="$USER") | ticket(7, keywords="anonymous;-")
+    files |= ticket(3, keywords="ui") | ticket(4, keywords="ui")
+    append(database, (AUTUMN, files))
+    tree.refresh()
+    assert list(listed(tree, "by/keywords")) == ["(none)", "$USER", "anonymous", "ui"]
+    assert numbers(tree, "by/keywords/(none)") == [5]
+    assert numbers(tree, "by/keywords/$USER") == [6]
+    assert numbers(tree, "by/keywords/anonymous") == [7]
+
+
 def test_links(tree: Tree) -> None:
     """A link has the summary of the moment, leads to the text in the same "@…", and has the change's time."""
     assert listed(tree, "by/owner/ann") == {"1-no-crash-any-more.txt": Link("../../../text/1.txt", SUMMER)}
@@ -155,10 +168,39 @@ def test_no_query(tree: Tree, text: str) -> None:
 
 
 def test_no_page(tree: Tree) -> None:
-    """A page behind the last one is seen only when the query runs: to enter it is an error."""
-    assert found(tree, "query/id!=0&max=1&page=9")
-    with pytest.raises(QueryRefused, match="There is no page 9: there are 3"):
-        listed(tree, "query/id!=0&max=1&page=9")
+    """A page behind the last one is seen only when the query runs: it is empty."""
+    assert listed(tree, "query/id!=0&max=1&page=9") == {}
+    assert numbers(tree, "query/id!=0&max=1&page=3&order=id") == [4]
+
+
+def test_fields_that_cannot_be_named(tree: Tree, database: Database) -> None:
+    """A field whose name is no UTF-8, or has a NUL, is left out; the others can be asked for."""
+    odd = [{"name": name, "type": "select", "label": "Odd"} for name in ("a\ud800", "b\0")]
+    append(database, (AUTUMN, {"fields.json": records.dump([*FIELDS, *odd])}))
+    tree.refresh()
+    assert list(listed(tree, "by")) == ["reporter", "owner", "status", "priority", "risk", "keywords"]
+    assert numbers(tree, "query/owner=bob") == [3]
+    assert found(tree, "query/b\0=1") is found(tree, "query/a%ED%A0%80=1") is None
+
+
+def test_broken_fields(tree: Tree, database: Database) -> None:
+    """Where the definitions of fields cannot be read, the error names their file."""
+    append(database, (AUTUMN, {"fields.json": b"[{"}))
+    head = tree.refresh()
+    assert head
+    for broken in (fields_at, tickets.context):
+        with pytest.raises(DatabaseDamaged, match=r"^fields\.json: A record is not JSON"):
+            broken(database, head)
+
+
+def test_revisions_share_their_fields(tree: Tree, database: Database) -> None:
+    """What every revision keeps does not hold the definitions of fields again."""
+    append(database, (AUTUMN, ticket(5)))
+    before, after = tree.head, tree.refresh()
+    assert before
+    assert after
+    assert before != after
+    assert tickets.context(database, before).fields is tickets.context(database, after).fields
 
 
 def test_now_is_the_revision(tree: Tree) -> None:
