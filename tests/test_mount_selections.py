@@ -111,6 +111,7 @@ async def test_what_is_not_there(there: Path) -> None:
     ):
         with pytest.raises(FileNotFoundError):
             await away(os.lstat, there / path)
+    assert await away(names, there / "query/id!=0&max=2&page=99") == [], "no page, and no error in the log"
     for path in ("", "@2011-05"):
         assert not {"by", "query"} & set(await away(names, there / path))
 
