@@ -23,6 +23,7 @@ from offtracfs.mount import workers
 from offtracfs.reports import process
 from offtracfs.reports.outputs import ReportFile
 from offtracfs.reports.tickets import Ticket
+from offtracfs.tree import cache
 from offtracfs.tree.computed import Stopped
 from offtracfs.tree.queries import Queries
 from tests.mounting import (
@@ -110,6 +111,7 @@ async def test_what_is_not_there(there: Path) -> None:
     ):
         with pytest.raises(FileNotFoundError):
             await away(os.lstat, there / path)
+    assert await away(names, there / "query/id!=0&max=2&page=99") == [], "no page, and no error in the log"
     for path in ("", "@2011-05"):
         assert not {"by", "query"} & set(await away(names, there / path))
 
@@ -211,6 +213,35 @@ async def test_killed_readers_are_gone(there: Path, slow: Slow) -> None:
     await until(lambda: len(slow.stopped) == len(slow.begun))
     slow.go.set()
     assert "3-points.txt" in await run("ls", there / "query/owner=ann")
+
+
+async def test_side_by_side(database: Database, there: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Directories that are read side by side are computed once each, even where only one can be kept."""
+    many: dict[str, bytes | None] = {}
+    for number in range(100, 3_100):
+        many |= ticket(number, owner="crowd", summary=f"One of many tickets, no {number}")
+    await away(append, database, (AUTUMN, many))
+    await until((there / "ticket/3000.json").exists)
+    monkeypatch.setattr(cache, "MAX_BYTES", 1)
+    computed: list[str] = []
+    answer = Queries.answer
+
+    def counted(kind: Queries, question: str, *rest: Any) -> Any:
+        computed.append(question)
+        return answer(kind, question, *rest)
+
+    monkeypatch.setattr(Queries, "answer", counted)
+    paths = [there / f"query/owner=crowd&order={order}" for order in ("id", "time")]
+
+    def read() -> list[int]:
+        with os.scandir(paths[0]) as first, os.scandir(paths[1]) as second:
+            return [
+                len({entry.name for entry in each})
+                for each in zip(*zip(first, second, strict=True), strict=True)
+            ]
+
+    assert await away(read) == [3_000, 3_000]
+    assert len(computed) == 2
 
 
 async def test_the_mount_ends_meanwhile(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import sys
+import tracemalloc
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -12,12 +14,15 @@ import pytest
 
 from offtracfs import demo, records
 from offtracfs.database import Database
-from offtracfs.errors import DatabaseError, QueryRefused
+from offtracfs.errors import DatabaseDamaged, DatabaseError
 from offtracfs.kinds.fields import FIRST, LAST
-from offtracfs.names import value_name, value_of
+from offtracfs.names import link_name, value_name, value_of
 from offtracfs.querylanguage import parse
 from offtracfs.reports import tickets
-from offtracfs.tree import DAYS, ROOT, Directory, Link, Tree, computed
+from offtracfs.reports.query import fields_at
+from offtracfs.reports.tickets import Ticket
+from offtracfs.tree import DAYS, ROOT, Directory, Link, Tree, cache
+from offtracfs.tree.selections import Links, Selections
 from tests import realqueries
 from tests.mounting import AUTUMN, SPRING, SUMMER, append, new_database, ticket, tree_of
 from tests.selecting import finish, found, listed, made_up, numbers
@@ -89,6 +94,18 @@ def test_keywords_word_by_word(tree: Tree) -> None:
     assert numbers(tree, "@2011-04-09/by/keywords/(none)") == [3, 4]
 
 
+def test_odd_keywords(tree: Tree, database: Database) -> None:
+    """Keywords without a word are no keywords; "$USER" is a word, not whoever looks."""
+    files = ticket(5, keywords=" , ") | ticket(6, keywords="$USER") | ticket(7, keywords="anonymous;-")
+    files |= ticket(3, keywords="ui") | ticket(4, keywords="ui")
+    append(database, (AUTUMN, files))
+    tree.refresh()
+    assert list(listed(tree, "by/keywords")) == ["(none)", "$USER", "anonymous", "ui"]
+    assert numbers(tree, "by/keywords/(none)") == [1, 5]
+    assert numbers(tree, "by/keywords/$USER") == [6]
+    assert numbers(tree, "by/keywords/anonymous") == [7]
+
+
 def test_links(tree: Tree) -> None:
     """A link has the summary of the moment, leads to the text in the same "@…", and has the change's time."""
     assert listed(tree, "by/owner/ann") == {"1-no-crash-any-more.txt": Link("../../../text/1.txt", SUMMER)}
@@ -151,10 +168,39 @@ def test_no_query(tree: Tree, text: str) -> None:
 
 
 def test_no_page(tree: Tree) -> None:
-    """A page behind the last one is seen only when the query runs: to enter it is an error."""
-    assert found(tree, "query/id!=0&max=1&page=9")
-    with pytest.raises(QueryRefused, match="There is no page 9: there are 3"):
-        listed(tree, "query/id!=0&max=1&page=9")
+    """A page behind the last one is seen only when the query runs: it is empty."""
+    assert listed(tree, "query/id!=0&max=1&page=9") == {}
+    assert numbers(tree, "query/id!=0&max=1&page=3&order=id") == [4]
+
+
+def test_fields_that_cannot_be_named(tree: Tree, database: Database) -> None:
+    """A field whose name is no UTF-8, or has a NUL, is left out; the others can be asked for."""
+    odd = [{"name": name, "type": "select", "label": "Odd"} for name in ("a\ud800", "b\0")]
+    append(database, (AUTUMN, {"fields.json": records.dump([*FIELDS, *odd])}))
+    tree.refresh()
+    assert list(listed(tree, "by")) == ["reporter", "owner", "status", "priority", "risk", "keywords"]
+    assert numbers(tree, "query/owner=bob") == [3]
+    assert found(tree, "query/b\0=1") is found(tree, "query/a%ED%A0%80=1") is None
+
+
+def test_broken_fields(tree: Tree, database: Database) -> None:
+    """Where the definitions of fields cannot be read, the error names their file."""
+    append(database, (AUTUMN, {"fields.json": b"[{"}))
+    head = tree.refresh()
+    assert head
+    for broken in (fields_at, tickets.context):
+        with pytest.raises(DatabaseDamaged, match=r"^fields\.json: A record is not JSON"):
+            broken(database, head)
+
+
+def test_revisions_share_their_fields(tree: Tree, database: Database) -> None:
+    """What every revision keeps does not hold the definitions of fields again."""
+    append(database, (AUTUMN, ticket(5)))
+    before, after = tree.head, tree.refresh()
+    assert before
+    assert after
+    assert before != after
+    assert tickets.context(database, before).fields is tickets.context(database, after).fields
 
 
 def test_now_is_the_revision(tree: Tree) -> None:
@@ -209,11 +255,52 @@ def test_nothing_is_computed_twice(tree: Tree, database: Database) -> None:
 
 def test_few_are_kept(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
     """However many directories are looked at, what is kept of them stays small; the newest is kept always."""
-    monkeypatch.setattr(computed, "MAX_ENTRIES", 5)
+    monkeypatch.setattr(cache, "MAX_BYTES", 1)
     for number in range(50):
         assert numbers(tree, f"query/id!={number}0") == [3, 1, 4]
     known = [tree.work(tree.open(Directory("", f"query/id!={number}0"))) is None for number in range(50)]
     assert known == [False] * 49 + [True]
+
+
+def test_all_kinds_share_the_room(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is kept of directories of one kind makes room for those of another."""
+    monkeypatch.setattr(cache, "MAX_BYTES", 1)
+    for path in ("by/owner", "query/id!=0", "by/owner/bob"):
+        finish(tree, Directory("", path))
+    assert tree.work(tree.open(Directory("", "by/owner/bob"))) is None
+    assert tree.work(tree.open(Directory("", "query/id!=0"))), "it made room"
+
+
+def test_an_opened_directory_keeps_its_contents(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A listing that is being read goes on, whatever else is looked at meanwhile."""
+    monkeypatch.setattr(cache, "MAX_BYTES", 1)
+    directory = Directory("", "query/id!=0")
+    finish(tree, directory)
+    listing = tree.open(directory)
+    first, *others = tree.entries(listing)
+    finish(tree, Directory("", "query/id!=1"))
+    assert tree.work(tree.open(directory)), "it made room"
+    assert tree.work(listing) is None
+    assert list(tree.entries(listing, first.position)) == others
+    assert tree.lookup_in(listing, first.name) == first.node
+
+
+def test_links_take_little_memory() -> None:
+    """Of a link its name takes the most, and the directory knows what it takes."""
+    found = [
+        (link_name(n, f"Points at Birdbath, curve {n}"), Ticket(n, "", AUTUMN)) for n in range(20_000, 0, -1)
+    ]
+    names = sum(sys.getsizeof(name) for name, _ in found)
+    tracemalloc.start()
+    try:
+        made = Links(Selections.numbered, found)
+        taken, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert names + taken < len(found) * 140
+    assert made.size == pytest.approx(names + taken, rel=0.02)
+    for name, (number, *_) in found[::1_000]:
+        assert made.node(ROOT, name) == Link(f"../text/{number}.txt", AUTUMN)
 
 
 def test_listing_goes_on_from_any_position(tree: Tree) -> None:

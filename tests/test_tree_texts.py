@@ -238,6 +238,31 @@ def test_few_texts_are_kept(database: Database) -> None:
     assert len(tree._texts._made) == textfiles.MAX_TEXTS
 
 
+def test_few_large_texts_are_kept(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Large texts make room for others sooner; the newest is kept, however large it is."""
+    large = ticket(3, description="long\n" * 1_000)
+    append(database, (AT, ticket(1) | ticket(2) | large))
+    monkeypatch.setattr(textfiles, "MAX_BYTES", 1_000)
+    tree = tree_of(database)
+    for number, kept in ((1, 1), (2, 2), (3, 1), (1, 1)):
+        assert text(tree, number).startswith(f"#{number} ")
+        assert len(tree._texts._made) == kept
+
+
+def test_long_comparisons_are_made_elsewhere(database: Database) -> None:
+    """A log is small, but to compare the lines in it may take long: its text is made in another thread."""
+    values = "\n".join("ab" * 30), "\n".join("ba" * 20)
+    rows = {1: ("owner", "a", "b"), 2: ("description", *values)}
+    for number, row in rows.items():
+        log = [["2011-04-09T00:00:00", "bob", *row, 1]]
+        append(database, (AT + number, ticket(number) | {changelog_path(number): records.dump(log)}))
+    tree = tree_of(database)
+    for number, quick in ((1, True), (2, False)):
+        found = tree.lookup(HERE, f"{number}.txt")
+        assert isinstance(found, File)
+        assert (tree.text_work(found.inode) is None) == quick
+
+
 def test_a_growing_log_in_many_syncs(database: Database) -> None:
     """Sizes stay right where each sync brings one more row, an edit among them, and after a rebuild."""
     record = ticket(1)[ticket_path(1)]

@@ -16,7 +16,7 @@ would keep it for an hour. This cannot happen, for these reasons:
 
 - All handlers run in one thread, and none waits between its look at the tree and its answer. Only three
   things are waited for: report files, whose names the kernel may not keep; large texts, whose contents never
-  change; and the work of computed directories, which is done before the tree is asked (`Operations._finish`).
+  change; and the work of computed directories, which is done before the tree is asked (`Operations._open`).
 - The kernel holds a directory's lock from the time when it asks for names in it until it has taken in the
   answer. An invalidation of a name in that directory waits for the lock, and so comes after the answer.
 - A directory that was opened before the new revision goes on showing the old one. `readdir` gives its entries
@@ -55,7 +55,7 @@ from offtracfs.mount.pages import Page, Pages
 from offtracfs.mount.workers import Workers
 from offtracfs.names import NAME_MAX
 from offtracfs.reports.outputs import Output, Outputs, ReportFile
-from offtracfs.tree import UNKNOWN, Directory, File, Link, Listing, Node, Tree
+from offtracfs.tree import UNKNOWN, Directory, File, Link, Listing, Node, Tree, Work
 
 # Writable, though the mount is read-only: so what `cp -r` has copied can be changed and deleted.
 DIRECTORY_MODE = stat.S_IFDIR | 0o755
@@ -177,13 +177,23 @@ class Operations(pyfuse3.Operations):
             return 0
         return TIMEOUT if self.tree.is_told(directory, node) else SHORT_TIMEOUT
 
-    async def _finish(self, directory: Directory, reader: int) -> None:
-        """Do what must be done before the tree can answer for a computed directory.
+    async def _open(self, directory: Directory, reader: int) -> Listing:
+        """Open a directory; before, do the work of a computed one. `reader` is the thread that waits.
 
-        After that nothing may be awaited before the answer. `reader` is the thread that waits.
+        After that nothing may be awaited before the answer. It must be given from this listing: threads may
+        at any time make room among what is kept.
         """
-        if self.tree.is_computed(directory):
-            await self.workers.finish(lambda: self.tree.work(self.tree.open(directory)), reader)
+        listing = self.tree.open(directory)
+        if not self.tree.is_computed(directory):
+            return listing
+
+        def needed() -> Work | None:
+            nonlocal listing
+            listing = self.tree.open(directory)
+            return self.tree.work(listing)
+
+        await self.workers.finish(needed, reader)
+        return listing
 
     def _looked_up(self, node: File | Numbered) -> pyfuse3.EntryAttributes:
         if isinstance(node, File):
@@ -200,8 +210,7 @@ class Operations(pyfuse3.Operations):
             raise pyfuse3.FUSEError(errno.ENAMETOOLONG)
         directory = self._directory(parent_inode)
         try:
-            await self._finish(directory, ctx.pid)
-            node = self.tree.lookup(directory, name.decode())
+            node = self.tree.lookup_in(await self._open(directory, ctx.pid), name.decode())
         except UnicodeDecodeError:
             node = None
         if isinstance(node, ReportFile):
@@ -255,22 +264,18 @@ class Operations(pyfuse3.Operations):
     @answered
     async def opendir(self, inode: int, ctx: Any) -> int:
         """Open a directory: it shows one revision until it is closed."""
-        directory = self._directory(inode)
-        await self._finish(directory, ctx.pid)
+        listing = await self._open(self._directory(inode), ctx.pid)
         handle = next(self._handles)
-        self._opened[handle] = Opened(self.tree.open(directory), ctx.pid)
+        self._opened[handle] = Opened(listing, ctx.pid)
         return handle
 
     @answered
     async def readdir(self, fh: int, start_id: int, token: pyfuse3.ReaddirToken) -> None:
         """The next entries of an opened directory, behind position `start_id`."""
         opened = self._opened[fh]
-        directory = opened.listing.directory
-        if start_id == 0:  # opened, or rewound: rewinddir(3) asks for the present state
-            await self._finish(directory, opened.reader)
-            opened.listing, opened.page = self.tree.open(directory), None
-        elif self.tree.is_computed(directory):  # others may have taken its place since then
-            await self.workers.finish(lambda: self.tree.work(opened.listing), opened.reader)
+        if start_id == 0 and opened.page:  # rewound: rewinddir(3) asks for the present state
+            opened.listing = await self._open(opened.listing.directory, opened.reader)
+            opened.page = None
         self._fill(token, opened, self._dots(token, opened.listing.directory, start_id))
 
     def _dots(self, token: pyfuse3.ReaddirToken, here: Directory, after: int) -> int:

@@ -7,6 +7,7 @@ trac.ini alone knows: here that is all tickets, as in the rest of Trac.
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime, tzinfo
@@ -14,10 +15,11 @@ from functools import partial
 from typing import Any
 
 from offtracfs import records
-from offtracfs.database import Database, Snapshot
-from offtracfs.errors import QueryRefused
+from offtracfs.database import Database
+from offtracfs.errors import DatabaseDamaged, QueryRefused
 from offtracfs.index import Revision
 from offtracfs.index.moments import meaning
+from offtracfs.kinds import FIELDS_PATH
 from offtracfs.kinds.fields import PEOPLE, is_definition, of_every_trac
 from offtracfs.names import Period
 from offtracfs.querylanguage import Fields, Query, is_true, shown_columns
@@ -28,26 +30,40 @@ from offtracfs.reports.sandbox import Sandbox, run_ours
 
 NOBODY = "anonymous"  # as Trac calls whoever has not logged in
 
+_UNUSABLE = re.compile("[\0\ud800-\udfff]")  # in SQL
+
 Cell = Callable[[Any], Any]
+
+
+class NoSuchPage(QueryRefused):
+    """A query's ``page`` is behind its last one."""
 
 
 def fields_at(database: Database, revision: Revision) -> Fields:
     """The definitions of all fields at a revision; where the tracker gave none, those that every Trac has.
 
-    Items that define no field are left out; an earlier version of this program may have stored some.
+    Items that define no field are left out; an earlier version of this program may have stored some. So are
+    fields that neither SQL nor a query can name: UTF-8 has no surrogates, and SQL no NUL.
 
     Raises as `Database.reader` does.
     """
     with database.snapshot(revision, few=True) as snapshot:
-        return fields_of(snapshot)
+        return fields_in(snapshot.get(FIELDS_PATH))
 
 
-def fields_of(snapshot: Snapshot) -> Fields:
-    """The definitions of all fields in a snapshot, as `fields_at`. Raises DatabaseDamaged."""
-    fields = snapshot.load("fields.json")
-    if isinstance(fields, list) and (known := [field for field in fields if is_definition(field)]):
+def fields_in(data: bytes | None) -> Fields:
+    """The definitions in the bytes of a ``fields.json``, as `fields_at`. Raises DatabaseDamaged."""
+    try:
+        fields = records.load(data) if data else None
+    except DatabaseDamaged as error:
+        raise DatabaseDamaged(f"{FIELDS_PATH}: {error}") from error
+    if isinstance(fields, list) and (known := [field for field in fields if _is_usable(field)]):
         return known
     return of_every_trac()
+
+
+def _is_usable(field: Any) -> bool:
+    return is_definition(field) and not _UNUSABLE.search(field["name"])
 
 
 def now_at(at: str, revision: Revision, zone: tzinfo, clock: Callable[[], float] = time.time) -> datetime:
@@ -80,7 +96,7 @@ def paged(made: Sql, query: Query, run: Callable[[str, list[str]], Iterable[Sequ
     """The part of the statement that ``max`` and ``page`` ask for; where one page holds all, it is all.
 
     `run` gives the rows of a statement. With groups, Trac's own CSV has one ticket too many: its page needs
-    it to see whether a group goes on. That ticket is left out here. Raises QueryRefused.
+    it to see whether a group goes on. That ticket is left out here. Raises NoSuchPage.
     """
     if not query.most:
         return made.text
@@ -88,7 +104,7 @@ def paged(made: Sql, query: Query, run: Callable[[str, list[str]], Iterable[Sequ
         if count > query.most:
             pages = -(-count // query.most)
             if query.page > pages:
-                raise QueryRefused(f"There is no page {query.page}: there are {pages}.")
+                raise NoSuchPage(f"There is no page {query.page}: there are {pages}.")
             return f"{made.text} LIMIT {query.most} OFFSET {query.most * (query.page - 1)}"
     return made.text
 

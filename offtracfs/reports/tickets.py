@@ -12,24 +12,25 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from datetime import datetime
-from functools import lru_cache, partial
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from offtracfs.database import Database, Snapshot
+from offtracfs.database import Database
 from offtracfs.errors import DatabaseError
 from offtracfs.index import Reader, Revision
 from offtracfs.index.opening import code_of, opened, translate
 from offtracfs.index.tables import views
+from offtracfs.kinds import FIELDS_PATH
 from offtracfs.kinds.ticket import SHORT
 from offtracfs.querylanguage import Fields, Query
 from offtracfs.records import SECOND
-from offtracfs.reports.query import NOBODY, fields_of, paged
+from offtracfs.reports.query import NOBODY, fields_in, paged
 from offtracfs.reports.querysql import Asker, Sql, select
 from offtracfs.store import git
 
 TIMEOUT = 10.0  # seconds
-MAX_BLOBS = 4  # versions of fields.json that are kept: git needs 3 ms to read one
+MAX_FIELDS = 16  # versions of fields.json that are kept: git needs 3 ms to read one
 STEPS = 20_000  # of SQLite's machine, between two looks at the clock: a millisecond or so
 
 VALUES = """
@@ -101,12 +102,16 @@ def context(database: Database, revision: Revision) -> Context:
     DatabaseDamaged, DatabaseError.
     """
     with closing(Reader(database.path)) as reader:
-        fields = fields_of(Snapshot(partial(_blob, database.path / "git"), reader, revision))
+        blob = reader.blob_before(FIELDS_PATH, revision.horizon + 1)
+    fields = _fields(database.path / "git", blob)
     now = datetime.fromtimestamp(revision.committed, database.settings.zone)
     return Context(fields, Asker(database.user() or NOBODY, now))
 
 
-_blob = lru_cache(MAX_BLOBS)(git.blob)
+@lru_cache(MAX_FIELDS)
+def _fields(repository: Path, blob: bytes | None) -> Fields:
+    """The definitions in a version of ``fields.json``: one object for all revisions, which nobody changes."""
+    return fields_in(git.blob(repository, blob) if blob else None)
 
 
 def statement(query: Query, context: Context) -> Sql:
@@ -120,7 +125,7 @@ def matching(
 ) -> list[Ticket]:
     """The tickets that a query asks for, in its order, as they stood at a revision.
 
-    Raises QueryRefused, and as `asking`.
+    Raises QueryRefused, which may be NoSuchPage, and as `asking`.
     """
     made = statement(query, context)
     with asking(database.path, revision, stopped) as run:

@@ -17,8 +17,8 @@ from offtracfs.names import value_name, value_of
 from offtracfs.querylanguage import Fields, Query
 from offtracfs.reports import tickets
 from offtracfs.reports.tickets import Ticket
-from offtracfs.tree.computed import Contents, Stopped, Subdirectories
-from offtracfs.tree.nodes import UNKNOWN, Directory, Listing, Node
+from offtracfs.tree.computed import Stopped, Subdirectories
+from offtracfs.tree.nodes import UNKNOWN, Contents, Directory, Listing, Node
 from offtracfs.tree.selections import Selections
 
 TOP = "by"
@@ -58,17 +58,23 @@ class By(Selections):
             value = next((each for each in values if value_name(each) == value_as_name), None)
         if value is None or field not in _worth_it(context.fields):
             return None
-        if field == WORDS and value:
-            query = Query([{field: [f"~{value}"]}])
-        else:
+        if field != WORDS:
             query = Query(exactly={field: [value]})
+        elif value:
+            query = Query([{field: [f"~{value}"]}])
+            context = context._replace(asker=context.asker._replace(user="$USER"))  # here it is a word
+        else:
+            every = tickets.values(self.database, revision, field, stopped)
+            query = Query(exactly={field: [each for each in every if not _words(each)]})
         return tickets.matching(self.database, revision, query, context, stopped)
 
     def _values(self, name: str, revision: Revision, stopped: Stopped) -> Iterable[str]:
         """The values in the field of that name, sorted."""
         field = value_of(name) or ""
         found = tickets.values(self.database, revision, field, stopped)
-        return sorted(_words(found)) if field == WORDS else sorted(found)
+        if field != WORDS:
+            return sorted(found)
+        return sorted({word for value in found for word in _words(value) or ("",)})
 
     def directory_count(self, listing: Listing) -> int:
         """Only above the tickets there are directories."""
@@ -90,10 +96,9 @@ def _worth_it(fields: Fields) -> list[str]:
     return [name for name, kind in names.items() if name in SHORT or (name not in OWN and kind in CUSTOM)]
 
 
-def _words(values: Iterable[str]) -> set[str]:
-    """The words in some lists of words; "" where a list is empty.
+def _words(value: str) -> set[str]:
+    """The words in a list of words.
 
     A "-" in front is left out: to a query it would mean "not".
     """
-    lists = [[word.lstrip("-") for word in _APART.split(value)] for value in values]
-    return {word for words in lists for word in words if word} | {"" for words in lists if not any(words)}
+    return {word.lstrip("-") for word in _APART.split(value)} - {""}

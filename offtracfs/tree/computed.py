@@ -2,35 +2,29 @@
 
 from __future__ import annotations
 
+import sys
 from abc import abstractmethod
-from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from math import inf
-from threading import Lock
 from time import monotonic
-from typing import NamedTuple, Protocol
 
 from offtracfs.index import Revision
 from offtracfs.reports.outputs import ReportFile
-from offtracfs.tree.kind import Kind, Sources
-from offtracfs.tree.nodes import FIRST_POSITION, UNKNOWN, Directory, DirectoryEntry, Listed, Listing, Node
-
-MAX_ENTRIES = 100_000  # that a kind keeps, of all its directories together; each takes some 400 bytes
+from offtracfs.tree.kind import Kind
+from offtracfs.tree.nodes import (
+    FIRST_POSITION,
+    UNKNOWN,
+    Contents,
+    Directory,
+    DirectoryEntry,
+    Listed,
+    Listing,
+    Node,
+)
 
 Stopped = Callable[[], bool]
 """Whether nobody waits any more for what a worker thread computes: long work asks now and then."""
-
-
-class Contents(Protocol):
-    """What a computed directory shows at a revision; it never changes."""
-
-    @property
-    def names(self) -> Sequence[str]:
-        """What is listed, in order."""
-
-    def node(self, directory: Directory, name: str) -> Listed | None:
-        """What has that name in the directory, listed or not; None where nothing has."""
 
 
 class Subdirectories:
@@ -39,6 +33,7 @@ class Subdirectories:
     def __init__(self, names: Iterable[str]) -> None:
         self.names = [*names]
         self._known = frozenset(self.names)
+        self.size = sum(map(sys.getsizeof, (self.names, self._known, *self.names)))
 
     def node(self, directory: Directory, name: str) -> Listed | None:
         """A directory that is listed."""
@@ -68,10 +63,6 @@ class Computed(Kind):
     max_age = inf
     """Seconds after which a directory that is opened is computed anew."""
 
-    def __init__(self, sources: Sources) -> None:
-        super().__init__(sources)
-        self._cache = _Cache()
-
     @abstractmethod
     def contents(
         self, path: str, revision: Revision, numbers: Sequence[int], stopped: Stopped
@@ -87,10 +78,16 @@ class Computed(Kind):
         """The report that must run first; None where none must."""
         return None
 
+    def opened(self, listing: Listing) -> Listing:
+        """The listing with what is kept of its directory, so that nobody takes that away from it."""
+        return listing._replace(
+            kept=listing.revision and self._cache.get(listing.directory.path, listing.revision)
+        )
+
     def work(self, listing: Listing) -> Work | None:
-        """What must be done before `lookup` and `entries` can answer for a directory; None if nothing."""
-        path, revision = listing.directory.path, listing.revision
-        if revision is None or self._cache.get(path, revision, self.max_age):
+        """What must be done before it is worthwhile to open a directory; None if it is `opened` already."""
+        path, revision, kept = listing.directory.path, listing.revision, listing.kept
+        if revision is None or (kept and monotonic() - kept.made <= self.max_age):
             return None
 
         def run(numbers: Sequence[int], stopped: Stopped) -> None:
@@ -98,19 +95,14 @@ class Computed(Kind):
 
         return Work((path, revision.commit), run, self.report(path, revision))
 
-    def _known(self, listing: Listing) -> Contents | None:
-        """The contents that work has brought; None where it found that there is no such directory."""
-        kept = listing.revision and self._cache.get(listing.directory.path, listing.revision)
-        return kept.contents if kept else None
-
     def lookup(self, listing: Listing, name: str) -> Node | None:
         """A link or a directory."""
-        found = self._known(listing)
+        found = listing.kept and listing.kept.contents
         return found.node(listing.directory, name) if found else None
 
     def entries(self, listing: Listing, after: int) -> Iterator[DirectoryEntry]:
         """What is listed, in order; a position is a place in that order."""
-        if found := self._known(listing):
+        if found := listing.kept and listing.kept.contents:
             for place in range(max(after + 1 - FIRST_POSITION, 0), len(found.names)):
                 name = found.names[place]
                 if (node := found.node(listing.directory, name)) is not None:
@@ -123,41 +115,3 @@ class Computed(Kind):
     def may_appear(self, directory: Directory, name: str) -> bool:
         """Any name."""
         return self.serves(directory)
-
-
-class _Kept(NamedTuple):
-    contents: Contents | None
-    made: float  # seconds by the monotonic clock
-
-    @property
-    def size(self) -> int:
-        return 1 + (len(self.contents.names) if self.contents else 0)
-
-
-class _Cache:
-    """Contents by path and revision; those used longest ago make room. Several threads may use it."""
-
-    def __init__(self) -> None:
-        self._lock = Lock()
-        self._kept: OrderedDict[tuple[str, bytes], _Kept] = OrderedDict()  # the one used last is last
-        self._size = 0  # entries
-
-    def get(self, path: str, revision: Revision, max_age: float = inf) -> _Kept | None:
-        key = path, revision.commit
-        with self._lock:
-            found = self._kept.get(key)
-            if found is None or monotonic() - found.made > max_age:
-                return None
-            self._kept.move_to_end(key)
-            return found
-
-    def keep(self, path: str, revision: Revision, contents: Contents | None) -> None:
-        key, made = (path, revision.commit), _Kept(contents, monotonic())
-        with self._lock:
-            if before := self._kept.pop(key, None):
-                self._size -= before.size
-            self._kept[key] = made
-            self._size += made.size
-            while self._size > MAX_ENTRIES and len(self._kept) > 1:
-                _, oldest = self._kept.popitem(last=False)
-                self._size -= oldest.size

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from offtracfs.database import Database
 from offtracfs.index import Reader
+from offtracfs.tree.cache import Cache
 from offtracfs.tree.nodes import Directory, DirectoryEntry, Listing, Node
 from offtracfs.tree.textfiles import TextFiles
 
@@ -17,6 +18,7 @@ class Sources(NamedTuple):
     database: Database
     reader: Reader
     texts: TextFiles
+    cache: Cache
 
 
 class Kind:
@@ -29,7 +31,7 @@ class Kind:
     """
 
     def __init__(self, sources: Sources) -> None:
-        self.database, self._reader, self._texts = sources
+        self.database, self._reader, self._texts, self._cache = sources
         self._zone = self.database.settings.zone
 
     def serves(self, directory: Directory) -> bool:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
 
 from offtracfs.index import Revision
 from offtracfs.reports.outputs import ReportFile
@@ -71,11 +72,40 @@ class DirectoryEntry(NamedTuple):
     node: Listed
 
 
+class Contents(Protocol):
+    """What a computed directory shows at a revision; it never changes."""
+
+    @property
+    def names(self) -> Sequence[str]:
+        """What is listed, in order."""
+
+    @property
+    def size(self) -> int:
+        """The memory that it takes, in bytes."""
+
+    def node(self, directory: Directory, name: str) -> Listed | None:
+        """What has that name in the directory, listed or not; None where nothing has."""
+
+
+class Kept(NamedTuple):
+    """The contents of a computed directory, None where there is no such directory; and when it was computed.
+
+    `made` is in seconds by the monotonic clock.
+    """
+
+    contents: Contents | None
+    made: float
+
+
 class Listing(NamedTuple):
-    """An opened directory: it goes on showing the revision that it was opened at."""
+    """An opened directory: it goes on showing the revision that it was opened at.
+
+    `kept` is what was known of a computed directory when it was opened, None where nothing was.
+    """
 
     directory: Directory
     revision: Revision | None
+    kept: Kept | None = None
 
     @property
     def horizon(self) -> int:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from urllib.parse import unquote
 
 from offtracfs.errors import QueryRefused
 from offtracfs.index import Revision
 from offtracfs.querylanguage import Query, no_field, parse
 from offtracfs.reports import tickets
+from offtracfs.reports.query import NoSuchPage
 from offtracfs.reports.tickets import Context, Ticket
 from offtracfs.tree.computed import Stopped
 from offtracfs.tree.selections import Questions
@@ -33,9 +35,11 @@ class Queries(Questions):
         return is_query
 
     def answer(self, question: str, revision: Revision, stopped: Stopped) -> Iterable[Ticket]:
-        """The tickets that a query asks for. Raises QueryRefused where there is no such page."""
+        """The tickets that a query asks for; none on a page behind the last one."""
         context = tickets.context(self.database, revision)
-        return tickets.matching(self.database, revision, _query(question, context), context, stopped)
+        with suppress(NoSuchPage):
+            return tickets.matching(self.database, revision, _query(question, context), context, stopped)
+        return []
 
 
 def _query(name: str, context: Context) -> Query:

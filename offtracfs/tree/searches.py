@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterable
 from itertools import islice
@@ -26,6 +27,7 @@ class Searches(Questions):
     """The directory ``search``; in the names in it ``%2F`` stands for "/", ``%25`` for "%"."""
 
     top = "search"
+    numbered = re.compile(rf"\d{{{DIGITS}}}-(\d{{1,18}})", re.ASCII)
 
     def understood(self, revision: Revision) -> Callable[[str], bool]:
         """What has a word to look for."""

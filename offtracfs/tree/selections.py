@@ -6,14 +6,17 @@ Beside what is listed, ``3022.txt`` and ``3022.json`` can be entered, for whoeve
 from __future__ import annotations
 
 import re
+import sys
 from abc import abstractmethod
+from array import array
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
 
 from offtracfs.index import Revision
 from offtracfs.names import link_name
 from offtracfs.reports.tickets import Ticket
-from offtracfs.tree.computed import Computed, Contents, Stopped
-from offtracfs.tree.nodes import Directory, Link, Listed, Listing, Node
+from offtracfs.tree.computed import Computed, Stopped
+from offtracfs.tree.nodes import Contents, Directory, Link, Listed, Listing, Node
 
 TARGETS = {"txt": "text/{}.txt", "json": "ticket/{}.json"}
 """Where a link leads, by the suffix of its name: a path in the root of the same "@…"."""
@@ -23,6 +26,9 @@ _NUMBERED = re.compile(r"(0|[1-9][0-9]{0,17})\.(txt|json)", re.ASCII)
 
 class Selections(Computed):
     """A kind of directory of tickets."""
+
+    numbered = re.compile(r"(\d{1,18})", re.ASCII)
+    """Finds the ticket's number at the beginning of a `link_name`."""
 
     @abstractmethod
     def tickets(
@@ -44,7 +50,7 @@ class Selections(Computed):
         found = self.tickets(path, revision, numbers, stopped)
         if found is None:
             return None
-        return Links({self.link_name(place, ticket): ticket for place, ticket in enumerate(found)})
+        return Links(self.numbered, ((self.link_name(*each), each[1]) for each in enumerate(found)))
 
     def directory_count(self, listing: Listing) -> int:
         """There are only links."""
@@ -107,6 +113,7 @@ class _Askable:
     """The contents of a directory of questions."""
 
     names: Sequence[str] = ()
+    size = 1_000  # of the function, too; it shares the fields with those of other revisions
 
     def __init__(self, understood: Callable[[str], bool]) -> None:
         self._understood = understood
@@ -117,19 +124,40 @@ class _Askable:
 
 
 class Links:
-    """The contents of a directory of tickets."""
+    """The contents of a directory of tickets, given as names of links and their tickets.
 
-    def __init__(self, tickets: dict[str, Ticket]) -> None:
-        self._numbers = {name: ticket.number for name, ticket in tickets.items()}
-        self._changed = {ticket.number: ticket.changed for ticket in tickets.values()}
-        self.names = [*self._numbers]
+    These may be very many, and so they are in columns: each takes some 140 bytes, most of them for its name.
+    `numbered` finds the ticket's number at the beginning of a name.
+    """
+
+    def __init__(self, numbered: re.Pattern[str], tickets: Iterable[tuple[str, Ticket]]) -> None:
+        self.names: list[str] = []
+        self._in_name = numbered
+        self._numbers, self._changed = array("q"), array("q")
+        for name, ticket in tickets:
+            self.names.append(name)
+            self._numbers.append(ticket.number)
+            self._changed.append(ticket.changed)
+        self._places = array("i", sorted(range(len(self.names)), key=self._numbers.__getitem__))
+        columns = (self.names, self._numbers, self._changed, self._places)
+        self.size = sum(map(sys.getsizeof, (*columns, *self.names)))
 
     def node(self, directory: Directory, name: str) -> Listed | None:
         """The link of that name, whose time is that of the ticket's last change."""
-        number, suffix = self._numbers.get(name), "txt"
-        if number is None and (match := _NUMBERED.fullmatch(name)):
-            number, suffix = int(match[1]), match[2]
-        if number is None or number not in self._changed:
+        match, suffix = self._in_name.match(name), "txt"
+        place = self._place(int(match[1])) if match else None
+        if place is None or self.names[place] != name:
+            if not (match := _NUMBERED.fullmatch(name)):
+                return None
+            place, suffix = self._place(int(match[1])), match[2]
+        if place is None:
             return None
         up = "../" * (directory.path.count("/") + 1)
-        return Link(up + TARGETS[suffix].format(number), self._changed[number])
+        return Link(up + TARGETS[suffix].format(self._numbers[place]), self._changed[place])
+
+    def _place(self, number: int) -> int | None:
+        """The place in the columns of the ticket with that number; None where it is not there."""
+        found = bisect_left(self._places, number, key=self._numbers.__getitem__)
+        if found == len(self._places) or self._numbers[self._places[found]] != number:
+            return None
+        return self._places[found]

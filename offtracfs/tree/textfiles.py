@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache, partial
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 from offtracfs import records
 from offtracfs.errors import DatabaseDamaged
@@ -22,7 +22,14 @@ That version settles what the text shows: so the inode holds the same for ever, 
 
 MAX_TEXTS = 16  # kept in memory, since the kernel reads a large file in pieces
 MAX_LABELS = 16  # the same, versions of fields.json
-MAX_QUICK = 16 << 10  # bytes of stored records; of so many, a text is made in less than a millisecond
+MAX_BYTES = 32 << 20  # the same, of all texts that are kept; the newest is kept always
+
+# What is quick takes a millisecond or so, whatever it holds. Anything else is made in another thread: to go
+# there takes a tenth of that. Bytes alone do not tell, since to compare long texts may take the time of the
+# product of their lines: 80 ms for a log of 13 KB.
+MAX_QUICK = 4 << 10  # bytes of stored records
+MAX_QUICK_LINES = 50  # line ends in the values of a log
+_LINE_END = b"\\n"  # as JSON has it
 
 
 class TextFiles:
@@ -52,7 +59,7 @@ class TextFiles:
     def read(self, inode: int) -> bytes:
         """All that a text holds; b"" where there is no such text."""
         if inode not in self._made and (found := self._reader.text_of(inode ^ TEXT)):
-            return self._keep(inode, self._maker(found)())
+            return self._keep(inode, self._maker(found).text())
         return self._made.get(inode, b"")
 
     def work(self, inode: int) -> Callable[[], object] | None:
@@ -60,25 +67,28 @@ class TextFiles:
         if inode in self._made or not (found := self._reader.text_of(inode ^ TEXT)):
             return None
         make = self._maker(found)
-        if found.stored > MAX_QUICK:
-            return lambda: self._keep(inode, make())
-        self._keep(inode, make())
+        if found.stored > MAX_QUICK or make.log.count(_LINE_END) > MAX_QUICK_LINES:
+            return lambda: self._keep(inode, make.text())
+        self._keep(inode, make.text())
         return None
 
     def _keep(self, inode: int, text: bytes) -> bytes:
         """Keep a text for `read`. This may run in another thread: each step here is atomic."""
         self._made[inode] = text
-        for oldest in list(self._made)[:-MAX_TEXTS]:
-            self._made.pop(oldest, None)
+        room = MAX_BYTES
+        for place, (other, made) in enumerate(reversed(list(self._made.items()))):
+            room -= len(made)
+            if place >= MAX_TEXTS or (place and room < 0):
+                self._made.pop(other, None)
         return text
 
-    def _maker(self, found: TextVersion) -> Callable[[], bytes]:
-        """A function that makes a text, and needs neither the index nor git any more."""
+    def _maker(self, found: TextVersion) -> _Maker:
+        """What makes a text, and needs neither the index nor git any more."""
         record = self._blob(found.record_blob)
         log = self._blob(found.log_blob) if found.log_blob else b""
         labels = self._labels_at(found.record), self._labels_at(found.log)
         number = number_of(found.name) or 0
-        return partial(_made, number, record, log, labels, self._address(number))
+        return _Maker(number, record, log, labels, self._address(number))
 
     def _labels_at(self, inode: int) -> Labels:
         return self._labels(self._reader.blob_before(FIELDS_PATH, inode))
@@ -90,10 +100,17 @@ class TextFiles:
         return address_part(f"{self._pages}{number}" if self._pages else "")
 
 
-def _made(number: int, record: bytes, log: bytes, labels: tuple[Labels, Labels], address: str) -> bytes:
-    of_record, of_log = labels
-    told = log_part(_loaded(log), of_log) if log else ""
-    return (ticket_part(number, _loaded(record), of_record) + told + address).encode()
+class _Maker(NamedTuple):
+    number: int
+    record: bytes
+    log: bytes
+    labels: tuple[Labels, Labels]
+    address: str
+
+    def text(self) -> bytes:
+        of_record, of_log = self.labels
+        told = log_part(_loaded(self.log), of_log) if self.log else ""
+        return (ticket_part(self.number, _loaded(self.record), of_record) + told + self.address).encode()
 
 
 def _loaded(data: bytes) -> Any:

@@ -12,6 +12,7 @@ from offtracfs.index import Reader, Revision
 from offtracfs.index.moments import Clock, revision_at
 from offtracfs.names import Back, CommitPrefix, Period, parse_at
 from offtracfs.tree.by import By
+from offtracfs.tree.cache import Cache
 from offtracfs.tree.computed import Computed, Work
 from offtracfs.tree.days import DAYS, Days
 from offtracfs.tree.history import History
@@ -56,7 +57,7 @@ class Tree:
         self._zone = database.settings.zone
         self._clock = clock
         self._texts = TextFiles(reader, self._blob, pages)
-        sources = Sources(database, reader, self._texts)
+        sources = Sources(database, reader, self._texts, Cache())
         self._kinds = [kind(sources) for kind in KINDS]
         self._kind = lru_cache(MAX_DIRECTORIES)(self._serving)
         self.settled = 0
@@ -105,8 +106,10 @@ class Tree:
         return next(kind for kind in self._kinds if kind.serves(directory))
 
     def open(self, directory: Directory) -> Listing:
-        """The directory as it stands, to be listed."""
-        return Listing(directory, self.revision(directory.at))
+        """The directory as it stands, to be listed, or to look names up in it."""
+        listing = Listing(directory, self.revision(directory.at))
+        kind = self._kind(directory)
+        return kind.opened(listing) if isinstance(kind, Computed) else listing
 
     def is_computed(self, directory: Directory) -> bool:
         """Whether there may be `work` for a directory."""
@@ -115,8 +118,8 @@ class Tree:
     def work(self, listing: Listing) -> Work | None:
         """What a worker thread must do before `lookup` and `entries` can answer for a directory.
 
-        None where nothing, as for all that is stored. Ask again when it is done: meanwhile there may be a
-        new revision, or others may have taken its place among what is kept.
+        None where nothing, as for all that is stored. When it is done, open the directory anew and ask
+        again: meanwhile there may be a new revision, or others may have taken its place among what is kept.
         """
         kind = self._kind(listing.directory)
         return kind.work(listing) if isinstance(kind, Computed) else None
@@ -126,8 +129,12 @@ class Tree:
         return listing.revision == self.revision(listing.directory.at)
 
     def lookup(self, directory: Directory, name: str) -> Node | None:
-        """What has that name in a directory; None where nothing has."""
-        listing = self.open(directory)
+        """What has that name in a directory as it stands; None where nothing has."""
+        return self.lookup_in(self.open(directory), name)
+
+    def lookup_in(self, listing: Listing, name: str) -> Node | None:
+        """What has that name in an opened directory; None where nothing has."""
+        directory = listing.directory
         if listing.revision is None and directory.at:
             return None
         found = self._kind(directory).lookup(listing, name)
