@@ -35,6 +35,7 @@ COMMANDS = {
     "sql": "Run one SELECT on Trac's own tables, as they stand or stood.",
     "status": "Say what is where.",
     "sync": "Bring the database up to date with the tracker.",
+    "teamtrack": "Ask a TeamTrack itself: list the records of a table.",
     "umount": "Take the mount at MOUNTPOINT away, and come back when its processes have ended.",
 }
 COMPLETE = "_OFFTRACFS_COMPLETE"  # in the environment of a shell that asks for completions (click's rule)

@@ -81,4 +81,12 @@ def _transport(userid: str, password: str, hostname: str) -> Transport:
         except BaseException:
             engines.close()
             raise
-    raise error("")
+    from offtracfs.teamtrack.envelope import Service
+    from offtracfs.teamtrack.soap import Soap, endpoint
+
+    service = Service(endpoint(hostname), userid, password)
+    try:
+        return Soap(service)
+    except BaseException:
+        service.close()
+        raise

@@ -125,7 +125,7 @@ class Engines:
 def opened(address: str, userid: str, password: str) -> Engines:
     """The database at an address. Nothing is asked of it yet.
 
-    `userid` and `password` are who logs in to it, where its address names nobody; SQLite knows no users.
+    `userid` and `password` are who logs in to it, where its address names nobody else; SQLite knows no users.
     Options after a ``?``: ``write=1``; ``schema``; and for PostgreSQL, SQL Server and Oracle whatever the
     driver knows. Raises TeamTrackError; NotATeamTrack where there is no such file.
     """
@@ -140,7 +140,7 @@ def opened(address: str, userid: str, password: str) -> Engines:
                 "A SQLite database is sqlite:// and a path: three slashes, or four for an absolute one."
             )
         return _sqlite(Path(unquote(url.database)), write == "1")
-    if url.username is None and userid:
+    if userid and url.password is None and url.username in (None, userid):
         url = url.set(username=userid, password=password or None)
     url = url.set(query=options)
     secrets = [url.password, password, *(options.get(name) for name in SECRETS)]

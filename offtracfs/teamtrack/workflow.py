@@ -36,12 +36,21 @@ class Site:
     transitions: Sequence[Row]
 
 
+def _of(row: Row, field: str) -> Any:
+    """A field of a row. Raises TSAPIError where the database has no such column."""
+    if field not in row:
+        raise TSAPIError(
+            f"The workflow's rules need a column TS_{field}, which this TeamTrack does not have."
+        )
+    return row[field]
+
+
 def chain(rows: Iterable[Row], number: int) -> list[int]:
     """The id of a project or workflow, then those above it.
 
     Raises TeamTrackError where there is no such row, TSAPIError where one is above itself.
     """
-    parents = {row["ID"]: row["PARENTID"] for row in rows}
+    parents = {_of(row, "ID"): _of(row, "PARENTID") for row in rows}
     if number not in parents:
         raise TeamTrackError(f"There is no project or workflow with the id {number}.")
     found: list[int] = []
@@ -55,7 +64,7 @@ def chain(rows: Iterable[Row], number: int) -> list[int]:
 
 def workflow_of(site: Site, project: int) -> int:
     """The id of a project's workflow. Raises TeamTrackError where it has none, TSAPIError."""
-    workflows = {row["ID"]: row["WORKFLOWID"] for row in site.projects}
+    workflows = {_of(row, "ID"): _of(row, "WORKFLOWID") for row in site.projects}
     for number in chain(site.projects, project):
         if found := workflows[number]:
             return int(found)
@@ -63,18 +72,17 @@ def workflow_of(site: Site, project: int) -> int:
 
 
 def inherited(rows: Iterable[Row], workflows: Sequence[int]) -> list[Row]:
-    """The states or transitions of the first of these workflows, and what it has from the others, the nearest
-    first.
+    """The states or transitions of the first of these workflows, and what it has from the others, in order.
 
     PROJECTID of a state or transition is really its workflow. A workflow may have several of one name.
     """
     of: dict[int, list[Row]] = {}
     for row in rows:
-        of.setdefault(row["PROJECTID"], []).append(row)
+        of.setdefault(_of(row, "PROJECTID"), []).append(row)
     found: list[Row] = []
     for workflow in workflows:
-        names = {row["NAME"] for row in found}
-        found += [row for row in of.get(workflow, []) if row["NAME"] not in names]
+        names = {_of(row, "NAME") for row in found}
+        found += [row for row in of.get(workflow, []) if _of(row, "NAME") not in names]
     return found
 
 
@@ -93,7 +101,7 @@ def submitted(site: Site, table: int, case: Row, project: int, user: int, now: i
     """What a submit sets in a new record, beside its ids. Raises TeamTrackError, TSAPIError."""
     _check_table(site, table, project)
     state = case.get("STATE") or next(
-        (row[TO_STATE] for row in transitions(site, project) if not row[FROM_STATE]), 0
+        (_of(row, TO_STATE) for row in transitions(site, project) if not _of(row, FROM_STATE)), 0
     )
     if not state:
         raise TeamTrackError(
@@ -113,12 +121,14 @@ def transitioned(
     the new project's workflow does not have the new state; TSAPIError.
     """
     _check_table(site, table, project)
-    found = next((row for row in transitions(site, case["PROJECTID"]) if row["ID"] == transition), None)
+    found = next(
+        (row for row in transitions(site, _of(case, "PROJECTID")) if _of(row, "ID") == transition), None
+    )
     if found is None:
         raise TeamTrackError(f"Project {case['PROJECTID']} has no transition with the id {transition}.")
-    if not case["STATE"] or found[FROM_STATE] != case["STATE"]:
+    if not _of(case, "STATE") or _of(found, FROM_STATE) != _of(case, "STATE"):
         raise TeamTrackError(
-            f"The transition {transition} ({found['NAME']}) does not leave the record's state, {case['STATE']}."
+            f"The transition {transition} ({found['NAME']}) does not leave the state {case['STATE']}."
         )
     who = {"LASTMODIFIER": user, "LASTSTATECHANGER": user}
     when = {"LASTMODIFIEDDATE": now, "LASTSTATECHANGEDATE": now}
@@ -126,13 +136,13 @@ def transitioned(
         "PROJECTID": project,
         **who,
         **when,
-        **_entered(site, case["STATE"], project, found[TO_STATE], now),
+        **_entered(site, _of(case, "STATE"), project, _of(found, TO_STATE), now),
     }
 
 
 def _check_table(site: Site, table: int, project: int) -> None:
     workflow = workflow_of(site, project)
-    (of,) = {row.get("TABLEID") for row in site.workflows if row["ID"] == workflow} or {None}
+    of = next((row.get("TABLEID") for row in site.workflows if _of(row, "ID") == workflow), None)
     if of and of != table:
         raise TeamTrackError(f"The workflow of project {project} is for records of table {of}.")
 
@@ -140,8 +150,8 @@ def _check_table(site: Site, table: int, project: int) -> None:
 def _entered(site: Site, before: int | None, project: int, state: int, now: int) -> dict[str, Any]:
     """What entering a state sets. Raises TeamTrackError where the project's workflow does not have it."""
     above = chain(site.workflows, workflow_of(site, project))
-    closed = {row["ID"]: row.get(IS_CLOSED) == CLOSED for row in site.states}
-    if state not in {row["ID"] for row in site.states if row["PROJECTID"] in above}:
+    closed = {_of(row, "ID"): row.get(IS_CLOSED) == CLOSED for row in site.states}
+    if state not in {_of(row, "ID") for row in site.states if _of(row, "PROJECTID") in above}:
         raise TeamTrackError(f"The workflow of project {project} has no state with the id {state}.")
     values: dict[str, Any] = {"STATE": state, "ACTIVEINACTIVE": INACTIVE if closed[state] else ACTIVE}
     if closed[state] != closed.get(before or 0, False):
