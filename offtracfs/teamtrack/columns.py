@@ -25,25 +25,32 @@ class Epoch(types.TypeDecorator[int]):
     cache_ok = True
 
     def process_bind_param(self, value: Any, dialect: Dialect) -> datetime | None:
-        """As the database wants it. Raises ValueError, OverflowError."""
+        """As the database wants it. Raises TeamTrackError."""
         if value is None:
             return None
-        if isinstance(value, str):
-            moment = datetime.fromisoformat(value)
-            moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-        else:
-            moment = datetime.fromtimestamp(value, UTC)
-        return (
-            moment
-            if getattr(self.impl_instance, "timezone", False)
-            else moment.astimezone(UTC).replace(tzinfo=None)
-        )
+        found = moment(value)
+        return found if getattr(self.impl_instance, "timezone", False) else found.replace(tzinfo=None)
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> int | None:
         """The second in which it lies."""
         if value is None:
             return None
         return int((value if value.tzinfo else value.replace(tzinfo=UTC)).timestamp() // 1)
+
+
+def moment(value: int | str) -> datetime:
+    """A date in UTC, from seconds since 1970 or an ISO text. Raises TeamTrackError where no calendar has
+    it.
+    """
+    try:
+        if not isinstance(value, str):
+            return datetime.fromtimestamp(value, UTC)
+        found = datetime.fromisoformat(value)
+        return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
+    except (OverflowError, ValueError, OSError):
+        raise TeamTrackError(
+            f"{value!r:.60} is no date: seconds since 1970 are wanted, or an ISO date."
+        ) from None
 
 
 class Filled(types.TypeDecorator[str]):
@@ -86,6 +93,8 @@ def checked(column: Column[Any], value: Any) -> Any:
     match kind:
         case Epoch() | types.Integer():
             wanted, fits = "a whole number", _whole(value)
+            if isinstance(kind, Epoch) and fits:
+                moment(value)
         case types.Float():
             wanted, fits = "a number", isinstance(value, (int, float)) and not isinstance(value, bool)
         case Filled():

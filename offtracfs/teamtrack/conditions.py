@@ -26,10 +26,13 @@ from sqlalchemy import (
     or_,
     select,
     true,
+    types,
 )
+from sqlalchemy.types import TypeEngine
 from sqlglot import exp
 
 from offtracfs.errors import TeamTrackError
+from offtracfs.teamtrack.columns import Epoch, moment
 from offtracfs.teamtrack.whereclause import Clause
 from offtracfs.text import quoted
 
@@ -97,7 +100,7 @@ class _Builder:
     def built(self, node: exp.Expr) -> Any:  # noqa: C901  # a line for each kind of node
         """What a node says, in SQLAlchemy's words. Raises TeamTrackError."""
         if (operation := _BINARY.get(type(node))) is not None:
-            return operation(self.built(node.this), self.built(node.expression))
+            return operation(*self._alike(node.this, node.expression))
         if (name := _FUNCTIONS.get(type(node))) is not None:
             return getattr(func, name)(*self._arguments(node))
         match node:
@@ -124,9 +127,8 @@ class _Builder:
                 like = node.this
                 return self.built(like.this).like(self.built(like.expression), escape=node.expression.this)
             case exp.Between():
-                return self.built(node.this).between(
-                    self.built(node.args["low"]), self.built(node.args["high"])
-                )
+                this, low, high = self._alike(node.this, node.args["low"], node.args["high"])
+                return this.between(low, high)
             case exp.In():
                 return self._in(node)
             case exp.Exists():
@@ -144,13 +146,21 @@ class _Builder:
             else:
                 yield self.built(part)
 
+    def _alike(self, *nodes: exp.Expr) -> list[Any]:
+        """What is compared with each other: a value that stands beside a column is of its type."""
+        others = [self.built(node) for node in nodes if not _is_value(node)]
+        kind = others[0].type if others else None
+        waiting = iter(others)
+        return [_typed(_value(node), kind) if _is_value(node) else next(waiting) for node in nodes]
+
     def _in(self, node: exp.In) -> Any:
-        left, query = self.built(node.this), node.args.get("query")
+        query = node.args.get("query")
         if query is not None:
-            return left.in_(self._select(query.this if isinstance(query, exp.Subquery) else query))
-        if not all(map(_is_value, node.expressions)):
-            return or_(false(), *(left == self.built(item) for item in node.expressions))
-        return left.in_([_value(item) for item in node.expressions])  # one parameter, however many
+            return self.built(node.this).in_(self._select(query.this))
+        if not node.expressions:
+            raise TeamTrackError("IN in a where clause is followed by values, or by a SELECT.")
+        this, *listed = self._alike(node.this, *node.expressions)
+        return this.in_(listed)
 
     def _select(self, node: exp.Expr) -> Select[Any]:
         if not isinstance(node, exp.Select) or not node.args.get("from_"):
@@ -201,13 +211,27 @@ def _is_value(node: exp.Expr) -> bool:
     )
 
 
+def _typed(value: Any, kind: TypeEngine[Any] | None) -> Any:
+    """A value as a parameter. Raises TeamTrackError where what it stands beside is a number or a date, and it
+    is none.
+    """
+    if isinstance(kind, Epoch):
+        moment(value)
+        return literal(value, kind)
+    if isinstance(value, str) and isinstance(kind, types.Numeric | types.Integer):
+        return literal(_number(value))
+    return literal(value)
+
+
+def _number(text: str) -> float:
+    """Raises TeamTrackError for what is no number."""
+    try:
+        return int(text) if text.removeprefix("-").isdecimal() else float(text)
+    except ValueError:
+        raise TeamTrackError(f"{quoted(text)!r} is no number.") from None
+
+
 def _value(node: exp.Expr) -> Any:
     if isinstance(node, exp.Neg):
         return -_value(node.this)
-    text = str(node.this)
-    if node.args["is_string"]:
-        return text
-    try:
-        return int(text) if text.isdecimal() else float(text)
-    except ValueError:
-        raise TeamTrackError(f"{quoted(text)} is no number.") from None
+    return str(node.this) if node.args["is_string"] else _number(str(node.this))
