@@ -79,7 +79,7 @@ def wsdl(address: str) -> bytes:
 <definitions name="sbmappservices72" targetNamespace="urn:w" xmlns:w="urn:w" xmlns:t="{TARGET}"
     xmlns="http://schemas.xmlsoap.org/wsdl/" xmlns:s="http://schemas.xmlsoap.org/wsdl/soap/">
 <types><x:schema targetNamespace="{TARGET}" elementFormDefault="qualified"
-    xmlns:x="http://www.w3.org/2001/XMLSchema">
+    xmlns:x="http://www.w3.org/2001/XMLSchema" xmlns:t="{TARGET}">
 {types}{elements}<x:element name="AEWebservicesFault" type="x:string"/></x:schema></types>
 {messages}
 <message name="AEWebservicesFault"><part name="fault" element="t:AEWebservicesFault"/></message>

@@ -93,7 +93,8 @@ class _Filling:
 
     def insert(self, table: str, row: Mapping[str, Any]) -> int:
         """A row, with the next id unless it has one."""
-        number = self._last[table] = row.get("ID") or self._last[table] + 1
+        number: int = row.get("ID") or self._last[table] + 1
+        self._last[table] = max(number, self._last[table])
         blank = dict.fromkeys(column.name for column in self._tables[table].columns)
         waiting = self._waiting[table]
         waiting.append(blank | {PREFIX + name: value for name, value in row.items()} | {"TS_ID": number})
