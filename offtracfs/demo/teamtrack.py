@@ -90,14 +90,15 @@ class _Filling:
         self._id = TABLES[self._case_table]
         self._last = dict.fromkeys(tables, 0)
         self._waiting: dict[str, list[dict[str, Any]]] = {name: [] for name in tables}
+        self._blank = {name: dict.fromkeys(table.columns.keys()) for name, table in tables.items()}
 
     def insert(self, table: str, row: Mapping[str, Any]) -> int:
         """A row, with the next id unless it has one."""
         number: int = row.get("ID") or self._last[table] + 1
         self._last[table] = max(number, self._last[table])
-        blank = dict.fromkeys(column.name for column in self._tables[table].columns)
         waiting = self._waiting[table]
-        waiting.append(blank | {PREFIX + name: value for name, value in row.items()} | {"TS_ID": number})
+        named = {PREFIX + name: value for name, value in row.items()}
+        waiting.append({**self._blank[table], **named, "TS_ID": number})
         if len(waiting) == BATCH:
             self._flush(table)
         return number

@@ -6,6 +6,7 @@ have native dates, which are GMT, too. A text that is NULL is "" in records, and
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -59,9 +60,13 @@ class Filled(types.TypeDecorator[str]):
     impl = types.String
     cache_ok = True
 
-    def process_result_value(self, value: Any, dialect: Dialect) -> str:
-        """The text."""
-        return "" if value is None else value if isinstance(value, str) else str(value)
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], str]:
+        """What makes the text; it is called for each text that is read, and so is as short as can be."""
+        return _filled
+
+
+def _filled(value: Any) -> str:
+    return value if isinstance(value, str) else "" if value is None else str(value)
 
 
 def record_type(found: types.TypeEngine[Any]) -> types.TypeEngine[Any]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import Any
 
-from sqlalchemy import Column, MetaData, Table, inspect, select
+from sqlalchemy import Column, Connection, MetaData, Select, Table, inspect, select
 
 from offtracfs.errors import NotATeamTrack, TeamTrackError, TSAPIError
 from offtracfs.teamtrack.columns import PREFIX, checked, field_name, record_type
@@ -31,7 +31,7 @@ class Schema:
             if TABLES not in self._names:
                 raise NotATeamTrack(f"{self._engines.place} is not a TeamTrack's: it has no table {TABLES}.")
             table = self.system(TABLES)
-            rows = [record(row) for row in connection.execute(select(table)).mappings()]
+            rows = list(records(connection, select(table)))
         return [
             TableRow(row["ID"], row["DBNAME"].upper(), row.get("SNAME") or "")
             for row in rows
@@ -109,9 +109,11 @@ def column(table: Table, field: str) -> Column[Any]:
     raise TSAPIError(f"The table {table.name} has no column TS_{field}.")
 
 
-def record(row: Mapping[Any, Any]) -> Values:
-    """A row as the values of a record."""
-    return {field_name(name): value for name, value in row.items()}
+def records(connection: Connection, query: Select[Any]) -> Iterator[Values]:
+    """The rows of a query as the values of records."""
+    result = connection.execute(query)
+    names = [field_name(name) for name in result.keys()]  # noqa: SIM118  # no mapping
+    return (dict(zip(names, row, strict=True)) for row in result)
 
 
 def stored(table: Table, values: Mapping[str, Any]) -> dict[str, Any]:

@@ -171,12 +171,14 @@ class Record(Mapping[str, Any]):
     it was.
     """
 
+    __slots__ = ("_changed", "_id", "_server", "_table", "_values")
+
     def __init__(self, server: Server, table: int, values: dict[str, Any], number: int) -> None:
         self._server = server
         self._table = table
         self._values = values
         self._id = number  # 0: not in the TeamTrack yet
-        self._changed: set[str] = set()
+        self._changed: frozenset[str] = frozenset()
 
     def __getitem__(self, field: str) -> Any:
         return self._values[field]
@@ -187,7 +189,7 @@ class Record(Mapping[str, Any]):
         if field == "ID":
             raise TeamTrackError("The TeamTrack gives a record its ID.")
         self._values[field] = value
-        self._changed.add(field)
+        self._changed |= {field}
 
     def __contains__(self, field: object) -> bool:
         return field in self._values
@@ -286,7 +288,7 @@ class Record(Mapping[str, Any]):
     def _read(self, number: int) -> Record:
         read = self._server.read_record(self._table, number)
         self._values, self._id = read._values, number
-        self._changed.clear()
+        self._changed = frozenset()
         return self
 
 

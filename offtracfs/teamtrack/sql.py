@@ -22,7 +22,7 @@ from offtracfs.teamtrack.columns import PREFIX
 from offtracfs.teamtrack.engines import Engines
 from offtracfs.teamtrack.history import write_history
 from offtracfs.teamtrack.provisional import FIELD_TYPES, SUBMIT, UPDATE
-from offtracfs.teamtrack.schema import Schema, column, record, stored
+from offtracfs.teamtrack.schema import Schema, column, records, stored
 from offtracfs.teamtrack.transport import Values
 from offtracfs.teamtrack.whereclause import parsed
 from offtracfs.text import quoted
@@ -77,7 +77,7 @@ class Database:
         with self._engines.reading() as connection:
             target = self._schema.table(table)
             query = select(target).where(column(target, "ID").in_(list(ids)))
-            return [record(row) for row in connection.execute(query).mappings()]
+            return list(records(connection, query))
 
     def add(self, table: int, values: Mapping[str, Any]) -> int:
         """A new record."""
@@ -207,9 +207,9 @@ class Database:
         """A record as it stands, which nobody else changes until the transaction ends."""
         target = self._schema.table(table)
         query = select(target).where(column(target, "ID") == number).with_for_update()
-        if (row := connection.execute(query).mappings().first()) is None:
-            raise TSAPIError(f"There is no record with the id {number} in {target.name}.")
-        return record(row)
+        if found := list(records(connection, query)):
+            return found[0]
+        raise TSAPIError(f"There is no record with the id {number} in {target.name}.")
 
     def _write(self, connection: Connection, table: int, before: Values, values: Mapping[str, Any]) -> None:
         target = self._schema.table(table)
@@ -227,13 +227,13 @@ class Database:
 
         table = self._schema.system("TS_FIELDS")
         query = select(table).where(column(table, "TABLEID") == action["TABLEID"])
-        fields = {row["DBNAME"]: row["ID"] for row in map(record, connection.execute(query).mappings())}
+        fields = {row["DBNAME"]: row["ID"] for row in records(connection, query)}
         write_history(insert, action, fields, before, after)
 
     def _site(self, connection: Connection) -> workflow.Site:
         names = ("TS_PROJECTS", "TS_WORKFLOWS", "TS_STATES", "TS_TRANSITIONS")
         queries = (select(self._schema.system(name)) for name in names)
-        return workflow.Site(*([*map(record, connection.execute(query).mappings())] for query in queries))
+        return workflow.Site(*(list(records(connection, query)) for query in queries))
 
     def _user(self, connection: Connection, login: str) -> int:
         """The id of a user; 0 where there is none of that name."""
