@@ -40,9 +40,7 @@ class Epoch(types.TypeDecorator[int]):
 
 
 def moment(value: int | str) -> datetime:
-    """A date in UTC, from seconds since 1970 or an ISO text. Raises TeamTrackError where no calendar has
-    it.
-    """
+    """A date in UTC, from seconds since 1970 or an ISO text. Raises TeamTrackError where it is none."""
     try:
         if not isinstance(value, str):
             return datetime.fromtimestamp(value, UTC)

@@ -122,10 +122,9 @@ class _Builder:
             case exp.Is():
                 return self.built(node.this).is_(self.built(node.expression))
             case exp.Like():
-                return self.built(node.this).like(self.built(node.expression))
+                return self._like(node, None)
             case exp.Escape() if isinstance(node.this, exp.Like) and node.expression.is_string:
-                like = node.this
-                return self.built(like.this).like(self.built(like.expression), escape=node.expression.this)
+                return self._like(node.this, node.expression.this)
             case exp.Between():
                 this, low, high = self._alike(node.this, node.args["low"], node.args["high"])
                 return this.between(low, high)
@@ -139,7 +138,7 @@ class _Builder:
 
     def _arguments(self, node: exp.Expr) -> Iterator[Any]:
         for part in [node.this, *node.expressions]:
-            if isinstance(part, exp.Distinct):
+            if isinstance(part, exp.Distinct) and len(part.expressions) == 1:
                 yield self.built(part.expressions[0]).distinct()
             elif isinstance(part, exp.Star):
                 return  # count(*)
@@ -152,6 +151,10 @@ class _Builder:
         kind = others[0].type if others else None
         waiting = iter(others)
         return [_typed(_value(node), kind) if _is_value(node) else next(waiting) for node in nodes]
+
+    def _like(self, node: exp.Like, escape: str | None) -> Any:
+        found = self.built(node.this).like(self.built(node.expression), escape=escape)
+        return not_(found) if node.args.get("negate") else found
 
     def _in(self, node: exp.In) -> Any:
         query = node.args.get("query")
@@ -195,8 +198,8 @@ class _Builder:
     def _joined(self, joins: list[exp.Join]) -> FromClause:
         joined, *others = self._scope.tables.values()
         for join, table in zip(joins, others, strict=True):
-            kinds = {str(join.args.get(name) or "").upper() for name in ("kind", "side", "method")}
-            if join.args.get("using") or kinds - {"", "INNER", "CROSS", "LEFT", "OUTER"}:
+            kinds = {str(join.args.get(name) or "").upper() for name in ("kind", "side")}
+            if kinds - {"", "INNER", "CROSS", "LEFT", "OUTER"}:
                 raise TeamTrackError(
                     "In a where clause tables are joined by JOIN … ON, LEFT JOIN … ON or a comma."
                 )
@@ -212,9 +215,7 @@ def _is_value(node: exp.Expr) -> bool:
 
 
 def _typed(value: Any, kind: TypeEngine[Any] | None) -> Any:
-    """A value as a parameter. Raises TeamTrackError where what it stands beside is a number or a date, and it
-    is none.
-    """
+    """A value as a parameter, beside what is of a type. Raises TeamTrackError where it cannot be of that."""
     if isinstance(kind, Epoch):
         moment(value)
         return literal(value, kind)

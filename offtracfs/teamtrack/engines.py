@@ -1,5 +1,4 @@
-"""Connections to a TeamTrack's database: one kind that can only read, and one that writes where that is
-wanted.
+"""Connections to a TeamTrack's database: those that can only read, and those that write, where wanted.
 
 The vendor advises against writing to the database behind the server's back. So a connection reads only, and
 the database system sees to that, unless the address ends in ``?write=1``. Reads never use a connection that
@@ -68,9 +67,7 @@ class Engines:
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
-        """A transaction, which an exception undoes. Raises TSAPIError; TeamTrackError where nothing can be
-        written.
-        """
+        """A transaction, which an exception undoes. Raises TSAPIError, and TeamTrackError without write=1."""
         if self._writer is None:
             raise TeamTrackError(
                 "This TeamTrack's database is only read: an address that ends in ?write=1 would write."
@@ -92,13 +89,9 @@ class Engines:
             raise
         except (SQLAlchemyError, sqlite3.Error) as error:
             raise self._error(error) from None
-        except (
-            OverflowError,
-            ValueError,
-        ) as error:  # of a driver: a number too large, a text that is no UTF-8
-            raise TSAPIError(
-                f"{self.place} has, or was given, a value that cannot be used: {self._said(error)}."
-            ) from None
+        except (OverflowError, ValueError) as error:  # a number too large, or a text that is no UTF-8
+            what = f"has, or was given, a value that cannot be used: {self._said(error)}"
+            raise TSAPIError(f"{self.place} {what}.") from None
 
     def _said(self, error: BaseException) -> str:
         """What a driver said: one line without a password in it."""

@@ -247,7 +247,7 @@ class Record(Mapping[str, Any]):
         if folder_id != 0 or isinstance(folder_id, bool):
             raise TeamTrackError("What a folder is to a submit is not known: folder_id must be 0.")
         number = _whole(project, "A project's id")
-        return self._transport.submit(_login(login_id), self._table, self._set(), number, 0)
+        return self._transport.submit(_login(login_id), self._table, self._set(), number)
 
     def transition(self, login_id: str, transition: int, project_id: int | None = None) -> Record:
         """Do a transition on behalf of a user; fields that were set are written with it.

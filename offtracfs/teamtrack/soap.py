@@ -135,7 +135,7 @@ class Soap:
         """Set fields: a transition that is none."""
         self.transition("", table, number, values, PLAIN_UPDATE, None)
 
-    def submit(self, login: str, table: int, values: Mapping[str, Any], project: int, folder: int) -> int:
+    def submit(self, login: str, table: int, values: Mapping[str, Any], project: int) -> int:
         """Submit an item."""
         item = _item(self._items(table), values)
         answer = self._service.call("CreatePrimaryItem", {"project": {"id": project}, "item": item}, login)

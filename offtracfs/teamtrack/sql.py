@@ -107,7 +107,7 @@ class Database:
             self._write(connection, table, before, values)
             self._note(connection, _action(table, number, user, now, UPDATE), before, values)
 
-    def submit(self, login: str, table: int, values: Mapping[str, Any], project: int, folder: int) -> int:
+    def submit(self, login: str, table: int, values: Mapping[str, Any], project: int) -> int:
         """A new record in the workflow, by the rules in `workflow`."""
         self._check_in_workflow(table, values)
         with self._engines.writing() as connection:

@@ -66,7 +66,7 @@ class Transport(Protocol):
         """Set fields of a record."""
         ...
 
-    def submit(self, login: str, table: int, values: Mapping[str, Any], project: int, folder: int) -> int:
+    def submit(self, login: str, table: int, values: Mapping[str, Any], project: int) -> int:
         """The id of a new record in the workflow."""
         ...
 

@@ -8,6 +8,7 @@ for a server). A function that is not on the list cannot be called, so that a cl
 from __future__ import annotations
 
 import logging
+import re
 from typing import NamedTuple
 
 import sqlglot
@@ -20,8 +21,7 @@ from offtracfs.text import quoted
 logging.getLogger("sqlglot").addHandler(logging.NullHandler())  # else it speaks to the user itself
 
 MAX_CLAUSE = 100_000  # characters; a list of ids may be long
-MAX_DEPTH = 50  # of a tree, below its longest chain of AND and OR
-CHAINED = (exp.And, exp.Or, exp.Paren)
+MAX_DEPTH = 50  # of a tree; a chain of AND or of OR counts once
 
 _ALLOWED = """
 Abs Add Alias And Avg Between BitwiseAnd Boolean Coalesce Column Count Distinct EQ Escape Exists From GT GTE
@@ -31,8 +31,23 @@ Ordered Paren Select Star Sub Subquery Sum Table TableAlias Tuple Upper Where
 ALLOWED = frozenset(_ALLOWED.split())
 """sqlglot's names for what may be in a clause."""
 
-PARTS = frozenset(("expressions", "from_", "joins", "where", "group", "having", "distinct", "kind"))
-"""Parts that a subselect may have; the outermost has from_, where and order."""
+PARTS: dict[type, tuple[str, ...]] = {
+    exp.Between: ("this", "low", "high"),
+    exp.Column: ("this", "table"),
+    exp.Distinct: ("expressions",),
+    exp.Group: ("expressions",),
+    exp.In: ("this", "expressions", "query"),
+    exp.Is: ("this", "expression"),
+    exp.Join: ("this", "on", "kind", "side"),
+    exp.Like: ("this", "expression", "negate"),
+    exp.Select: ("expressions", "from_", "joins", "where", "group", "having", "distinct"),
+    exp.Table: ("this", "alias"),
+    exp.TableAlias: ("this",),
+}
+"""What nodes may be made of, so that nothing is passed over in silence."""
+OUTERMOST = ("expressions", "from_", "where", "order")
+_STRINGS = re.compile("'(?:[^']|'')*'")
+_NULLS = re.compile(r"\bNULLS\b", re.IGNORECASE)  # NULLS LAST, of which the tree does not tell
 
 
 class Clause(NamedTuple):
@@ -52,6 +67,8 @@ def parsed(clause: str) -> Clause:
         return Clause(None, [])
     if "\0" in clause:
         raise _refused("a NUL character")
+    if found := _NULLS.search(_STRINGS.sub("", clause)):
+        raise _refused(found[0])
     try:
         statements = sqlglot.parse(f"SELECT 1 FROM t WHERE {clause}")  # noqa: S608  # to be read, not run
         tree = statements[0]
@@ -75,18 +92,10 @@ def spoken(tree: exp.Expr) -> str:
 def _check(statement: exp.Select) -> None:
     """Raises TeamTrackError where a node or a part is not on the lists."""
     for node in statement.walk():
-        if type(node).__name__ not in ALLOWED:
+        allowed = OUTERMOST if node is statement else PARTS.get(type(node), tuple(node.args))
+        others = {name for name, value in node.args.items() if value}.difference(allowed)
+        if type(node).__name__ not in ALLOWED or others:
             raise _refused(node.sql(comments=False) or type(node).__name__)
-        if isinstance(node, exp.Select):
-            parts = {name for name, value in node.args.items() if value}
-            allowed = {"expressions", "from_", "where", "order"} if node is statement else PARTS
-            if parts - allowed:
-                raise _refused(min(parts - allowed).strip("_").upper())
-        if isinstance(node, exp.Table) and {name for name, value in node.args.items() if value} - {
-            "this",
-            "alias",
-        }:
-            raise _refused(node.sql(comments=False))
     if _depth(statement) > MAX_DEPTH:
         raise _refused("more than can be followed")
 
@@ -96,8 +105,9 @@ def _depth(statement: exp.Expr) -> int:
     while waiting:
         node, depth = waiting.pop()
         deepest = max(deepest, depth)
-        step = 0 if isinstance(node, CHAINED) else 1
-        waiting += [(child, depth + step) for child in node.iter_expressions()]
+        for child in node.iter_expressions():
+            chained = isinstance(node, exp.And | exp.Or) and type(child) is type(node)
+            waiting.append((child, depth if chained else depth + 1))
     return deepest
 
 
