@@ -209,7 +209,7 @@ def test_large_results_come_in_chunks(teamtrack_server: Server, monkeypatch: pyt
     """A query is one SELECT, and one more for each chunk of records when it is looked at: none before."""
     monkeypatch.setattr(server_module, "CHUNK", 7)
     teamtrack_server.new_record(teamtrack_server.case_table_id())  # the table has been looked at
-    transport = teamtrack_server._transport
+    transport = teamtrack_server.transport
     assert isinstance(transport, Database)
     said: list[str] = []
 
@@ -232,7 +232,7 @@ def test_the_database_itself_refuses_to_write(teamtrack_address: str) -> None:
     """
     for address in (teamtrack_address, writable(teamtrack_address)):
         with teamtrack.connect("", "", address) as server:
-            transport = server._transport
+            transport = server.transport
             assert isinstance(transport, Database)
             with (
                 transport._engines._reader.connect() as connection,

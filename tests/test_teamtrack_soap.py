@@ -79,7 +79,7 @@ def test_features(server: Server) -> None:
         lambda: server.delete_record(server.tables["USERS"], 1),
         lambda: server.read_state_list(1, 1),
         lambda: server.read_transition_list(1),
-        lambda: server._transport.add_field({}),  # no record of FIELDS can be had
+        lambda: server.transport.add_field({}),  # no record of FIELDS can be had
     ):
         with pytest.raises(teamtrack.error, match="SOAP"):
             refused()
@@ -169,7 +169,7 @@ def test_the_password(stand_in: StandIn, caplog: pytest.LogCaptureFixture) -> No
         assert stand_in.requests == ["GetVersion", "GetTables"]
         assert PASSWORD.encode() not in stand_in.bodies[0]
         assert PASSWORD.encode() in stand_in.bodies[1]
-        assert PASSWORD not in repr(vars(server._transport))
+        assert PASSWORD not in repr(vars(server.transport))
     with pytest.raises(teamtrack.tsapi_error) as refused:
         teamtrack.connect("newton", "wrong", stand_in.url)
     assert isinstance(refused.value, LoginRefused)

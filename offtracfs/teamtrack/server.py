@@ -21,7 +21,7 @@ class Server:
     """
 
     def __init__(self, transport: Transport) -> None:
-        self._transport = transport
+        self.transport = transport  # for what the interface does not have
         self._names = {table.id: table.name for table in transport.tables}
 
     def __enter__(self) -> Self:
@@ -32,12 +32,12 @@ class Server:
 
     def close(self) -> None:
         """Give back the connections."""
-        self._transport.close()
+        self.transport.close()
 
     @property
     def features(self) -> dict[str, int]:
         """What `teamtrack.feature` is for this server."""
-        return dict.fromkeys(sorted(self._transport.features), 1)
+        return dict.fromkeys(sorted(self.transport.features), 1)
 
     @property
     def tables(self) -> dict[str, int]:
@@ -46,7 +46,7 @@ class Server:
         ``CASES`` is the case table, whatever its name: so ``table['CASES']`` works with both kinds of
         database. (That is this project's own rule.)
         """
-        found = {table.name.removeprefix("TS_"): table.id for table in self._transport.tables}
+        found = {table.name.removeprefix("TS_"): table.id for table in self.transport.tables}
         case_table = self._case_table()
         return found | ({"CASES": case_table.id} if case_table else {})
 
@@ -60,11 +60,11 @@ class Server:
 
     def delete_record(self, table: int, record_id: int) -> None:
         """Delete a record."""
-        self._transport.delete(self._known(table), _whole(record_id, "A record's id"))
+        self.transport.delete(self._known(table), _whole(record_id, "A record's id"))
 
     def new_record(self, table: int) -> Record:
         """A record with the fields of a table, none of them set: for `Record.add` or `Record.submit`."""
-        names = self._transport.fields(self._known(table))
+        names = self.transport.fields(self._known(table))
         return Record(self, table, dict.fromkeys(names), 0)
 
     def query(self, table: int, where_clause: str = "") -> Records:
@@ -74,12 +74,12 @@ class Server:
         some others, and not kept: so memory does not grow with the number of records, and nothing in the
         database waits.
         """
-        return Records(self, self._known(table), self._transport.ids(table, where_clause))
+        return Records(self, self._known(table), self.transport.ids(table, where_clause))
 
     def read_record(self, table: int, record_id: int) -> Record:
         """One record. Raises `teamtrack.tsapi_error` where there is none with that id."""
         number = _whole(record_id, "A record's id")
-        for values in self._transport.rows(self._known(table), [number]):
+        for values in self.transport.rows(self._known(table), [number]):
             return Record(self, table, values, number)
         raise TSAPIError(f"There is no record with the id {number} in {self._names[table]}.")
 
@@ -117,7 +117,7 @@ class Server:
 
     def _case_table(self) -> TableRow | None:
         """By the document's rule: the table with the id 1, else the one whose records are called Issue."""
-        tables = self._transport.tables
+        tables = self.transport.tables
         first = next((table for table in tables if table.id == CASES), None)
         return first or next((table for table in tables if table.singular.lower() == ISSUE.lower()), None)
 
@@ -145,7 +145,7 @@ class Records(Sequence["Record"]):
     def __iter__(self) -> Iterator[Record]:
         for start in range(0, len(self.ids), CHUNK):
             wanted = self.ids[start : start + CHUNK]
-            rows = {row["ID"]: row for row in self._server._transport.rows(self._table, wanted)}
+            rows = {row["ID"]: row for row in self._server.transport.rows(self._table, wanted)}
             for number in wanted:
                 if number in rows:
                     yield Record(self._server, self._table, rows[number], number)
@@ -275,7 +275,7 @@ class Record(Mapping[str, Any]):
 
     @property
     def _transport(self) -> Transport:
-        return self._server._transport
+        return self._server.transport
 
     def _set(self) -> dict[str, Any]:
         return {name: self._values[name] for name in self._values if name in self._changed}

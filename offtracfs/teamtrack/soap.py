@@ -60,17 +60,17 @@ class Soap:
     features = FEATURES
 
     def __init__(self, service: Service) -> None:
-        self._service = service
+        self.service = service
         service.call("GetVersion", {})  # whether there is one at all, before it gets a password
         self._tables = {table.id: table for table in self._described()}
         self.tables = [TableRow(table.id, table.name, table.singular) for table in self._tables.values()]
 
     def close(self) -> None:
         """End the connections."""
-        self._service.close()
+        self.service.close()
 
     def _described(self) -> Iterator[_Table]:
-        answer = self._service.call("GetTables", {"tableType": "NOT-SPECIFIED"})
+        answer = self.service.call("GetTables", {"tableType": "NOT-SPECIFIED"})
         for node in nodes(answer, "return"):
             fields = {
                 field_name(text(item, "field/dbName")): text(item, "fieldType")
@@ -105,7 +105,7 @@ class Soap:
             # What was there already is passed over: so it does not matter whether firstRecord counts from 0.
             place: dict[str, Content] = {"firstRecord": len(found), "maxReturnSize": PAGE}
             options: Content = {"sections": "SECTIONS-NONE"}
-            answer = self._service.call("GetItemsByQuery", {**arguments, **place, "options": options})
+            answer = self.service.call("GetItemsByQuery", {**arguments, **place, "options": options})
             keys = [number(item, "id/id") for item in nodes(answer, "return/item")]
             new = [key for key in keys if key is not None and key not in seen]
             found.extend(new)
@@ -114,19 +114,22 @@ class Soap:
                 return found
 
     def rows(self, table: int, ids: Sequence[int]) -> list[Values]:
-        """The items with these ids, some at a time."""
-        kind, found = self._items(table), []
+        """The items with these ids."""
+        described = self._items(table)
+        return [_values(described, item) for item in self.items(table, ids)]
+
+    def items(self, table: int, ids: Sequence[int]) -> Iterator[Element]:
+        """The items with these ids as the server sends them, TTItems, some at a time."""
         for start in range(0, len(ids), ITEMS):
             wanted: Content = [_item_id(table, key) for key in ids[start : start + ITEMS]]
             options: Content = {"sections": "SECTIONS-ALL", "multiOption": "CONTINUE-ON-FAILURE"}
-            answer = self._service.call("GetItems", {"itemId": wanted, "options": options})
-            found += [_values(kind, item) for item in nodes(answer, "return/item")]
-        return found
+            answer = self.service.call("GetItems", {"itemId": wanted, "options": options})
+            yield from nodes(answer, "return/item")
 
     def delete(self, table: int, number: int) -> None:
         """Delete an item."""
         arguments: dict[str, Content] = {"itemId": _item_id(self._items(table).id, number)}
-        answer = self._service.call(
+        answer = self.service.call(
             "DeleteItems", {**arguments, "options": {"multiOption": "STOP-ON-FAILURE"}}
         )
         _check(answer, "return")
@@ -138,7 +141,7 @@ class Soap:
     def submit(self, login: str, table: int, values: Mapping[str, Any], project: int) -> int:
         """Submit an item."""
         item = _item(self._items(table), values)
-        answer = self._service.call("CreatePrimaryItem", {"project": {"id": project}, "item": item}, login)
+        answer = self.service.call("CreatePrimaryItem", {"project": {"id": project}, "item": item}, login)
         _check(answer, "return/status")
         if (made := number(answer, "return/item/id/id")) is None:
             raise TSAPIError("The TeamTrack does not tell the id of what was submitted.")
@@ -157,7 +160,7 @@ class Soap:
         where: dict[str, Content] = {} if project is None else {"project": {"id": project}}
         item = {"id": _item_id(table, number), **where, **_item(self._items(table), values)}
         arguments: dict[str, Content] = {"item": item, "transition": {"id": transition}, "breakLock": False}
-        _check(self._service.call("TransitionItem", arguments, login), "return/status")
+        _check(self.service.call("TransitionItem", arguments, login), "return/status")
 
     def add(self, table: int, values: Mapping[str, Any]) -> NoReturn:
         """Not to be had."""
