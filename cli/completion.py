@@ -22,11 +22,13 @@ from offtracfs.index.moments import revision_chosen
 from offtracfs.mount import mountpoints
 from offtracfs.names import Period, parse_at
 from offtracfs.reports import sandbox
+from offtracfs.reports.query import fields_at
 from offtracfs.reports.report import reports
 
 from .text import shown
 
 Offer = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
+TICKETS = "SELECT id, summary FROM ticket WHERE id LIKE ? ORDER BY changetime DESC LIMIT 100"
 WORDS = ("yesterday", "today", "HEAD")
 
 
@@ -77,6 +79,29 @@ def numbers(context: click.Context, _incomplete: str) -> Iterator[CompletionItem
 
 
 @_offered
+def tickets(context: click.Context, incomplete: str) -> Iterator[CompletionItem]:
+    """The tickets that changed last, of those whose numbers begin so, with their summaries."""
+    database = _database(context)
+    with closing(Reader(database.path)) as reader:
+        revision = revision_chosen(reader, "")
+    if incomplete.isdecimal() or not incomplete:
+        with closing(sandbox.connect(database.path, revision.number)) as box:
+            for number, summary in box.run(TICKETS, (f"{incomplete}%",)).rows:
+                yield CompletionItem(str(number), help=shown(summary or ""))
+
+
+@_offered
+def fields(context: click.Context, _incomplete: str) -> Iterator[CompletionItem]:
+    """What a change may be about: fields, comments, attachments."""
+    database = _database(context)
+    with closing(Reader(database.path)) as reader:
+        revision = revision_chosen(reader, "")
+    for field in fields_at(database, revision):
+        yield CompletionItem(field["name"], help=shown(field.get("label", "")))
+    yield from map(CompletionItem, ("comment", "attachment"))
+
+
+@_offered
 def moments(context: click.Context, incomplete: str) -> Iterator[CompletionItem]:
     """The years in which something changed; after a year its months, after a month its days."""
     yield from map(CompletionItem, WORDS)
@@ -92,6 +117,13 @@ def moments(context: click.Context, incomplete: str) -> Iterator[CompletionItem]
                 change = reader.next_time(period.start, head.number)
                 if change is not None and change < period.end:
                     yield CompletionItem(name)
+
+
+def moments_or_tickets(
+    context: click.Context, parameter: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """What may follow a moment."""
+    return moments(context, parameter, incomplete) + tickets(context, parameter, incomplete)
 
 
 def _periods(incomplete: str, begin: int, end: int) -> Iterator[str]:

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import click
 
-from offtracfs import index
+from offtracfs import index, search
 from offtracfs.database import Database
 from offtracfs.errors import UsageError
 
 from .progress import progress
 from .text import count, said, size
 
-WRITES = {"upgrade": index.catch_up, "rebuild": index.rebuild}
+WRITES = {"upgrade": Database.catch_up, "rebuild": Database.rebuild}
 
 
 @click.command()
@@ -32,10 +32,10 @@ def command(directory: Path, action: str, as_json: bool) -> None:
       offtracfs index upgrade    bring it up to this program and to git's newest commit, where it is not
       offtracfs index rebuild    build it anew, whatever it is
 
-    The index makes listings fast, and holds Trac's own tables for reports. All of it comes from git, and
-    every sync keeps it up. What an earlier version of this program made is built anew by the next sync or
-    mount, too, beside the old one: what has that open goes on with it until the new one is done. Until then
-    report, query and sql refuse it.
+    The index makes listings fast, and holds Trac's own tables for reports. The search index beside it has
+    the words of all texts. All of it comes from git, and every sync keeps it up. What an earlier version of
+    this program made is built anew by the next sync or mount, too, beside the old one: what has that open
+    goes on with it until the new one is done. Until then report, query, search and sql refuse it.
 
     Exit codes: 0 done, 65 there is no index, 66 no database there, 75 another process is writing it, 78 a
     later version of this program made it.
@@ -45,14 +45,14 @@ def command(directory: Path, action: str, as_json: bool) -> None:
         if as_json:
             raise UsageError("--json goes with status.")
         with database.writing(f"index {action}"), progress() as show:
-            commits = WRITES[action](database.path, database.store, show)
+            commits = WRITES[action](database, show)
         click.echo(f"{count(commits, 'commit')} indexed." if commits else "There is nothing to do.")
         return
-    state = index.inspect(database.path, database.store)
+    state, searched = index.inspect(database.path, database.store), search.inspect(database.path)
     if as_json:
-        click.echo(json.dumps(asdict(state)))
+        click.echo(json.dumps(asdict(state) | {"search": asdict(searched) if searched else None}))
         return
-    for title, text in _lines(state):
+    for title, text in [*_lines(state), ("Search", _searched(searched))]:
         click.echo(f"{title:<10} {said(text)}")
 
 
@@ -65,7 +65,14 @@ def _lines(state: index.IndexStatus) -> Iterator[tuple[str, str]]:
         yield "Rows", f"{table:<24} {rows:>11,}"
 
 
-def _compared(state: index.IndexStatus) -> str:
+def _searched(state: search.SearchStatus | None) -> str:
+    if state is None:
+        return "none yet: the next sync builds it"
+    stands = f"revision {state.revision:,}, {count(state.documents, 'text')}"
+    return f"{state.file}: {size(state.size)}; version {state.version}, {_compared(state)}; {stands}"
+
+
+def _compared(state: index.IndexStatus | search.SearchStatus) -> str:
     if state.version == state.program:
         return "as this program makes it"
     if state.version > state.program:

@@ -27,11 +27,16 @@ from .text import said
 COMMANDS = {
     "check": "Say whether all is well, or what is not.",
     "demo": "Mount a made-up tracker with ten years of history at MOUNTPOINT.",
+    "diff": "Say what has changed from moment A to moment B, ticket by ticket.",
     "index": "Look at the index, or build it anew.",
     "init": "Make a database for the Trac at URL, once it has answered.",
+    "log": "List what was changed in the tracker, or in ticket N, newest first.",
     "mount": "Show the database at MOUNTPOINT, an empty directory, and keep it in step with the tracker.",
+    "open": "Show ticket N on the tracker's own page, in the browser.",
     "query": "List the tickets that a query in Trac's query language asks for.",
     "report": "Run one of the tracker's own reports, or list them.",
+    "search": "Find tickets by the words in their texts, the best first, at any moment.",
+    "show": "Show ticket N with all that was said and done about it.",
     "sql": "Run one SELECT on Trac's own tables, as they stand or stood.",
     "status": "Say what is where.",
     "sync": "Bring the database up to date with the tracker.",
@@ -190,7 +195,7 @@ def _default_database() -> Path:
     help="The database: a directory that holds one tracker. Default: $OFFTRACFS_DB, else a directory "
     "below $XDG_DATA_HOME.",
 )
-@click.option("--no-pager", is_flag=True, help="Show tables at once, and not through $PAGER.")
+@click.option("--no-pager", is_flag=True, help="Show tables and texts at once, and not through $PAGER.")
 @click.version_option(package_name="offtracfs", message="%(package)s %(version)s")
 @click.pass_context
 def main(context: click.Context, db: Path, no_pager: bool) -> None:  # no_pager is for `paged`

@@ -19,6 +19,7 @@ from offtracfs.mount import driver, mountpoints, sideprocess
 from offtracfs.mount.fuse import Operations
 from offtracfs.reports import process
 from offtracfs.reports.outputs import Outputs, ReportFile
+from offtracfs.trackers import registry
 from offtracfs.tree import Tree
 
 from . import shared
@@ -139,7 +140,9 @@ def _drive(
     ready: Callable[[], None],
 ) -> None:
     """Be the driver of a mount until it is unmounted; `ready` is called when it answers."""
-    tree = Tree(database.reader(upgrades=True), database.store, zone=database.settings.zone)
+    settings = database.settings
+    pages = registry.ticket_pages(settings.url)
+    tree = Tree(database, database.reader(upgrades=True), pages=pages)
 
     async def live(record: mountpoints.Mount) -> None:
         operations = Operations(tree, outputs)

@@ -1,4 +1,4 @@
-"""The user's pager, for what may be longer than the screen; by git's rules (git(1), core.pager)."""
+"""The user's pager, for what may be longer than the screen, by git's rules (git(1), core.pager); colours."""
 
 from __future__ import annotations
 
@@ -7,16 +7,20 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from io import TextIOWrapper
 from typing import TextIO
 
 import click
 
+from offtracfs.changes.words import Line, Part
 from offtracfs.errors import UsageError
 
 DEFAULT = "less"
+STYLES: dict[Part, str] = {"title": "1", "heading": "33", "field": "36", "removed": "31", "added": "32"}
+"""A terminal's bold, yellow, cyan, red and green; of a field, its name alone has the colour."""
+
 CANNOT_RUN = (126, 127)  # exit codes of a shell that may not run a command, or does not find it
 # Unless its user says otherwise, less ends where all fits on the screen, shows colours, and clears nothing.
 SETTINGS = {"LESS": "FRX", "LV": "-c"}
@@ -49,6 +53,7 @@ def _started() -> subprocess.Popen[str] | None:
     return subprocess.Popen(  # noqa: S602  # its owner's own words
         command,
         shell=True,
+        bufsize=1,  # lines: what is found slowly is seen when it is found
         stdin=subprocess.PIPE,
         encoding="utf-8",
         errors="backslashreplace",
@@ -75,3 +80,27 @@ def _left_to(pager: subprocess.Popen[str]) -> Iterator[TextIO]:
         signal.signal(signal.SIGINT, before)
     if pager.returncode in CANNOT_RUN:
         raise UsageError("$PAGER cannot be run: set another one, or use `--no-pager`.")
+
+
+def print_lines(lines: Iterable[Line]) -> None:
+    """Write lines to stdout; at a terminal through the user's pager, and each part in its colour."""
+    if sys.stdout is None:  # closed by whoever started this
+        return
+    styles = STYLES if has_colors() else {}
+    with paged() as out:
+        out.writelines(f"{_styled(line, styles.get(line.part, ''))}\n" for line in lines)
+
+
+def has_colors() -> bool:
+    """Whether what is written to stdout may have colours (https://no-color.org)."""
+    return sys.stdout.isatty() and "NO_COLOR" not in os.environ
+
+
+def _styled(line: Line, style: str) -> str:
+    if not (style and line.text):
+        return line.text
+    colored, plain = line.text, ""
+    if line.part == "field":
+        colored, colon, plain = line.text.partition(":")
+        colored += colon
+    return f"\x1b[{style}m{colored}\x1b[0m{plain}"

@@ -11,7 +11,7 @@ from offtracfs.errors import QueryRefused
 from offtracfs.querylanguage import no_field, parse
 from offtracfs.reports import query
 
-from .questions import NOBODY, at, confined, form, revision_for, write
+from .questions import at, confined, form, revision_for, write
 from .text import shown
 
 
@@ -51,4 +51,4 @@ def command(directory: Path, text: str, form: str, at: str | None, like_trac: bo
         click.echo(f"offtracfs: There is no field {shown(name)}, and Trac passes over it.", err=True)
     now = query.now_at(at or "", revision, database.settings.zone)
     with confined(database, revision) as box:
-        write(query.sheet(box, asked, fields, database.user() or NOBODY, now), form)
+        write(query.sheet(box, asked, fields, database.user() or query.NOBODY, now), form)

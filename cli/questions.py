@@ -1,9 +1,8 @@
-"""What the commands on Trac's tables have in common: the moment (--at), the format, and the limits."""
+"""What the commands that read have in common: the moment (--at), the format, the limits of SQL."""
 
 from __future__ import annotations
 
 import io
-import os
 import shutil
 import sys
 from contextlib import AbstractContextManager, closing
@@ -16,14 +15,12 @@ from offtracfs.errors import UsageError
 from offtracfs.index import Revision
 from offtracfs.index.moments import revision_chosen
 from offtracfs.reports import process
-from offtracfs.reports.formats import FORMATS, Sheet, write_table
+from offtracfs.reports.formats import FORMATS, MEASURED, Sheet, write_table
 from offtracfs.reports.sandbox import Sandbox
 
 from . import shared
-from .pager import paged
+from .pager import has_colors, paged
 from .text import shown
-
-NOBODY = "anonymous"  # as Trac calls whoever has not logged in
 
 at = click.option(
     "--at",
@@ -43,10 +40,16 @@ form = click.option(
 
 def revision_for(database: Database, at: str | None) -> Revision:
     """The revision that ``--at`` stands for. Raises UsageError, NotADatabase; as `Database.reader` does."""
-    if at in ("", "@"):  # a shell's variable that is not set
-        raise UsageError("--at has no moment: write one like 2011-04-09, or leave --at out.")
+    text = moment_text(at, "--at")
     with closing(database.reader()) as reader:
-        return revision_chosen(reader, (at or "").removeprefix("@"), database.settings.zone)
+        return revision_chosen(reader, text, database.settings.zone)
+
+
+def moment_text(text: str | None, option: str) -> str:
+    """A moment as `revision_chosen` takes it; "" where none was given. Raises UsageError for an empty one."""
+    if text in ("", "@"):  # a shell's variable that is not set
+        raise UsageError(f"{option} has no moment: write one like 2011-04-09, or leave it out.")
+    return (text or "").removeprefix("@")
 
 
 def confined(database: Database, revision: Revision) -> AbstractContextManager[Sandbox]:
@@ -54,19 +57,28 @@ def confined(database: Database, revision: Revision) -> AbstractContextManager[S
     return process.confined(database, revision, lambda said: click.echo(f"{process.SAYS}{said}", err=True))
 
 
-def write(sheet: Sheet, form: str) -> None:
-    """Write to stdout what ``--format`` asked for; at a terminal through the user's pager."""
+def write(sheet: Sheet, form: str, *, measured: int = MEASURED) -> None:
+    """Write to stdout what ``--format`` asked for; at a terminal through the user's pager.
+
+    The first `measured` rows decide how wide a table's columns are.
+    """
     if sys.stdout is None:  # closed by whoever started this
         return
     seen = sys.stdout.isatty()
     with paged() as out:
-        if not seen:
-            FORMATS[form](sheet, out)
-        elif form == "table":
-            colored = "NO_COLOR" not in os.environ
-            write_table(sheet, out, width=shutil.get_terminal_size().columns, colored=colored)
+        if form == "table":
+            width = shutil.get_terminal_size().columns if seen else None
+            write_table(sheet, out, width=width, colored=has_colors(), measured=measured)
         else:
-            FORMATS[form](sheet, _Shown(out))
+            FORMATS[form](sheet, _Shown(out) if seen else out)
+
+
+def write_text(text: str) -> None:
+    """Write a program's format, of which all is there already, to stdout, as `write` does."""
+    if sys.stdout is not None:
+        seen = sys.stdout.isatty()
+        with paged() as out:
+            (_Shown(out) if seen else out).write(text)
 
 
 class _Shown(io.StringIO):

@@ -11,7 +11,7 @@ from offtracfs.errors import UsageError
 from offtracfs.reports import query, report
 
 from . import shared
-from .questions import NOBODY, at, confined, form, revision_for, write
+from .questions import at, confined, form, revision_for, write
 from .text import shown
 
 
@@ -44,7 +44,7 @@ def command(
     database = Database(directory)
     settings, revision = database.settings, revision_for(database, at)
     now = query.now_at(at or "", revision, settings.zone)
-    context = report.Context(query.fields_at(database, revision), database.user() or NOBODY, now)
+    context = report.Context(query.fields_at(database, revision), database.user() or query.NOBODY, now)
     with confined(database, revision) as box:
         if wanted is None:
             write(report.listing(box, context), form)

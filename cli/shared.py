@@ -34,6 +34,24 @@ class Seconds(click.FloatRange):
         return number
 
 
+class TicketNumber(click.ParamType[int]):
+    """A ticket's number, as 42 or #42."""
+
+    name = "number"
+
+    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> Any:
+        """The number. Raises click.BadParameter."""
+        if (number := ticket_number(str(value))) is None:
+            self.fail(f"{str(value)[:60]!r} is no ticket's number.", parameter, context)
+        return number
+
+
+def ticket_number(text: str) -> int | None:
+    """The number in 42 or #42; None where there is none."""
+    digits = text.removeprefix("#")
+    return int(digits) if digits.isascii() and digits.isdecimal() and len(digits) < 19 else None
+
+
 def offering(name: str) -> Callable[[click.Context, click.Parameter, str], list[Any]]:
     """What `offtracfs_cli.completion` offers by that name; loaded when a shell asks."""
 
@@ -46,6 +64,12 @@ def offering(name: str) -> Callable[[click.Context, click.Parameter, str], list[
     return offer
 
 
+def _ticket(**options: Any) -> Callable[[Any], Any]:
+    return click.argument("number", type=TicketNumber(), shell_complete=offering("tickets"), **options)
+
+
+ticket = _ticket(metavar="N")
+ticket_or_none = _ticket(metavar="[N]", required=False)
 mountpoint = click.argument("mountpoint", type=MountPoint(file_okay=False))
 interval = click.option(
     "--interval",

@@ -1,4 +1,4 @@
-"""Checks a database: git's objects, the index against git, and every record against its shape.
+"""Checks a database: git's objects, the index against git, the search index, and every record's shape.
 
 The index is compared with the whole of git's history, row by row (`offtracfs.index.verify`). That takes about
 as long as a rebuild, but neither its disk space nor memory. Records are read as of the newest revision.
@@ -15,7 +15,7 @@ from sqlalchemy import Connection, create_engine, select
 from sqlalchemy.exc import DatabaseError as SQLError
 from sqlalchemy.pool import NullPool
 
-from offtracfs import index, kinds, records, sync
+from offtracfs import index, kinds, records, search, sync
 from offtracfs.database import Database, Snapshot
 from offtracfs.errors import DatabaseDamaged, DatabaseError, TrackerError
 from offtracfs.index.build import branch_is_gone
@@ -113,6 +113,9 @@ def _index(database: Database, reader: index.Reader, progress: Progress) -> Iter
             return
     if lags:
         yield "The index lags behind git: the next sync will catch up."
+    elif not database.writer() and (wrong := search.first_difference(database.path, progress)):
+        remedy = REBUILD.format(database.path / search.SEARCH.link)
+        yield f"{wrong}: {'the next sync will catch up' if wrong == search.LAGS else remedy}."
 
 
 def _records(snapshot: Snapshot, progress: Progress) -> Iterator[str]:

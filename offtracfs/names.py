@@ -4,18 +4,28 @@ from __future__ import annotations
 
 import calendar
 import re
+import unicodedata
 from bisect import bisect_right
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from hashlib import sha256
-from urllib.parse import quote_plus
+from urllib.parse import quote, quote_plus, unquote
+
+from offtracfs.text import COMMANDS
 
 SUFFIX = ".json"
 NAME_MAX = 255  # bytes in a file name, of Linux' file systems and of FUSE
 
+MAX_SLUG = 60  # characters; and at most so many bytes, since a number and a suffix stand around it
+MAX_SLUG_BYTES = 200
+NO_VALUE = "(none)"  # the name of the value ""
+
 MAX_NUMBER = 10**18 - 1  # an id in a file name has 18 digits at most, so SQLite can hold it
 
 _ID = re.compile(r"(0|[1-9][0-9]{0,17})\.json", re.ASCII)
+_TEXT = re.compile(r"(0|[1-9][0-9]{0,17})\.txt", re.ASCII)
+_QUOTED = re.compile(f"[/%{COMMANDS}]")
+_CUT = re.compile("=[0-9a-f]{64}$")
 _RESULT = re.compile(r"(0|[1-9][0-9]{0,17})\.(csv|txt)", re.ASCII)
 
 
@@ -47,6 +57,17 @@ def number_of(name: str) -> int | None:
     return int(match[1]) if match else None
 
 
+def text_name(number: int) -> str:
+    """File name of a ticket's text: ``42.txt``."""
+    return f"{number}.txt"
+
+
+def text_number(name: str) -> int | None:
+    """The ticket in a file name such as ``42.txt``, None where there is none."""
+    match = _TEXT.fullmatch(name)
+    return int(match[1]) if match else None
+
+
 def result_of(name: str) -> tuple[int, str] | None:
     """The report and the kind of file in a name such as ``1.csv`` or ``1.txt``, None where there are none."""
     match = _RESULT.fullmatch(name)
@@ -75,7 +96,7 @@ class Back:
 
 
 @dataclass(frozen=True, slots=True)
-class Commit:
+class CommitPrefix:
     """``@1f3a9c0``: 7 to 40 hex digits."""
 
     prefix: str
@@ -91,7 +112,7 @@ _HEAD = re.compile(r"@HEAD(?:~(\d{1,9}))?", re.ASCII)
 _COMMIT = re.compile(r"@([0-9a-f]{7,40})", re.ASCII)
 
 
-def parse_at(name: str, zone: tzinfo = UTC) -> Period | Back | Commit | None:
+def parse_at(name: str, zone: tzinfo = UTC) -> Period | Back | CommitPrefix | None:
     """What a name such as ``@2011-04-09`` stands for; None where it stands for nothing.
 
     Dates and times are in `zone` unless the name has a zone of its own. A name that could be both a date and
@@ -102,7 +123,7 @@ def parse_at(name: str, zone: tzinfo = UTC) -> Period | Back | Commit | None:
     if match := _HEAD.fullmatch(name):
         return Back(int(match[1] or 0))
     if match := _COMMIT.fullmatch(name):
-        return Commit(match[1])
+        return CommitPrefix(match[1])
     return None
 
 
@@ -155,3 +176,60 @@ def _last_reading(wall: datetime, zone: tzinfo) -> int:
         range(late, early), wall, key=lambda at: datetime.fromtimestamp(at, zone).replace(tzinfo=None)
     )
     return late + skipped - 1
+
+
+class _Words(dict[int, str | None]):
+    """For `str.translate`: keeps what words are made of, and makes the rest blanks.
+
+    Words are made of letters, digits, and marks such as the vowel signs of Indian languages. Apostrophes are
+    left out, so that "can't" stays one word.
+    """
+
+    def __missing__(self, code: int) -> str | None:
+        char = chr(code)
+        found = None if char in "'’" else char if unicodedata.category(char)[0] in "LMN" else " "
+        self[code] = found
+        return found
+
+
+_WORDS = _Words()
+
+
+def slug(text: str) -> str:
+    """The words of a text for a file name, lower case, with "-" between them; cut behind a word."""
+    joined = "-".join(text[: 10 * MAX_SLUG].lower().translate(_WORDS).split())
+    if len(joined) > MAX_SLUG:
+        joined = joined[: MAX_SLUG + 1].rpartition("-")[0] or joined[:MAX_SLUG]
+    return joined.encode()[:MAX_SLUG_BYTES].decode(errors="ignore").rstrip("-")
+
+
+def link_name(number: int, summary: str) -> str:
+    """The name of a link to a ticket's text: ``3022-points-at-birdbath-curve-stick.txt``."""
+    return "-".join(filter(None, (str(number), slug(summary)))) + ".txt"
+
+
+def value_name(value: str) -> str:
+    """A field's value as a file name that people can read; `value_of` is the inverse.
+
+    ``%XX`` stands for bytes that cannot be in a name, or would be taken for something else: ``/``, ``%``,
+    control and direction marks, a "." or "-" at the beginning. "" is ``(none)``. A name that would be too
+    long is cut, and ends in ``=`` and its SHA-256.
+    """
+    if not value:
+        return NO_VALUE
+    quoted = _QUOTED.sub(lambda match: quote(match[0], safe="", errors="surrogatepass"), value)
+    quoted = re.sub(r"^[.-]", lambda match: f"%{ord(match[0]):02X}", quoted)
+    if quoted == NO_VALUE:
+        quoted = f"%28{quoted[1:]}"
+    if len(quoted.encode()) <= NAME_MAX:
+        return quoted
+    digest = "=" + sha256(quoted.encode()).hexdigest()
+    kept = quoted.encode()[: NAME_MAX - len(digest)].decode(errors="ignore")
+    return re.sub("%.?$", "", kept) + digest
+
+
+def value_of(name: str) -> str | None:
+    """The value of which a name is the `value_name`; None where the name may have been cut."""
+    if name == NO_VALUE:
+        return ""
+    return None if _CUT.search(name) else unquote(name, errors="surrogatepass")

@@ -44,9 +44,14 @@ Clause = dict[str, list[str]]
 
 @dataclass(slots=True)
 class Query:
-    """What a query asks for. A ticket matches if it matches one of the `clauses`; without clauses, all do."""
+    """What a query asks for. A ticket matches if it matches one of the `clauses`; without clauses, all do.
 
-    clauses: list[Clause]
+    It also must have the values in `exactly`, which no text of the language can say: values there have no
+    mode, and $USER is no variable.
+    """
+
+    clauses: list[Clause] = field(default_factory=list)
+    exactly: Clause = field(default_factory=dict)
     columns: list[str] = field(default_factory=list)  # none: those that Trac chooses
     order: str = "priority"
     descending: bool = False

@@ -85,12 +85,17 @@ def iso(moment: datetime) -> str:
     return moment.astimezone(UTC).replace(tzinfo=None).isoformat()
 
 
+def from_iso(text: str) -> datetime:
+    """The inverse of `iso`. Raises ValueError."""
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
 @lru_cache(10_000)  # a log is read as often as it grows
 def microseconds(text: str) -> int:
     """Microseconds since 1970 of an ISO text as records hold them. Raises ValueError."""
     if not ISO.fullmatch(text):
         raise ValueError(f"{text!r} is no time")
-    return (datetime.fromisoformat(text).replace(tzinfo=UTC) - EPOCH) // timedelta(microseconds=1)
+    return (from_iso(text) - EPOCH) // timedelta(microseconds=1)
 
 
 def from_microseconds(value: int) -> datetime:

@@ -72,6 +72,7 @@ def look(database: Database) -> Status:
         {
             "git": _size(_below(database.path / "git")),
             "index": _size(database.path.glob("index*")),
+            "search": _size(database.path.glob("search*")),
             "spool": _size(database.path.glob("spool*")),
         },
     )
@@ -85,7 +86,7 @@ def arrived(database: Database) -> Arrived | None:
     spool = quote(os.fsencode(database.path / "spool.db"))
     try:
         with closing(sqlite3.connect(f"file:{spool}?mode=ro", timeout=0, uri=True)) as found:
-            rows = found.execute("SELECT (SELECT count(*) FROM item), total FROM look").fetchall()
+            rows = found.execute("SELECT (SELECT count(*) FROM item), total FROM sync").fetchall()
     except sqlite3.Error:  # none, another version's, or damaged: the next sync sees to it
         return None
     return Arrived(*rows[0]) if rows else None

@@ -9,7 +9,10 @@ MAX_QUOTE = 200  # characters of a server's text in a message
 
 # C0, DEL and C1; the marks, embeddings, overrides and isolates that reorder text (Unicode's
 # Bidi_Control, UAX #9); line and paragraph separators; surrogates, which no terminal's encoding holds.
-_COMMANDS = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+COMMANDS = "\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff"
+"""What would command a terminal, as a part of a regular expression's set."""
+
+_COMMANDS = re.compile(f"[{COMMANDS}]")
 
 _APART = re.compile("[;,]")
 

@@ -19,7 +19,7 @@ from offtracfs.database import Settings
 from offtracfs.index.opening import LINK
 from offtracfs.index.schema import TRAC
 from offtracfs.kinds import path_in_git
-from offtracfs.store import Change, Commit, Store
+from offtracfs.store import Commit, FileChange, Store
 from tests.conftest import needs
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -75,9 +75,9 @@ def listed(store: Store, commit: str = "main") -> dict[str, bytes]:
     return {path_in_git(path): bytes.fromhex(what.split()[2]) for what, path in entries}
 
 
-def log_of(store: Store, after: bytes | None = None) -> list[tuple[Commit, list[Change]]]:
+def log_of(store: Store, after: bytes | None = None) -> list[tuple[Commit, list[FileChange]]]:
     """The store's log, each commit with its changes."""
-    found: list[tuple[Commit, list[Change]]] = []
+    found: list[tuple[Commit, list[FileChange]]] = []
     for item in store.log(after):
         if isinstance(item, Commit):
             found.append((item, []))
@@ -166,7 +166,7 @@ def replace(file: Path, data: bytes) -> None:
 def tables(directory: Path) -> dict[str, list[tuple[object, ...]]]:
     """All rows of an index, table by table."""
     with closing(sqlite3.connect((directory / LINK).resolve())) as connection:
-        names = ("revision", "path", "version", "published")
+        names = ("revision", "path", "version", "text_part", "published")
         found = {name: connection.execute(f"SELECT * FROM {name} ORDER BY 1").fetchall() for name in names}
         for table in TRAC.values():  # whose rows are numbered as they came, and that depends on the way
             columns = ", ".join(column.name for column in table.c if column.name != "number")

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 import pyfuse3
 import trio
 
-from offtracfs import index, records
+from offtracfs import records
 from offtracfs.database import Database, Settings
 from offtracfs.kinds import path_in_git
 from offtracfs.mount import driver, mountpoints
@@ -50,7 +50,7 @@ def append(database: Database, *revisions: tuple[int, Files]) -> None:
                     (path, None if data is None else writer.blob(data)) for path, data in files.items()
                 ]
                 writer.commit(author="ann", authored=when - 5, committed=when, message="", files=changed)
-        index.catch_up(database.path, database.store)
+        database.catch_up()
 
 
 def grow(database: Database) -> None:
@@ -74,7 +74,7 @@ def grow(database: Database) -> None:
 
 def tree_of(database: Database, **options: Any) -> Tree:
     """The tree of a database, as the mount has it."""
-    return Tree(database.reader(), database.store, zone=database.settings.zone, **options)
+    return Tree(database, database.reader(), **options)
 
 
 def ticket(number: int, moment: float = SPRING, **props: str) -> dict[str, bytes | None]:

@@ -95,7 +95,7 @@ def test_index_that_differs(database: Database, statement: str) -> None:
     for file in re.findall(r"`rm (.*)`", found):
         Path(file).unlink()
     with database.writing("a test"):
-        index.catch_up(database.path, database.store)
+        database.catch_up()
     assert list(check(database)) == []
 
 
@@ -169,8 +169,37 @@ def test_tables_that_differ(tmp_path: Path, statement: str, where: str) -> None:
     assert said.startswith(where)
     Path(remedy).unlink()
     with database.writing("a test"):
-        index.catch_up(database.path, database.store)
+        database.catch_up()
     assert list(check(database)) == []
+
+
+@pytest.mark.parametrize(
+    ("statement", "where"),
+    [
+        ("UPDATE text_part SET size = size + 1", "at a version of "),
+        ("DELETE FROM text_part WHERE inode IN (SELECT max(inode) FROM text_part)", "at a version of "),
+        ("INSERT INTO text_part (inode, size) VALUES (999999, 1)", "which has rows of no record"),
+    ],
+)
+def test_sizes_that_differ(tmp_path: Path, statement: str, where: str) -> None:
+    """A text's size that is wrong, missing, or of nothing, is found."""
+    database = tabled(tmp_path)
+    with closing(sqlite3.connect(database.path / "index.db")) as connection, connection:
+        assert connection.execute(statement).rowcount
+    (found,) = check(database)
+    assert re.search(rf"in its table text_part,? {where}", found)
+
+
+def test_damaged_fields(tmp_path: Path) -> None:
+    """Where git cannot read the labels of fields, only that is a fault: no size of a text is called wrong."""
+    database = tabled(tmp_path)
+    fields = records.dump([{"name": "summary"}, {"name": "owner", "label": "The keeper of it"}])
+    record = records.dump([7, AT, AT, {"summary": "x", "owner": "ann"}])
+    append(database, (1_302_386_000, {"fields.json": fields}), (1_302_387_000, {"ticket/7.json": record}))
+    assert list(check(database)) == []
+    damage(database, fields)
+    assert "fields.json" in " ".join(check(database))
+    assert "text_part" not in " ".join(check(database))
 
 
 def test_a_sync_meanwhile(tmp_path: Path) -> None:
@@ -250,7 +279,7 @@ def test_branch_and_index_that_are_gone(database: Database) -> None:
     (commit,) = re.findall("dangling commit (.*)", said)
     subprocess.run([*bring_back[:-1], commit], check=True)
     with database.writing("a test"):
-        index.catch_up(database.path, database.store)
+        database.catch_up()
     assert list(check(database)) == []
 
 
@@ -258,7 +287,7 @@ def test_nothing_synced_yet(tmp_path: Path) -> None:
     """An index that was made by a sync which then failed is nothing to complain of."""
     database = new_database(tmp_path / "db")
     with database.writing("a test"):
-        index.catch_up(database.path, database.store)
+        database.catch_up()
     assert list(check(database)) == []
 
 

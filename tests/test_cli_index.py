@@ -57,6 +57,7 @@ def test_status(home: Path) -> None:
     assert re.search(r"^Stands at  revision 4, commit [0-9a-f]{10} of \d{4}-\d\d-\d\dT", said, re.MULTILINE)
     assert "Behind     nothing\n" in said
     assert re.search(r"^Rows       offtracfs_ticket +3$", said, re.MULTILINE)
+    assert re.search(r"^Search     .*/db/search\.\d+\.db: .*; revision 4, \d+ texts$", said, re.MULTILINE)
     state = json.loads(run(home, "index", "status", "--json"))
     assert (state["version"], state["program"], state["revision"], state["behind"]) == (
         VERSION,
@@ -65,6 +66,11 @@ def test_status(home: Path) -> None:
         0,
     )
     assert state["rows"]["offtracfs_ticket"] == 3
+    assert (state["search"]["revision"], state["search"]["version"]) == (4, state["search"]["program"])
+    (home / "db" / "search.db").unlink()
+    assert "Search     none yet: the next sync builds it\n" in run(home, "index", "status")
+    assert run(home, "index", "upgrade") == "There is nothing to do.\n"
+    assert (home / "db" / "search.db").exists()
 
 
 def test_an_index_that_lags_behind(home: Path) -> None:

@@ -13,7 +13,7 @@ from offtracfs_cli.main import COMMANDS
 from offtracfs import records
 from offtracfs.database import Database
 from tests.conftest import needs
-from tests.mounting import AUTUMN, SPRING, SUMMER, append, missing, new_database, unmounted_after
+from tests.mounting import AUTUMN, SPRING, SUMMER, append, missing, new_database, ticket, unmounted_after
 from tests.program import INSTALLED, offtracfs
 from tests.terminal import watched
 
@@ -145,3 +145,26 @@ def test_nothing_is_ever_said_of_an_error(database: Database, damage: str, line:
     bash(home, line)
     fish(home, line.replace("'", "\\'"))
     assert sorted(home.glob("db/**/*")) == before
+
+
+def test_tickets(database: Database) -> None:
+    """Ticket numbers are offered with their summaries, those that begin so; and the fields of a log."""
+    home = database.path.parent
+    append(
+        database, (AUTUMN * 2, ticket(7, summary="It, like all, \x1b[31mcrashes") | ticket(71) | ticket(12))
+    )
+    assert sorted(bash(home, "show ")) == ["12", "7", "71"]
+    assert sorted(bash(home, "log 7")) == ["7", "71"]
+    assert bash(home, "open 8") == []
+    assert "7\tIt, like all, \\x1b[31mcrashes" in fish(home, "show ")
+    assert bash(home, "log --field stat") == ["status"]
+    assert bash(home, "log --since 2011-0") == ["2011-04", "2011-07"]
+
+
+def test_moments_and_tickets(database: Database) -> None:
+    """`diff` offers moments, and after the first of them tickets, too."""
+    home = database.path.parent
+    append(database, (AUTUMN * 2, ticket(2)))
+    assert "2" not in bash(home, "diff 2")
+    assert "2" in bash(home, "diff yesterday 2")
+    assert "2011" in bash(home, "diff yesterday 2")

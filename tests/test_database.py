@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from offtracfs import index, records
+from offtracfs import records
 from offtracfs.database import Database
 from offtracfs.database import database as directory
 from offtracfs.errors import (
@@ -295,7 +295,7 @@ def test_a_snapshot(database: Database) -> None:
         assert snapshot.committed == 1_300_000_000
         with database.snapshot() as fresh:
             assert fresh.load("ticket/2.json") == [2]
-        index.catch_up(database.path, database.store)
+        database.catch_up()
         assert snapshot.load("ticket/2.json") == [2]
         assert snapshot.get("report/1.json") == b"1"
         assert snapshot.get("ticket/3.json") is None
@@ -321,7 +321,7 @@ def test_records_are_canonical(database: Database) -> None:
 def test_few_records_need_no_store(database: Database) -> None:
     """Where few records are wanted, git reads them: the store, which loads libgit2, is not opened."""
     append(database.store, {"ticket/1.json": b"[1]"}, {"ticket/1.json": b"[2]"})
-    index.catch_up(database.path, database.store)
+    database.catch_up()
     other = Database(database.path)
     with other.snapshot(few=True) as snapshot:
         assert snapshot.load("ticket/1.json") == [2]

@@ -248,7 +248,7 @@ async def test_damaged_index_is_got_over(database: Database, mount: Counting, mn
 
     await until(fails)
     with database.writing("a test"):
-        index.catch_up(database.path, database.store)
+        database.catch_up()
     await until(lambda: not fails())
     assert await run("cat", mnt / "ticket/2.json") == "again\n"
 

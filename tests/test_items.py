@@ -187,7 +187,7 @@ class Pages(ItemKind):
         """One."""
         return (f"page/{key}.txt",)
 
-    def known(self, snapshot: Snapshot) -> set[Key]:
+    def stored_keys(self, snapshot: Snapshot) -> set[Key]:
         """By their files' names."""
         return {path.removeprefix("page/").removesuffix(".txt") for path in snapshot.paths("page")}
 
@@ -210,14 +210,14 @@ class Pages(ItemKind):
 
         yield found()
 
-    def key(self, found: Any) -> Key:
+    def key(self, fetched: Any) -> Key:
         """Its name."""
-        key: Key = found.number if isinstance(found, Missing) else found[0]
+        key: Key = fetched.number if isinstance(fetched, Missing) else fetched[0]
         return key
 
-    def item(self, found: Any, _stored: Files | None) -> Item:
+    def item(self, fetched: Any, _stored: Files | None) -> Item:
         """The last text is the file."""
-        name, edits = found
+        name, edits = fetched
         moments = [records.microseconds(records.iso(when)) for when, _, _ in edits]
         past = records.dump([[moment, *edit[1:]] for moment, edit in zip(moments, edits, strict=True)])
         return Item(

@@ -27,7 +27,7 @@ def issue(changed: str, **fields: Any) -> list[Any]:
     return [7, T0, changed, {"TITLE": "A", "LASTMODIFIEDDATE": changed} | fields]
 
 
-def played(record: list[Any], log: list[Row]) -> list[replay.Version]:
+def played(record: list[Any], log: list[Row]) -> list[replay.TicketVersion]:
     """All versions of an issue."""
     versions = list(replay.replay(record, log, PlainRules()))
     hold(versions, record, log)

@@ -14,7 +14,6 @@ from pathlib import Path
 
 import pytest
 
-from offtracfs import index
 from offtracfs.database import Database
 from offtracfs.errors import MountError
 from offtracfs.index.opening import LINK
@@ -213,7 +212,7 @@ async def test_first_sync_shows_empty_folders(tmp_path: Path, place: Path) -> No
     """During a first sync `mount` comes back at once, with empty folders, and says so."""
     database = new_database(tmp_path / "db")
     with database.writing("sync"):
-        index.catch_up(database.path, database.store)  # what a sync does first
+        database.catch_up()  # what a sync does first
         said = await offtracfs(database, "mount", "--no-sync", place)
     assert said == (
         f"{place}: nothing has been synced yet. The folders are empty until the first sync is done: "

@@ -14,7 +14,18 @@ from hypothesis import strategies as st
 
 from offtracfs import kinds, names
 from offtracfs.kinds import git_path, path_in_git
-from offtracfs.names import Back, Commit, Period, file_name, number_of, parse_at
+from offtracfs.names import (
+    Back,
+    CommitPrefix,
+    Period,
+    file_name,
+    link_name,
+    number_of,
+    parse_at,
+    slug,
+    value_name,
+    value_of,
+)
 
 texts = st.text(st.characters() | st.sampled_from("./%+= \ud83d\ude00\0\n"), max_size=400)
 BERLIN, APIA, LORD_HOWE = (
@@ -42,6 +53,72 @@ def test_file_names_can_stand(name: str) -> None:
     assert re.fullmatch(r"([A-Za-z0-9_.+~-]|%[0-9A-F]{2})*(=[0-9a-f]{64})?\.json", found)
     assert len(found) <= 255
     assert found not in (".", "..")
+
+
+@given(texts | st.sampled_from([*ODD_NAMES, "(none)", "-", "x=" + "0" * 64]))
+def test_value_names_can_stand(value: str) -> None:
+    """Any value has a name: one path component that is not hidden, no option, and shows no controls."""
+    name = value_name(value)
+    assert 0 < len(name.encode()) <= 255
+    assert not re.search("^[.-]|[/\0-\x1f\x7f-\x9f\u202e\ud800-\udfff]", name)
+    assert value_of(name) in (value, None)
+    assert value_of(name) == value or re.search("=[0-9a-f]{64}$", name)
+
+
+@given(texts, texts)
+def test_value_names_are_injective(one: str, other: str) -> None:
+    """Two values share a name only where they are one."""
+    assert (value_name(one) == value_name(other)) == (one == other)
+
+
+@pytest.mark.parametrize(
+    ("value", "name"),
+    [
+        ("bob", "bob"),
+        ("1.5 Crocus", "1.5 Crocus"),
+        ("é+ü=😀", "é+ü=😀"),
+        ("ui/menu", "ui%2Fmenu"),
+        ("100%", "100%25"),
+        (".", "%2E"),
+        ("..", "%2E."),
+        ("-rf", "%2Drf"),
+        ("a\nb", "a%0Ab"),
+        ("", "(none)"),
+        ("(none)", "%28none)"),
+        ("😀" * 63, "😀" * 63),
+    ],
+)
+def test_value_names_can_be_read(value: str, name: str) -> None:
+    """A value is its own name, but for the few characters that a name cannot have or show."""
+    assert value_name(value) == name
+
+
+@pytest.mark.parametrize(
+    ("summary", "name"),
+    [
+        ("Points at Birdbath: curve & stick", "7-points-at-birdbath-curve-stick.txt"),
+        ("", "7.txt"),
+        ("!?", "7.txt"),
+        ("Can't open foo_bar 1.2.3", "7-cant-open-foo-bar-1-2-3.txt"),
+        ("ÉTÉ à Ürümqi", "7-été-à-ürümqi.txt"),
+        ("नमस्ते दुनिया", "7-नमस्ते-दुनिया.txt"),
+        ("../../etc/passwd\0\n", "7-etc-passwd.txt"),
+        ("word " * 30, "7-" + "-".join(["word"] * 12) + ".txt"),
+        ("x" * 100, "7-" + "x" * 60 + ".txt"),
+    ],
+)
+def test_link_names(summary: str, name: str) -> None:
+    """A link has the ticket's number and the words of its summary, cut behind a word."""
+    assert link_name(7, summary) == name
+
+
+@given(texts, st.integers(0, 10**18 - 1))
+def test_link_names_can_stand(summary: str, number: int) -> None:
+    """Any summary gives a name that a file system takes, in which nothing but words and "-" stands."""
+    name = link_name(number, summary)
+    assert len(name.encode()) <= 255
+    assert not re.search(r"[\s/\0-,.:-@]", name.removesuffix(".txt"))
+    assert len(slug(summary)) <= 60
 
 
 @given(texts, texts)
@@ -154,9 +231,9 @@ def test_periods(name: str, start: int, end: int) -> None:
         ("@HEAD", Back(0)),
         ("@HEAD~0", Back(0)),
         ("@HEAD~3", Back(3)),
-        ("@1f3a9c0", Commit("1f3a9c0")),
-        ("@" + "0123456789" * 4, Commit("0123456789" * 4)),
-        ("@20110409", Commit("20110409")),
+        ("@1f3a9c0", CommitPrefix("1f3a9c0")),
+        ("@" + "0123456789" * 4, CommitPrefix("0123456789" * 4)),
+        ("@20110409", CommitPrefix("20110409")),
     ],
 )
 def test_revisions(name: str, found: object) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from offtracfs import index, names
+from offtracfs import names
 from offtracfs.database import Database
 from offtracfs.tree import Directory, File, Tree, history
 from tests.mounting import append, new_database, run, tree_of
@@ -44,7 +44,7 @@ def ticket(tmp_path: Path) -> Database:
             for when, author, path, data in CHANGES:
                 blob = None if data is None else writer.blob(data)
                 writer.commit(author=author, authored=when, committed=when, message="x", files=[(path, blob)])
-        index.catch_up(made.path, made.store)
+        made.catch_up()
     return made
 
 

@@ -14,7 +14,7 @@ from offtracfs.database import Database
 from offtracfs.errors import UsageError
 from offtracfs.trackers import Tracker, registry, trac
 from offtracfs.trackers.credentials import Credentials
-from offtracfs.trackers.registry import Kind
+from offtracfs.trackers.registry import TrackerKind
 from tests.standin import StandInTrac
 from tests.syncing import mirrored
 
@@ -31,7 +31,7 @@ def _adopt(url: str, repository: Path) -> None:
     (repository / "adopted").write_text(url)
 
 
-KIND = Kind(str.lower, _connect, adopt=_adopt)
+KIND = TrackerKind(str.lower, _connect, adopt=_adopt)
 
 
 def test_a_new_kind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -50,6 +50,47 @@ def test_a_new_kind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         "ticket/1.json",
         "ticket/2.json",
     ]
+
+
+@pytest.mark.parametrize(
+    ("url", "page"),
+    [
+        ("https://trac.example.org", "https://trac.example.org/ticket/42"),
+        ("http://127.0.0.1:8000/env/login/rpc?x#y", "http://127.0.0.1:8000/env/ticket/42"),
+        ("trac+sqlite:///no/such/db/trac.db", ""),
+        ("trac+postgresql://bob@host/trac", ""),
+        ("offtrac:///home/bob/db", ""),
+        ("/srv/trac", ""),
+        ("trac+sqlite:", ""),
+        ("ftp://host", ""),
+        ("https://bob@host", ""),
+        ("https://[", ""),
+        ("", ""),
+    ],
+)
+def test_ticket_address(url: str, page: str) -> None:
+    """A ticket's page is where its kind of tracker has it; there is none where that cannot be known."""
+    assert registry.ticket_address(url, 42) == page
+
+
+@pytest.mark.parametrize(
+    ("ini", "page"),
+    [
+        ("[trac]\nbase_url = https://example.org/trac/\n", "https://example.org/trac/ticket/42"),
+        ("[trac]\nbase_url = http://example.org\n", "http://example.org/ticket/42"),
+        ("[trac]\nbase_url =\n", ""),
+        ("[trac]\nbase_url = javascript:alert(1)\n", ""),
+        ("no configuration", ""),
+        ("", ""),
+    ],
+)
+def test_ticket_address_of_a_database(tmp_path: Path, ini: str, page: str) -> None:
+    """Where a Trac's database is read, its trac.ini says where its web pages are."""
+    (tmp_path / "conf").mkdir()
+    (tmp_path / "conf/trac.ini").write_text(ini)
+    assert registry.ticket_address(f"trac+sqlite://{tmp_path}/db/trac.db", 42) == page
+    elsewhere = f"trac+postgresql://bob@host/trac?trac_ini={tmp_path}/conf/trac.ini"
+    assert registry.ticket_address(elsewhere, 42) == page
 
 
 HEAVY = ("httpx", "sqlalchemy", "psycopg")
@@ -74,10 +115,20 @@ def test_only_what_is_used_is_loaded(url: str, loaded: set[str]) -> None:
     assert set(done.stdout.split()) == loaded
 
 
+def test_an_address_of_a_page_is_had_at_once() -> None:
+    """Where a Trac shows its tickets is known without loading what talks to it."""
+    code = (
+        "import sys; from offtracfs.trackers import registry; "
+        f"registry.ticket_address('https://host', 1); print(*{{*{HEAVY}, 'trio'}} & {{*sys.modules}})"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "\n"
+
+
 def test_every_line_names_a_kind() -> None:
     """What the table names is there, and nothing can be written yet."""
     kinds = {scheme: registry.kind(f"{scheme}://x" if scheme else "x") for scheme in registry.KINDS}
-    assert all(isinstance(kind, Kind) for kind in kinds.values())
+    assert all(isinstance(kind, TrackerKind) for kind in kinds.values())
     assert not any(kind.writable for kind in kinds.values())
     assert {scheme for scheme, kind in kinds.items() if kind.takes_credentials} == {
         "https",

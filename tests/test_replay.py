@@ -6,7 +6,7 @@ import pytest
 
 from offtracfs.records import microseconds
 from offtracfs.sync.changelog import MAX_CONNECTED, in_order
-from offtracfs.sync.replay import Version
+from offtracfs.sync.replay import TicketVersion
 from offtracfs.trackers.changelog import Change
 from tests.ticketlogs import DAY, SECOND, T0, T1, T2, T3, T4, played, row, ticket, told, values
 
@@ -15,7 +15,7 @@ def test_a_ticket_without_changes_has_one_version() -> None:
     """A ticket that nothing happened to is its creation, by its reporter."""
     record = ticket(T0)
     [only] = played(record, [])
-    assert only == Version(microseconds(T0), "ann", "#42 created: A", "", record, [])
+    assert only == TicketVersion(microseconds(T0), "ann", "#42 created: A", "", record, [])
 
 
 def test_every_field_is_rolled_back() -> None:
@@ -304,7 +304,7 @@ def test_a_chain_that_does_not_connect() -> None:
         versions = played(record, log)
         assert values(versions, "milestone") == ["m1", "m2", "m3", "M3"]
         what = "#42 changed, the log does not say how"
-        assert versions[-1] == Version(microseconds(changed), "", what, "", record, log)
+        assert versions[-1] == TicketVersion(microseconds(changed), "", what, "", record, log)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from typing import Any, cast
 import pytest
 import trio
 
-from offtracfs import index, records
+from offtracfs import records
 from offtracfs.database import Database, Settings
 from offtracfs.kinds import changelog_path, ticket_path
 from offtracfs.records import from_microseconds, iso, microseconds
@@ -99,7 +99,7 @@ def sync(database: Database, what: Plan, *tickets: Ticket) -> int:
         with database.store.appending(writer):
             commits = append(snapshot, spool, writer, what)
         spool.clear()
-    index.catch_up(database.path, database.store)
+    database.catch_up()
     return commits
 
 

@@ -47,6 +47,8 @@ def made(directory: Path) -> Path:
         ])  # fmt: skip
         many = [{"id": n, "summary": f"t{n}", "since": 3, "until": NOW} for n in range(2, 102)]
         connection.execute(insert(TRAC["ticket"]), many)
+        values = {"ticket": 1, "field": "owner", "value": "ann", "since": 1, "until": NOW}
+        connection.execute(insert(TRAC["ticket_value"]), [values])
         connection.execute(
             insert(TRAC["description"]), [{"ticket": 1, "description": "text", "since": 1, "until": NOW}]
         )
@@ -191,6 +193,14 @@ NAMED = [
     ("SELECT id FROM ticket WHERE id IN (SELECT id FROM {})", "offtracfs_ticket"),
     ("SELECT id FROM ticket UNION SELECT id FROM {}", "offtracfs_ticket"),
     ("SELECT id FROM ticket WHERE id IN {}", "offtracfs_ticket"),
+    ("SELECT * FROM {}", "ticket_value"),
+    ("SELECT count(*) FROM {}", "ticket_value"),
+    ("SELECT count(*) FROM temp.{}", "ticket_value"),
+    ("SELECT count(*) FROM {}, version", "ticket_value"),
+    ("SELECT 1 FROM {}", "ticket_value"),
+    ("WITH ticket AS (SELECT * FROM {}) SELECT 1 FROM ticket", "ticket_value"),
+    ("SELECT id FROM ticket WHERE id IN (SELECT ticket FROM {})", "ticket_value"),
+    ("SELECT id FROM ticket WHERE EXISTS (SELECT 1 FROM {} AS ticket)", '"ticket_value"'),
     ("SELECT sql FROM {}", "sqlite_master"),
     ("SELECT count(*) FROM {}", "sqlite_master"),
     ("SELECT sql FROM {}", "sqlite_temp_master"),
@@ -202,6 +212,13 @@ def test_no_table_but_tracs(box: Sandbox, sql: str, table: str) -> None:
     """The index's own tables cannot be read, nor even counted, under no quotes and behind no other name."""
     bare = table.removeprefix("main.").strip("\"`[]'")
     refused(box, sql.format(table), f"There is no table {bare} here, only ticket, ")
+
+
+def test_our_own_statements(box: Sandbox) -> None:
+    """SQL of our own making sees our own view, too, and the next statement of others does not."""
+    statement = "SELECT field, value FROM ticket_value WHERE ticket = 1"
+    assert list(sandbox.run_ours(box, statement).rows) == [("owner", "ann")]
+    refused(box, statement, "There is no table ticket_value here, only ticket, ")
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from offtracfs.records import microseconds
-from offtracfs.sync.replay import Version
+from offtracfs.sync.replay import TicketVersion
 from tests.ticketlogs import DAY, SECOND, T1, T2, T3, T4, hold, row, since, ticket, told, values
 
 STORED = (
@@ -24,7 +24,7 @@ def test_since_gives_only_what_is_new() -> None:
     log = [*STORED[1], row(T2, "cay", "status", "open", "closed")]
     record = ticket(T2, status="closed")
     [only] = since(record, log, *STORED)
-    assert only == Version(microseconds(T2), "cay", "#42 status: open → closed", "", record, log)
+    assert only == TicketVersion(microseconds(T2), "cay", "#42 status: open → closed", "", record, log)
 
 
 def test_since_keeps_silent_differences_for_the_end() -> None:

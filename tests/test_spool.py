@@ -17,10 +17,10 @@ from offtracfs.index import build
 from offtracfs.kinds import Key
 from offtracfs.sync import spool as module
 from offtracfs.sync.items import Item
-from offtracfs.sync.spool import NOTICED, ReadyVersion, Spool
+from offtracfs.sync.spool import ReadyVersion, Spool
 from tests.helpers import few, fill, process, read_only, replace, small_disk
 
-BEGUN = "2011-04-09T21:16:07.123456"
+STARTED = "2011-04-09T21:16:07.123456"
 ODD = bytes(range(256)) + "é\ud800".encode(errors="surrogatepass")
 
 
@@ -43,10 +43,10 @@ def numbers(file: Path) -> set[Key]:
         return spool.keys("ticket")
 
 
-def begun(file: Path) -> str | None:
+def started(file: Path) -> str | None:
     """When the sync of a spool began, opened anew."""
     with closing(Spool(file)) as spool:
-        return spool.begun
+        return spool.started
 
 
 def ticket(number: int, text: bytes = b"[]") -> Item:
@@ -60,7 +60,7 @@ def page(name: str, text: bytes = b"= Start =") -> Item:
 
 
 def version(
-    moment: int, key: Key, sequence: int = 0, text: bytes = b"", blob: bytes | None = b"r" * 20
+    moment: int | None, key: Key, sequence: int = 0, text: bytes = b"", blob: bytes | None = b"r" * 20
 ) -> ReadyVersion:
     files = {f"ticket/{key}.json": blob, f"changelog/{key}.json": b"c" * 20}
     kind = "ticket" if isinstance(key, int) else "page"
@@ -73,32 +73,32 @@ def in_order(versions: Iterable[ReadyVersion]) -> list[ReadyVersion]:
 
 def test_a_new_spool_is_empty(spool: Spool) -> None:
     """A new spool belongs to no sync yet and holds nothing."""
-    assert spool.begun is None
+    assert spool.started is None
     assert spool.keys("ticket") == set()
-    assert spool.count() == 0
+    assert spool.count_items() == 0
     assert list(spool.items("ticket")) == []
     assert list(spool.ordered()) == list(spool.ordered(noticed=True)) == []
-    assert spool.versions() == (0, 0)
+    assert spool.count_versions() == (0, 0)
     assert spool.first_created() is None
     assert spool.last_changed(1 << 60) is None
 
 
 def test_what_arrived_is_there(spool: Spool, file: Path) -> None:
     """Tickets come out by number as they came in, the later state of one in place of the earlier."""
-    spool.begin(BEGUN, 3)
+    spool.start(STARTED, 3)
     spool.add([])
     spool.add([ticket(3), ticket(1, ODD)])
     spool.add([ticket(2), ticket(3, b"new"), ticket(10**17)])
     with closing(Spool(file)) as again:
         for opened in (spool, again):
-            assert opened.begun == BEGUN
+            assert opened.started == STARTED
             assert opened.keys("ticket") == {1, 2, 3, 10**17}
             found = list(opened.items("ticket"))
             assert found == [ticket(1, ODD), ticket(2), ticket(3, b"new"), ticket(10**17)]
             assert opened.first_created() == 10
-            assert opened.count() == 4
+            assert opened.count_items() == 4
     spool.clear()
-    assert spool.begun is None
+    assert spool.started is None
     assert spool.keys("ticket") == set()
 
 
@@ -142,7 +142,7 @@ def test_times_of_tickets(spool: Spool) -> None:
     assert spool.last_changed(1 << 60) == 4_000_000_000_000_000
 
 
-moments = st.integers(-3, 3) | st.just(NOTICED)
+moments = st.integers(-3, 3) | st.none()
 versions = st.lists(
     st.builds(
         version,
@@ -164,16 +164,16 @@ def test_order(
 ) -> None:
     """Versions come out in time order, within a moment by item; those of unknown moment are apart."""
     file = tmp_path_factory.mktemp("spool") / "spool.db"
-    with closing(Spool(file)) as spool, patch.object(module, "ROWS", 3):
+    with closing(Spool(file)) as spool, patch.object(module, "PAGE_SIZE", 3):
         for given_versions in (first, then):
             spool.forget_versions()
             spool.add_versions(given_versions[:7])
             spool.add_versions(given_versions[7:])
-            known = [item for item in given_versions if item.moment != NOTICED]
-            unknown = [item for item in given_versions if item.moment == NOTICED]
+            known = [item for item in given_versions if item.moment is not None]
+            unknown = [item for item in given_versions if item.moment is None]
             assert list(spool.ordered()) == in_order(known)
             assert list(spool.ordered(noticed=True)) == in_order(unknown)
-            assert spool.versions() == (len(given_versions), len(unknown))
+            assert spool.count_versions() == (len(given_versions), len(unknown))
 
 
 def test_versions_are_all_or_nothing(spool: Spool) -> None:
@@ -192,11 +192,11 @@ def test_versions_are_all_or_nothing(spool: Spool) -> None:
 def test_versions_from_what_is_spooled(spool: Spool) -> None:
     """Items can be read while versions are taken in, and versions while others are counted."""
     spool.add([ticket(number) for number in range(1, 8)])
-    with patch.object(module, "ROWS", 2):
+    with patch.object(module, "PAGE_SIZE", 2):
         for item in spool.items("ticket"):
             assert isinstance(item.key, int)
             spool.add_versions([version(-item.key, item.key)])
-        found = [(item.key, spool.versions()) for item in spool.ordered()]
+        found = [(item.key, spool.count_versions()) for item in spool.ordered()]
     assert found == [(number, (7, 0)) for number in range(7, 0, -1)]
 
 
@@ -204,7 +204,7 @@ def test_many_tickets_come_in_pages(spool: Spool) -> None:
     """However many tickets there are, each comes out once."""
     spool.add([ticket(number) for number in range(25)])
     for rows in (1, 5, 24, 25, 26):
-        with patch.object(module, "ROWS", rows):
+        with patch.object(module, "PAGE_SIZE", rows):
             assert [item.key for item in spool.items("ticket")] == list(range(25))
 
 
@@ -215,7 +215,7 @@ ADD = """if True:
     from offtracfs.sync.items import Item
     from offtracfs.sync.spool import Spool
     spool = Spool(Path(sys.argv[1]))
-    spool.begin("2011-04-09T21:16:07", 3)
+    spool.start("2011-04-09T21:16:07", 3)
     for number in itertools.count():
         files = {"a": b"[]" * 1000, "b": b"[]"}
         spool.add([Item("ticket", 2 * number + half, 1, 1, files) for half in (0, 1)])
@@ -235,7 +235,7 @@ def test_killed(file: Path) -> None:
             assert found == set(range(len(found)))
             assert len(found) % 2 == 0
             assert all(item.files == {"a": b"[]" * 1000, "b": b"[]"} for item in spool.items("ticket"))
-            assert spool.begun == "2011-04-09T21:16:07"
+            assert spool.started == "2011-04-09T21:16:07"
             spool.clear()
 
 
@@ -252,13 +252,19 @@ def other_tables(file: Path) -> None:
         connection.executescript("DROP TABLE item; CREATE TABLE item (x)")
 
 
-@pytest.mark.parametrize("damage", [garbage, empty, other_tables, Path.unlink])
+def another_version(file: Path) -> None:
+    with closing(sqlite3.connect(file)) as connection:
+        connection.executescript("ALTER TABLE sync RENAME TO look")
+
+
+@pytest.mark.parametrize("damage", [garbage, empty, other_tables, another_version, Path.unlink])
 def test_a_spool_of_no_use_is_started_over(file: Path, damage: Callable[[Path], None]) -> None:
     """A file that is no spool is replaced by a new one: what was in it is fetched again."""
     with closing(Spool(file)) as spool:
-        spool.begin(BEGUN, 3)
+        spool.start(STARTED, 3)
+        spool.add([ticket(2)])
     damage(file)
-    assert begun(file) is None
+    assert started(file) is None
     with closing(Spool(file)) as spool:
         spool.add([ticket(1)])
     assert numbers(file) == {1}
@@ -267,13 +273,13 @@ def test_a_spool_of_no_use_is_started_over(file: Path, damage: Callable[[Path], 
 def test_damage_further_in(file: Path) -> None:
     """Damage that shows only later is said once; the next sync fetches again."""
     with closing(Spool(file)) as spool:
-        spool.begin(BEGUN, 3)
+        spool.start(STARTED, 3)
         spool.add([ticket(number, b"x" * 2000) for number in range(50)])
     data = file.read_bytes()
     replace(file, data[: 10 * 4096] + b"\xff" * (len(data) - 10 * 4096))
     with closing(Spool(file)) as spool, pytest.raises(DatabaseDamaged, match="sync again"):
         list(spool.items("ticket"))
-    assert begun(file) is None
+    assert started(file) is None
     assert numbers(file) == set()
 
 
@@ -281,7 +287,7 @@ def test_a_locked_spool_is_kept(file: Path, monkeypatch: pytest.MonkeyPatch) -> 
     """While another program holds the file locked nothing is thrown away."""
     monkeypatch.setattr(build, "BUSY_TIMEOUT", 10)
     with closing(Spool(file)) as spool:
-        spool.begin(BEGUN, 3)
+        spool.start(STARTED, 3)
         with closing(sqlite3.connect(file, isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
             with pytest.raises(DatabaseBusy):
@@ -291,14 +297,14 @@ def test_a_locked_spool_is_kept(file: Path, monkeypatch: pytest.MonkeyPatch) -> 
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(DatabaseBusy):
             Spool(file)
-    assert begun(file) == BEGUN
+    assert started(file) == STARTED
 
 
 def test_a_full_disk(tmp_path: Path) -> None:
     """Without room the error says so, and what had been added stays."""
     with small_disk(tmp_path / "disk") as disk:
         with closing(Spool(disk / "spool.db")) as spool:
-            spool.begin(BEGUN, 3)
+            spool.start(STARTED, 3)
             spool.add([ticket(1)])
             hog = fill(disk)
             with pytest.raises(DiskFull):

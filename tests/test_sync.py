@@ -77,8 +77,8 @@ def calls(trac: StandInTrac, method: str) -> list[list[Any]]:
         ({"1.json": b"r"}, {"1.json": b"r", "1.log": b"l"}, Action.CHANGE),
         ({"1.json": b"r"}, Missing(1, "gone", gone=True), Action.DELETE),
         (None, Missing(1, "gone", gone=True), Action.NOTHING),
-        ({"1.json": b"r"}, Missing(1, "broken"), Action.REPORT),
-        (None, Missing(1, "broken"), Action.REPORT),
+        ({"1.json": b"r"}, Missing(1, "broken"), Action.RETRY),
+        (None, Missing(1, "broken"), Action.RETRY),
     ],
 )
 def test_decide(stored: Files | None, found: Files | Missing, action: Action) -> None:
@@ -350,7 +350,7 @@ async def test_full_that_finds_nothing_writes_nothing(trac: StandInTrac, databas
     with pytest.raises(TrackerError):
         await synced(database, trac, full=True)
     with closing(Spool(database.path / "spool.db")) as spool:
-        assert (spool.begun, spool.keys("ticket")) == (None, set())
+        assert (spool.started, spool.keys("ticket")) == (None, set())
 
 
 async def test_daily_sweep(trac: StandInTrac, database: Database) -> None:
@@ -639,7 +639,7 @@ async def test_a_fetch_waits_for_who_writes(
 async def test_a_failure_is_kept_while_another_fetches(trac: StandInTrac, database: Database) -> None:
     """To keep why a sync failed needs no lock that a slow tracker holds."""
     with database.fetching("a test"):
-        sync.loop.record(database, TrackerError("no"))
+        sync.loop.save_failure(database, TrackerError("no"))
     assert database.state().error == "no"
 
 

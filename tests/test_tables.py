@@ -19,7 +19,8 @@ from offtracfs.database import Database, Settings
 from offtracfs.index import build, validity
 from offtracfs.index.opening import LINK
 from offtracfs.index.schema import TRAC, metadata
-from offtracfs.index.tables import VIEWS, views
+from offtracfs.index.steps import DataVersion, steps
+from offtracfs.index.tables import OURS, VIEWS, views
 from offtracfs.kinds import Row, record_id
 from offtracfs.store import Store
 from offtracfs.trackers import tracdb
@@ -37,8 +38,10 @@ def rows(path: str, record: Any) -> dict[str, list[Row]]:
     """The rows of a record, by table."""
     if (known := record_id(path)) is None:
         return {}
-    found = known.kind.read(known.key, records.dump(record)) or ()
-    return {table.name: [row for name, row in found if name == table.name] for table in known.kind.tables}
+    _, found = known.kind.read(known.key, records.dump(record))
+    return {
+        table.name: [row for name, row in found or () if name == table.name] for table in known.kind.tables
+    }
 
 
 def standing(directory: Path, revision: int) -> dict[str, list[Row]]:
@@ -46,7 +49,7 @@ def standing(directory: Path, revision: int) -> dict[str, list[Row]]:
     with closing(sqlite3.connect(directory / LINK)) as connection:
         for statement in views(revision):
             connection.execute(statement)
-        found = {name: connection.execute(f"SELECT * FROM {name}").fetchall() for name in VIEWS}
+        found = {name: connection.execute(f"SELECT * FROM {name}").fetchall() for name in (*VIEWS, *OURS)}
     return {name: sorted(rows, key=repr) for name, rows in found.items()}
 
 
@@ -186,7 +189,7 @@ def test_odd_records(path: str, record: Any) -> None:
 def test_no_records(path: str, data: bytes) -> None:
     """What is no JSON is no row."""
     record = record_id(path)
-    assert not record or record.kind.read(record.key, b"[" + data) in (None, [])
+    assert not record or record.kind.read(record.key, b"[" + data)[1] in (None, [])
 
 
 MOMENTS = [f"2011-04-09T21:16:0{second}" for second in range(3)]
@@ -241,7 +244,7 @@ def expected(files: Files) -> dict[str, list[Row]]:
     found: dict[str, set[Row]] = {name: set() for name in TRAC}
     for path, data in files.items():
         record = record_id(path)
-        for table, row in (record and data and record.kind.read(record.key, data)) or ():
+        for table, row in (record and data and record.kind.read(record.key, data)[1]) or ():
             found[table].add(row[1:] if isinstance(row[0], str) else row)
     texts: dict[int, str] = dict(found.pop("description"))
     found["ticket"] = {(*row[:-1], texts.get(row[0]), row[-1]) for row in found["ticket"]}
@@ -292,10 +295,11 @@ def test_logs_that_grow(before: bytes, after: bytes | None, expected: str) -> No
     record = record_id(LOG)
     assert record
     known = validity.no_rows(record)
-    list(validity.new_rows(record, [(1, before), (2, after)], known))
+    versions = [DataVersion(2, 1, before), DataVersion(3, 2, after)]
+    list(validity.new_rows(steps(record, versions), known))
     assert "".join(row[-1] for row in known["ticket_change"]) == expected
     anew = validity.no_rows(record)
-    brought = list(validity.new_rows(record, [(2, after)], anew))
+    brought = list(validity.new_rows(steps(record, versions[1:]), anew))
     assert known["ticket_change"].keys() == anew["ticket_change"].keys()
     assert len(brought) == len(expected)
 

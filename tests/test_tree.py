@@ -266,6 +266,7 @@ def test_changed_names_are_all_that_changed(database: Database, tree: Tree) -> N
     tree.refresh()
     assert set(tree.changed_names(before)) == {
         ("", "db.json"),
+        *((top, f"{number}.txt") for number in (1, 9) for top in ("text", "ticket")),
         ("ticket", "1.json"),
         ("ticket", "9.json"),
         ("field/type", "bug.json"),

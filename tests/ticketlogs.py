@@ -7,7 +7,7 @@ from typing import Any
 
 from offtracfs.records import Row, dump, microseconds
 from offtracfs.sync import replay
-from offtracfs.sync.replay import Version
+from offtracfs.sync.replay import TicketVersion
 from offtracfs.trackers.tracrules import TracRules
 
 DAY = "2011-04-09T"
@@ -30,7 +30,7 @@ def row(
     return Row(time, author, name, old, new, permanent)
 
 
-def played(record: list[Any], log: list[Row]) -> list[Version]:
+def played(record: list[Any], log: list[Row]) -> list[TicketVersion]:
     """What replay gives, after what must hold of it always."""
     before = dump([record, log])
     versions = list(replay.replay(record, log, RULES))
@@ -39,7 +39,7 @@ def played(record: list[Any], log: list[Row]) -> list[Version]:
     return versions
 
 
-def hold(versions: list[Version], record: list[Any], log: list[Row]) -> None:
+def hold(versions: list[TicketVersion], record: list[Any], log: list[Row]) -> None:
     """The last version is the arguments; none is like the one before; moments do not descend."""
     assert (versions[-1].record, versions[-1].changelog) == (record, log)
     states = [(v.record, v.changelog) for v in versions]
@@ -51,16 +51,16 @@ def hold(versions: list[Version], record: list[Any], log: list[Row]) -> None:
 
 def since(
     record: list[Any], log: list[Row], old_record: list[Any] | None, old_log: list[Row] | None
-) -> list[Version]:
+) -> list[TicketVersion]:
     """What replay.since gives for a Trac's ticket."""
     return list(replay.since(record, log, old_record, old_log, RULES))
 
 
-def told(versions: list[Version]) -> list[tuple[str, str]]:
+def told(versions: list[TicketVersion]) -> list[tuple[str, str]]:
     """Author and subject of each version."""
     return [(v.author, v.subject) for v in versions]
 
 
-def values(versions: list[Version], name: str) -> list[Any]:
+def values(versions: list[TicketVersion], name: str) -> list[Any]:
     """What one field was in each version, None where there was none."""
     return [v.record[3].get(name) for v in versions]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
 from functools import cached_property, partial
 from pathlib import Path
@@ -16,9 +16,11 @@ from offtracfs.database.settings import Settings, read_settings, settings_text
 from offtracfs.database.snapshot import Snapshot
 from offtracfs.database.state import State, read_state, write_state
 from offtracfs.errors import DatabaseDamaged, DatabaseTooOld, NotADatabase, UsageError, cannot_write
+from offtracfs.progress import Progress, silent
 from offtracfs.store import git
 
 if TYPE_CHECKING:
+    from offtracfs.search import Query, Search
     from offtracfs.store import Store
 
 LOCK = "lock"
@@ -83,19 +85,63 @@ class Database:
             if isinstance(error, DatabaseTooOld) and not upgrades:
                 raise
             with self.writing("building the index"):
-                index.catch_up(self.path, self.store)
+                self.catch_up()
             return index.Reader(self.path, heals=True)
+
+    def catch_up(self, progress: Progress = silent) -> int:
+        """Bring the index up to git, and the search index up to that; the number of commits that were new.
+
+        What is missing, damaged or of an earlier version is built anew. Only the holder of `writing` may call
+        this. Raises DatabaseTooNew, DatabaseBusy, DiskFull, and DatabaseDamaged where git cannot be read.
+        """
+        from offtracfs import search
+
+        commits = index.catch_up(self.path, self.store, progress)
+        search.catch_up(self.path, progress)
+        return commits
+
+    def rebuild(self, progress: Progress = silent) -> int:
+        """Build the index and the search index anew; the number of commits. Raises as `catch_up`."""
+        from offtracfs import search
+
+        commits = index.rebuild(self.path, self.store, progress)
+        search.rebuild(self.path, progress)
+        return commits
+
+    def search(
+        self, query: Query, revision: index.Revision, stopped: Callable[[], bool] | None = None
+    ) -> Search:
+        """A search at a revision, to be used in a ``with``. The search index is built where it is missing.
+
+        Raises as `reader` does.
+        """
+        from offtracfs.search import Search
+
+        try:
+            return Search(self.path, query, revision, stopped)
+        except DatabaseTooOld:
+            raise
+        except DatabaseDamaged:  # there is none yet, or it lags behind
+            with self.writing("building the search index"):
+                self.catch_up()
+            return Search(self.path, query, revision, stopped)
 
     @contextmanager
     def snapshot(self, revision: index.Revision | None = None, *, few: bool = False) -> Iterator[Snapshot]:
         """The records as they stood at a revision, or as they stand now. Raises as `reader`.
 
+        `few` is as for `blobs`.
+        """
+        with closing(self.reader()) as reader:
+            yield Snapshot(self.blobs(few=few), reader, revision or reader.head())
+
+    def blobs(self, *, few: bool = False) -> Callable[[bytes], bytes]:
+        """What gives a blob's contents by its id (20 bytes); it raises DatabaseDamaged.
+
         Where `few` of them are wanted, each is read by a git process, which takes 3 ms; else by libgit2,
         which takes 50 ms to load.
         """
-        blob = partial(git.blob, self.path / "git") if few else self.store.blob
-        with closing(self.reader()) as reader:
-            yield Snapshot(blob, reader, revision or reader.head())
+        return partial(git.blob, self.path / "git") if few else self.store.blob
 
     def fetching(self, purpose: str) -> AbstractContextManager[None]:
         """Be the one who asks the tracker: for as long as that takes, which may be hours.

@@ -62,9 +62,8 @@ class Snapshot:
 
     def get(self, path: str) -> bytes | None:
         """A record's bytes, None where there is none."""
-        entry = self._reader.find(*split(path), self._horizon)
-        version = self._reader.version(entry.inode) if entry else None
-        return self._blob(version.blob) if version and version.blob else None
+        blob = self._reader.blob_before(path, self._horizon + 1)
+        return self._blob(blob) if blob else None
 
     def load(self, path: str) -> Any:
         """A record, None where there is none."""

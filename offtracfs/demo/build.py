@@ -11,7 +11,7 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from offtracfs import index, kinds, records
+from offtracfs import kinds, records
 from offtracfs.database import Database, Settings, State
 from offtracfs.demo import railway
 from offtracfs.demo.lives import END, RELEASES, START, by_day, tickets
@@ -54,7 +54,7 @@ def database(directory: Path) -> Database:
 def _fill(made: Database) -> None:
     changes = sorted([*_metadata(), *_tickets()], key=attrgetter("moment"))
     recent = {"recent": records.iso(records.from_microseconds(changes[-1].moment))}
-    changes[-1].files["db.json"] = recent
+    changes[-1].files[kinds.DB_PATH] = recent
     with made.writing("demo"), made.store.writer() as writer:
         for change in changes:
             writer.commit(
@@ -67,7 +67,7 @@ def _fill(made: Database) -> None:
                 ],
             )
     with made.writing("demo"):
-        index.catch_up(made.path, made.store)
+        made.catch_up()
     ended = records.iso(END)
     made.save(State(ended, ended, ended, int(END.timestamp()), user=railway.READER))
 

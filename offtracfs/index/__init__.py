@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from offtracfs.index.queries import Entry, FileVersion, Past, Reader, Revision
+from offtracfs.index.queries import Entry, FileVersion, Past, Reader, Revision, TextVersion
 
 if TYPE_CHECKING:
     from offtracfs.index.build import catch_up, rebuild
@@ -18,6 +18,7 @@ __all__ = [
     "Past",
     "Reader",
     "Revision",
+    "TextVersion",
     "catch_up",
     "inspect",
     "rebuild",

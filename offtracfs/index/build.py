@@ -1,13 +1,11 @@
 """Brings the index up to git's newest commit; where that is not possible, builds a new one beside it.
 
-Only the holder of the writer's lock may call `catch_up` and `rebuild`. ``index.db`` is a link to the file in
-use: a new index is built under another name and swapped in by moving the link, so that readers go on
-undisturbed (SQLite's journal files belong to the real name).
+Only the holder of the writer's lock may call `catch_up` and `rebuild`. A new index takes the old one's place
+in one step (`offtracfs.index.swapping`).
 """
 
 from __future__ import annotations
 
-import itertools
 import os
 import sqlite3
 from collections.abc import Iterator, Mapping
@@ -33,13 +31,13 @@ from sqlalchemy.pool import NullPool, Pool
 
 from offtracfs import names
 from offtracfs.errors import DatabaseBusy, DatabaseDamaged, DatabaseTooNew, DiskFull
-from offtracfs.index.opening import BUSY_TIMEOUT, LINK, TOO_NEW, VERSION, translate
-from offtracfs.index.schema import FIRST_INODE, metadata, path, published, revision, version
+from offtracfs.index.opening import BUSY_TIMEOUT, INDEX, LINK, VERSION, translate
+from offtracfs.index.schema import FIRST_INODE, TRAC, metadata, path, published, revision, version
+from offtracfs.index.swapping import replaced, tidy
 from offtracfs.index.validity import derive
 from offtracfs.progress import Progress, silent
-from offtracfs.store import BRANCH, Change, Commit, Store
+from offtracfs.store import BRANCH, Commit, FileChange, Store
 
-FRESH_LINK = "index.link"  # the new link, before it is moved over the old one
 COMMITS_A_TRANSACTION = 2_000
 ROWS_A_STATEMENT = 5_000
 
@@ -83,7 +81,7 @@ def catch_up(directory: Path, store: Store, progress: Progress = silent) -> int:
     Raises DatabaseTooNew where a later version of this program made the index, DatabaseBusy, DiskFull,
     and DatabaseDamaged where git cannot be read.
     """
-    _tidy(directory)
+    tidy(directory, INDEX)
     link = directory / LINK
     if link.exists():
         try:
@@ -98,25 +96,10 @@ def catch_up(directory: Path, store: Store, progress: Progress = silent) -> int:
 
 def rebuild(directory: Path, store: Store, progress: Progress = silent) -> int:
     """Build the index anew from git and swap it in; the number of commits in it. Raises as `catch_up`."""
-    _tidy(directory)
-    files = (directory / f"index.{number}.db" for number in itertools.count(1))
-    new = next(file for file in files if not file.exists())
     try:
-        added = _build(new, store, progress)
-        fresh = directory / FRESH_LINK
-        fresh.symlink_to(new.name)
-        link = directory / LINK
-        if link.is_dir() and not link.is_symlink():
-            link.rmdir()  # an empty directory, which the link cannot replace
-        fresh.replace(link)
+        return replaced(directory, INDEX, lambda file: _build(file, store, progress))
     except SQLError as error:
-        _remove(new)
         raise translate(error) from error
-    except BaseException:
-        _remove(new)
-        raise
-    _tidy(directory)
-    return added
 
 
 def branch_is_gone(store: Store, commit: bytes) -> DatabaseDamaged:
@@ -127,20 +110,6 @@ def branch_is_gone(store: Store, commit: bytes) -> DatabaseDamaged:
 
 class _Stale(Exception):
     """The file is no index of this version, or of this branch."""
-
-
-def _tidy(directory: Path) -> None:
-    """Remove index files that the link does not name: old ones, and those of a build that was killed."""
-    used = (directory / LINK).resolve().name
-    for file in directory.glob("index.*.db*"):
-        if not file.name.startswith(used):
-            file.unlink(missing_ok=True)
-    (directory / FRESH_LINK).unlink(missing_ok=True)
-
-
-def _remove(file: Path) -> None:
-    for suffix in ("", "-wal", "-shm"):
-        file.with_name(file.name + suffix).unlink(missing_ok=True)
 
 
 def _catch_up(file: Path, store: Store, progress: Progress) -> int:
@@ -172,11 +141,17 @@ def _build(file: Path, store: Store, progress: Progress) -> int:
     """Build a new index file; no link names it yet, so nobody reads it."""
     with engine(file, pragmas=BUILD_PRAGMAS).connect() as connection:
         _prepare_schema(connection)
+        # Made at the end, since nobody looks anything up before that: to sort all rows at once is faster.
+        indexes = [each for table in TRAC.values() for each in table.indexes]
+        for each in indexes:
+            each.drop(connection)
         rows = _Rows(connection, 0, FIRST_INODE - 1)
         for _ in _added(rows, store, None, progress):
             pass
         with store.trusted():
             derive(connection, store, 0, progress)
+        for each in indexes:
+            each.create(connection)
         _publish(connection)
         connection.commit()
     # This sets PRAGMAS, WAL above all, which stays in the file.
@@ -217,19 +192,19 @@ class _Rows:
         self.horizon = horizon
         self.commit: Commit | None = None  # whose changes are being added
         self._connection = connection
-        self._paths: list[tuple[Any, ...]] = []
+        self._paths: dict[tuple[Any, ...], None] = {}  # most come several times, and keep their first place
         self._versions: list[tuple[Any, ...]] = []
         self._revisions: list[tuple[Any, ...]] = []
 
-    def add(self, change: Change, size: int) -> None:
+    def add(self, change: FileChange, size: int) -> None:
         assert self.commit is not None
         self.horizon += 1
         place = names.split(change.path)  # directory and name
-        self._paths.append(place)
+        self._paths[place] = None
         self._versions.append(
             (self.horizon, *place, self.number + 1, change.blob, size, self.commit.authored)
         )
-        if len(self._paths) >= ROWS_A_STATEMENT:
+        if len(self._versions) >= ROWS_A_STATEMENT:
             self.flush()
 
     def end_commit(self) -> None:
@@ -254,14 +229,14 @@ class _Rows:
             (_ADD_REVISION, self._revisions),
         ):
             if rows:
-                self._connection.exec_driver_sql(statement, rows)
+                self._connection.exec_driver_sql(statement, list(rows))
                 rows.clear()
 
 
 def _prepare_schema(connection: Connection) -> None:
     found = connection.exec_driver_sql("PRAGMA user_version").scalar_one()
     if found > VERSION:
-        raise DatabaseTooNew(TOO_NEW)
+        raise DatabaseTooNew(INDEX.too_new)
     if found == 0:
         metadata.create_all(connection)
         connection.exec_driver_sql(f"PRAGMA user_version={VERSION}")

@@ -9,10 +9,10 @@ from datetime import UTC, datetime, tzinfo
 from offtracfs import dates
 from offtracfs.errors import NotADatabase, UsageError
 from offtracfs.index.queries import Reader, Revision
-from offtracfs.names import Back, Commit, Period, parse_at, period
+from offtracfs.names import Back, CommitPrefix, Period, parse_at, period
 
 Clock = Callable[[], float]  # seconds since 1970 UTC
-Meaning = Period | Back | Commit
+Meaning = Period | Back | CommitPrefix
 
 
 def revision_at(
@@ -47,6 +47,25 @@ def revision_chosen(reader: Reader, at: str, zone: tzinfo = UTC, clock: Clock = 
     return found
 
 
+def span_chosen(
+    reader: Reader, since: str, until: str, zone: tzinfo = UTC, clock: Clock = time.time
+) -> tuple[int, Revision]:
+    """The revisions from the begin of one moment to the end of another: the first's number, and the last.
+
+    Both are texts that `meaning` takes; "" is no bound. The first may be greater than the last's: then there
+    is none between. Raises as `revision_chosen`.
+    """
+    newest = revision_chosen(reader, until, zone, clock)
+    match since and meaning(since, zone, clock):
+        case "":
+            return 1, newest
+        case Period(start) if start <= clock():
+            before = reader.before(start, newest.number)
+            return (before.number + 1 if before else 1), newest
+        case _:
+            return revision_chosen(reader, since, zone, clock).number, newest
+
+
 def meaning(at: str, zone: tzinfo = UTC, clock: Clock = time.time) -> Meaning:
     """What a text after ``--at`` stands for: what may follow "@" in the mount, or any date of Trac's queries.
 
@@ -75,7 +94,7 @@ def _found(reader: Reader, head: Revision, meant: Meaning | None, clock: Clock) 
             return reader.before(end, head.number)
         case Back(revisions):
             return reader.revision(head.number - revisions)
-        case Commit(prefix):
+        case CommitPrefix(prefix):
             return reader.by_commit(prefix, head.number)
         case _:
             return None

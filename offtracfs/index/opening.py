@@ -1,9 +1,10 @@
-"""Opens an index for reading, also on a read-only file system; and says what SQLite's errors mean."""
+"""Opens a derived file for reading, also on a read-only file system; and says what SQLite's errors mean."""
 
 from __future__ import annotations
 
 import os
 import sqlite3
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import quote
@@ -17,20 +18,48 @@ from offtracfs.errors import (
     DiskFull,
 )
 
-LINK = "index.db"  # to the file in use
-VERSION = 5  # of `offtracfs.index.schema`: SQLite's user_version; an index of an older one is built anew
-CONTENT = "d7713d45cf5b5367e18a7ee6487d7ab8504c0f890a1b1739e4a787f64f73056c"
+VERSION = 6  # of `offtracfs.index.schema`: SQLite's user_version; an index of an older one is built anew
+CONTENT = "12a7378ae781fa1d89d25687bab15d0818174e9d851b138c819ef0aeef96e2d0"
 """Digest of the rows that an index of this version has for some sample records.
 
 A test compares it: a change that alters these rows needs a new VERSION.
 """
 
 BUSY_TIMEOUT = 10_000  # milliseconds to wait for another process that writes
-TOO_NEW = (
-    "The index was made by a later version of offtracfs: use that one, or `offtracfs index rebuild` for this."
-)
-EMPTY = "The index is empty: `offtracfs sync` builds it anew."
-TOO_OLD = "The index is of an earlier version of offtracfs: `offtracfs index upgrade` builds it anew."
+
+
+@dataclass(frozen=True, slots=True)
+class Derived:
+    """A kind of SQLite file that is made from what git has, and can be made again.
+
+    In the database's directory, `link` names the file in use. `version` is that of its schema, as SQLite's
+    user_version; `what` is how messages call it.
+    """
+
+    stem: str
+    version: int
+    what: str
+
+    @property
+    def link(self) -> str:
+        """The name under which it is opened: of a link, so that a new file can take the old one's place."""
+        return f"{self.stem}.db"
+
+    @property
+    def too_new(self) -> str:
+        """What is said where a later version of this program made it."""
+        remedy = "use that one, or `offtracfs index rebuild` for this"
+        return f"The {self.what} was made by a later version of offtracfs: {remedy}."
+
+    @property
+    def too_old(self) -> str:
+        """What is said where an earlier version of this program made it."""
+        remedy = "`offtracfs index upgrade` builds it anew"
+        return f"The {self.what} is of an earlier version of offtracfs: {remedy}."
+
+
+INDEX = Derived("index", VERSION, "index")
+LINK = INDEX.link
 UNWRITABLE = (
     sqlite3.SQLITE_CANTOPEN,
     sqlite3.SQLITE_FULL,
@@ -46,16 +75,19 @@ def code_of(error: Exception) -> int:
     return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
 
 
-def translate(error: Exception) -> DatabaseError:
-    """What an error of SQLite's, or SQLAlchemy's that holds one, means to a user."""
+def translate(error: Exception, what: str = INDEX.what) -> DatabaseError:
+    """What an error of SQLite's, or SQLAlchemy's that holds one, means to a user.
+
+    `what` is how the message calls the file.
+    """
     error = getattr(error, "orig", error)
     code = code_of(error)
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-        return DatabaseBusy("The index is locked by another program: try again when it has ended.")
+        return DatabaseBusy(f"The {what} is locked by another program: try again when it has ended.")
     if code == sqlite3.SQLITE_FULL:
-        return DiskFull("The disk is full: the index could not be written.")
+        return DiskFull(f"The disk is full: the {what} could not be written.")
     if code in DAMAGE:
-        return DatabaseDamaged(f"The index cannot be used ({error}): `offtracfs sync` builds it anew.")
+        return DatabaseDamaged(f"The {what} cannot be used ({error}): `offtracfs sync` builds it anew.")
     return DatabaseError(f"SQLite cannot go on ({error}): is the disk full, or not yours to write?")
 
 
@@ -77,53 +109,63 @@ class Opened(NamedTuple):
     frozen: FileState | None
 
 
-def opened(directory: Path, how: str = "mode=rw", *, of_any_version: bool = False) -> Opened:
-    """The index in use in a directory, for reading.
+def opened(
+    directory: Path, how: str = "mode=rw", *, kind: Derived = INDEX, of_any_version: bool = False
+) -> Opened:
+    """The file of that kind that is in use in a directory, for reading.
 
     Raises DatabaseDamaged where there is none, DatabaseTooOld, DatabaseTooNew, DatabaseError.
     """
-    link = directory / LINK
+    link = directory / kind.link
+    version = None if of_any_version else kind
     file = link.resolve()
     try:
         try:
-            return _opened(file, how, of_any_version)
+            return _opened(file, how, version)
         except sqlite3.OperationalError:
             other = link.resolve()
             if other == file:
                 raise
-            return _opened(other, how, of_any_version)  # a rebuild has just moved the link
+            return _opened(other, how, version)  # a rebuild has just moved the link
     except sqlite3.Error as error:
         if not link.is_file():
-            raise DatabaseDamaged("There is no index: `offtracfs sync` builds it.") from error
-        raise translate(error) from error
+            raise DatabaseDamaged(f"There is no {kind.what}: `offtracfs sync` builds it.") from error
+        raise translate(error, kind.what) from error
 
 
-def _opened(file: Path, how: str, of_any_version: bool) -> Opened:
+def _opened(file: Path, how: str, kind: Derived | None) -> Opened:
     state = file_state(file)
     try:
-        return Opened(_connected(file, how, of_any_version), None)
+        return Opened(_connected(file, how, kind), None)
     except sqlite3.OperationalError as error:
         # In WAL mode SQLite writes a file even to read (-shm), which fails on a full or read-only disk. While
         # the journal is empty, the file can be opened as one that nobody writes (immutable) instead.
         if code_of(error) not in UNWRITABLE or state.journal:
             raise
-        return Opened(_connected(file, "mode=ro&immutable=1", of_any_version), state)
+        return Opened(_connected(file, "mode=ro&immutable=1", kind), state)
 
 
-def _connected(file: Path, how: str, of_any_version: bool) -> sqlite3.Connection:
+def _connected(file: Path, how: str, kind: Derived | None) -> sqlite3.Connection:
     address = f"file:{quote(os.fsencode(file))}?{how}"
     made = sqlite3.connect(address, timeout=BUSY_TIMEOUT / 1000, uri=True, check_same_thread=False)
     try:
         made.execute("PRAGMA query_only=ON")
-        found = version_of(made)
-        if found > VERSION and not of_any_version:
-            raise DatabaseTooNew(TOO_NEW)
-        if found < VERSION and not of_any_version:
-            raise DatabaseTooOld(TOO_OLD) if found else DatabaseDamaged(EMPTY)
+        found = version_of(made)  # the first read: what cannot be opened fails here
+        if kind:
+            _check_version(found, kind)
     except BaseException:
         made.close()
         raise
     return made
+
+
+def _check_version(found: int, kind: Derived) -> None:
+    if found > kind.version:
+        raise DatabaseTooNew(kind.too_new)
+    if found == 0:
+        raise DatabaseDamaged(f"The {kind.what} is empty: `offtracfs sync` builds it anew.")
+    if found < kind.version:
+        raise DatabaseTooOld(kind.too_old)
 
 
 def file_state(file: Path) -> FileState:

@@ -6,16 +6,21 @@ more than SQLite's answer, and a process that only reads need not load it, which
 
 from __future__ import annotations
 
+import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from offtracfs.errors import DatabaseError
 from offtracfs.index.opening import LINK, FileState, code_of, file_state, opened, translate
+from offtracfs.kinds import LOGS, TICKETS
+from offtracfs.names import split
 
 PAGE = 1_000  # rows read at once when a directory is listed
+REVISIONS_AT_ONCE = 10_000  # that are read when the past is gone through
+_PLACES = {"tickets": TICKETS, "logs": LOGS}
 LAST_TEXT = "\U0010ffff"  # sorts after every path
 
 
@@ -52,6 +57,26 @@ class Past(NamedTuple):
     author: str
 
 
+class TextVersion(NamedTuple):
+    """A ticket's text as it stood for some time, made of the newest versions of its record and of its log.
+
+    `inode` is the greater one of these two, and `mtime` is that version's; `size` is in bytes, without the
+    address at the end. `log_blob` is None where there is no change log. `stored` is the size of both blobs in
+    bytes: the work of making the text grows with it.
+    """
+
+    position: int
+    name: str
+    inode: int
+    size: int
+    mtime: int
+    record: int
+    record_blob: bytes
+    log: int
+    log_blob: bytes | None
+    stored: int
+
+
 class FileVersion(NamedTuple):
     """One file version, which never changes.
 
@@ -70,9 +95,35 @@ _STANDING = """
     )
     WHERE version.blob IS NOT NULL AND path.directory = :directory
 """  # the one rule of the schema
+_TEXTS = """
+    SELECT path.id, path.name, max(record.inode, coalesce(log.inode, 0)),
+        record_part.size + coalesce(log_part.size, 0),
+        CASE WHEN log.inode > record.inode THEN log.mtime ELSE record.mtime END,
+        record.inode, record.blob, coalesce(log.inode, 0), log.blob,
+        record.size + coalesce(log.size, 0)
+    FROM path JOIN version AS record ON record.inode = (
+        SELECT max(older.inode) FROM version AS older WHERE older.path = path.id AND older.inode <= :horizon
+    )
+    JOIN text_part AS record_part ON record_part.inode = record.inode
+    LEFT JOIN path AS log_path ON log_path.directory = :logs AND log_path.name = path.name
+    LEFT JOIN version AS log ON log.inode = (
+        SELECT max(older.inode) FROM version AS older
+        WHERE older.path = log_path.id AND older.inode <= :horizon
+    )
+    LEFT JOIN text_part AS log_part ON log_part.inode = log.inode
+    WHERE path.directory = :tickets
+"""  # a version that is a deletion has no part
 _REVISIONS = 'SELECT number, "commit", author, authored, committed, horizon FROM revision'
 
 FIND = _STANDING + "AND path.name = :name"
+FIND_TEXT = _TEXTS + "AND path.name = :name"
+LIST_TEXTS = _TEXTS + "AND path.id > :after ORDER BY path.id"
+NAME_OF = "SELECT path.name FROM version JOIN path ON path.id = version.path WHERE version.inode = :inode"
+BEFORE = """
+    SELECT version.blob FROM path JOIN version ON version.path = path.id
+    WHERE path.directory = :directory AND path.name = :name AND version.inode < :inode
+    ORDER BY version.inode DESC
+"""
 LIST = _STANDING + "AND path.id > :after ORDER BY path.id"
 PAST = """
     SELECT version.inode, version.size, version.mtime, revision.author
@@ -86,6 +137,15 @@ HEAD = _REVISIONS + " WHERE number = (SELECT revision FROM published)"  # noqa: 
 BY_NUMBER = _REVISIONS + " WHERE number = :number"
 BY_TIME = _REVISIONS + " WHERE committed < :end AND number <= :newest ORDER BY committed DESC, number DESC"
 BY_COMMIT = _REVISIONS + ' WHERE "commit" BETWEEN :lowest AND :highest AND number <= :newest'
+NEWEST_FIRST = _REVISIONS + " WHERE number BETWEEN :oldest AND :newest{} ORDER BY number DESC"
+BY_AUTHOR = " AND author = :author"
+OF_FILE = """ AND number IN (
+    SELECT version.revision FROM path JOIN version ON version.path = path.id
+    WHERE path.name = :name AND path.directory IN (SELECT value FROM json_each(:directories))
+)"""
+ON_FIELD = """ AND (author IN (SELECT value FROM json_each(:unlogged)) OR number IN (
+    SELECT since FROM offtracfs_ticket_change WHERE field = :field AND since BETWEEN :oldest AND :newest
+))"""  # reads the whole table, once for each page of revisions: no index would be worth its size
 NEXT_TIME = "SELECT min(committed) FROM revision WHERE committed >= :start AND number <= :newest"
 DIRECTORIES = """
     WITH RECURSIVE found(directory) AS (
@@ -201,6 +261,31 @@ class Reader:
         rows = self._rows(BY_COMMIT, 2, lowest=lowest, highest=highest, newest=newest)
         return Revision(*rows[0]) if len(rows) == 1 else None
 
+    def newest_first(
+        self,
+        oldest: int,
+        newest: int,
+        *,
+        author: str = "",
+        name: str = "",
+        directories: Sequence[str] = (),
+        field: str = "",
+        unlogged: Sequence[str] = (),
+    ) -> Iterator[Revision]:
+        """The revisions of these numbers, both included, from the newest to the oldest, some at a time.
+
+        With `author`, only those of that name; with `name`, only those that brought a version of the file of
+        that name in one of `directories`; with `field`, only those that brought a row about that field into
+        some change log, or are by one of the authors `unlogged`.
+        """
+        asked: dict[str, Any] = {"author": author, "name": name, "directories": json.dumps(directories)}
+        asked |= {"field": field, "unlogged": json.dumps(unlogged), "oldest": oldest}
+        clauses = BY_AUTHOR * bool(author) + OF_FILE * bool(name) + ON_FIELD * bool(field)
+        statement = NEWEST_FIRST.format(clauses)
+        while page := self._rows(statement, REVISIONS_AT_ONCE, newest=newest, **asked):
+            yield from (Revision(*row) for row in page)
+            newest = page[-1][0] - 1
+
     def next_time(self, start: int, newest: int) -> int | None:
         """When the first revision at or after `start` was committed (seconds since 1970 UTC)."""
         ((committed,),) = self._rows(NEXT_TIME, 1, start=start, newest=newest)
@@ -226,6 +311,29 @@ class Reader:
         while page := self.page(directory, horizon, after):
             yield from page
             after = page[-1].position
+
+    def text(self, name: str, horizon: int) -> TextVersion | None:
+        """The text of a ticket, by its record's name ("42.json"), as it stood at a horizon."""
+        rows = self._rows(FIND_TEXT, 1, name=name, horizon=horizon, **_PLACES)
+        return TextVersion(*rows[0]) if rows else None
+
+    def text_of(self, inode: int) -> TextVersion | None:
+        """The text that the version with an inode settles, for ever; None where it settles none."""
+        rows = self._rows(NAME_OF, 1, inode=inode)
+        found = self.text(rows[0][0], inode) if rows else None
+        return found if found and found.inode == inode else None
+
+    def texts(self, horizon: int, after: int = 0) -> Iterator[TextVersion]:
+        """The texts of all tickets at a horizon behind position `after`, read a page at a time."""
+        while page := self._rows(LIST_TEXTS, PAGE, horizon=horizon, after=after, **_PLACES):
+            yield from map(TextVersion._make, page)
+            after = page[-1][0]
+
+    def blob_before(self, path: str, inode: int) -> bytes | None:
+        """The blob of a file in its newest version that is older than an inode; None where there was none."""
+        directory, name = split(path)
+        rows = self._rows(BEFORE, 1, directory=directory, name=name, inode=inode)
+        return rows[0][0] if rows else None
 
     def directories(self, directory: str, horizon: int) -> list[str]:
         """Names of the directories in a directory, in order.

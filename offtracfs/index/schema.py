@@ -5,6 +5,9 @@ File versions are numbered in the order in which they appeared; that number is t
 a revision is, for each path, the version with the greatest inode not above that revision's `horizon`**. So
 rows are only added, and a reader that keeps to one horizon sees one state, whatever is written meanwhile.
 
+A ticket's text is computed, not stored (`offtracfs.texts`). `text_part` has the size of each of its parts, so
+that texts can be listed without being made.
+
 Trac's own tables stand beside that as ``offtracfs_*``, for reports: a row is valid at a revision R where
 ``since <= R`` and ``until > R`` (`offtracfs.index.validity`). When a later revision ends the row, only
 `until` is set, to a value above R: so what is seen at R stays the same. Columns and values are those of
@@ -14,6 +17,7 @@ Trac 1.6 (its ``db_default.py`` and ``ticket/model.py``), as the kinds of record
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from sqlalchemy import (
@@ -74,8 +78,24 @@ published = Table(
     Column("revision", Integer, nullable=False),  # readers see no later one; one row, or none yet
 )
 
+part = Table(
+    "text_part",
+    metadata,
+    Column(
+        "inode", ForeignKey("version.inode"), primary_key=True
+    ),  # of a ticket or a change log that is there
+    Column("size", Integer, nullable=False),  # bytes
+)
+
 
 _TYPES = {int: Integer, str: Text}
+
+
+def _by_value(table: kinds.Table) -> Iterator[Index]:
+    """An index that has all there is to know of a row with some value, so that the row need not be read."""
+    if table.found_by:
+        columns = (*table.found_by, "until", "since", next(iter(table.columns)))
+        yield Index(f"offtracfs_{table.name}_by", *columns)
 
 
 def _with_past(table: kinds.Table) -> Table:
@@ -89,6 +109,7 @@ def _with_past(table: kinds.Table) -> Table:
         Column("since", Integer, nullable=False),  # the revision that brought the row
         Column("until", Integer, nullable=False),  # the revision that took it away
         Index(f"offtracfs_{table.name}_of", columns[0], "until"),  # finds the rows of a record that changes
+        *_by_value(table),
     )
 
 

@@ -11,17 +11,22 @@ def _tickets_first(name: str) -> tuple[bool, str]:
 
 
 VIEWS: dict[str, tuple[str, ...]] = {
-    name: TABLES[name].seen for name in sorted(TABLES, key=_tickets_first) if TABLES[name].seen
+    name: TABLES[name].seen
+    for name in sorted(TABLES, key=_tickets_first)
+    if TABLES[name].seen and not TABLES[name].ours
 }
 """Trac's tables and their columns, in Trac's order; messages list them so."""
 
+OURS = tuple(name for name, table in TABLES.items() if table.ours)
+"""The views that foreign SQL must not see."""
+
 
 def views(revision: int) -> list[str]:
-    """Statements that make a temporary view of each of `VIEWS`, as it stood at a revision.
+    """Statements that make a temporary view of each of `VIEWS` and `OURS`, as it stood at a revision.
 
     They must be run before the connection is restricted to these views.
     """
-    return [_view(TABLES[name], revision) for name in VIEWS]
+    return [_view(TABLES[name], revision) for name in (*VIEWS, *OURS)]
 
 
 def _view(table: Table, revision: int) -> str:

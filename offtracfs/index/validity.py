@@ -20,8 +20,9 @@ from typing import NamedTuple
 from sqlalchemy import Connection, Table, bindparam, func, insert, select, update
 from sqlalchemy.dialects import sqlite
 
-from offtracfs.errors import DatabaseDamaged
 from offtracfs.index.schema import FIRST_INODE, FOREVER, TRAC, path, version
+from offtracfs.index.steps import BlobVersion, Step, readable, steps
+from offtracfs.index.textparts import ADD, PastLabels, Sizes, measured, unreadable
 from offtracfs.kinds import RecordId, Row, record_id
 from offtracfs.progress import Progress, silent
 from offtracfs.store import Store
@@ -30,7 +31,7 @@ ROWS_A_STATEMENT = 2_000
 
 _DIALECT = sqlite.dialect(paramstyle="qmark")
 _VERSIONS = str(
-    select(path.c.directory, path.c.name, version.c.revision, version.c.blob)
+    select(path.c.directory, path.c.name, version.c.inode, version.c.revision, version.c.blob)
     .join_from(version, path)
     .where(version.c.inode > bindparam("after"))
     .order_by(version.c.path, version.c.inode)
@@ -63,32 +64,17 @@ class NewRow(NamedTuple):
 ValidRows = dict[str, dict[Row, Interval]]
 """The rows of one record that are valid after some version of it, by table."""
 
-BlobVersion = tuple[int, bytes | None]
-"""The revision that brought a version of a file, and its blob (20 bytes); None where the file is gone."""
 
-DataVersion = tuple[int, bytes | None]
-"""The same, with the blob's contents in place of its id."""
-
-
-def new_rows(record: RecordId, versions: Iterable[DataVersion], valid: ValidRows) -> Iterator[NewRow]:
+def new_rows(found: Iterable[Step], valid: ValidRows) -> Iterator[NewRow]:
     """The rows that a record's versions bring, in order of time.
 
     `valid` is changed in place. The caller passes the rows of the version before these; at the end it holds
     those of the last one. A later version may end an interval of a row that was yielded before: a caller who
-    needs `until` must take all rows first. A record that does not have the shape of its kind has no rows, so
-    that a sync goes on whatever a tracker sends.
+    needs `until` must take all rows first.
     """
-    kind, key = record
-    before: bytes | None = None  # the version before this one, if it had some row
-    for revision, data in versions:
-        appended = kind.appended(before, data) if kind.appended and before and data else None
-        rows = kind.read(key, appended) if appended else None
-        if rows is None:
-            rows = (kind.read(key, data) if data else None) or []
-            before = data if rows else None
+    for (_, revision, _), _, rows, appended in found:
+        if not appended:  # else `rows` are only the added ones; those of the version before stay valid
             _end_all_but(set(rows), valid, revision)
-        else:  # `rows` are only the added ones; those of `before` stay valid
-            before = data
         for table, row in rows:
             if row not in valid[table]:
                 interval = valid[table][row] = Interval(None, revision)
@@ -122,12 +108,16 @@ STATEMENTS = {name: _Statements(table) for name, table in TRAC.items()}
 
 def derive(connection: Connection, store: Store, after: int, progress: Progress = silent) -> None:
     """Bring the tables up to every file version with an inode greater than `after`."""
-    batch = _Batch(connection)
+    batch, labels = _Batch(connection), PastLabels(connection, store)
     empty = after < FIRST_INODE  # the tables are empty, and no row has to be looked up
     for _, record, versions in changed_records(connection, after, progress):
         valid = no_rows(record) if empty else _valid_rows(connection, record)
         written = [(table, interval) for table, found in valid.items() for interval in found.values()]
-        batch.add(list(new_rows(record, readable(store, versions), valid)), written)
+        damaged: list[BlobVersion] = []
+        sizes: Sizes = []
+        read = measured(record, steps(record, readable(store, versions, damaged)), labels, sizes)
+        batch.add(list(new_rows(read, valid)), written)
+        batch.add_parts(sizes + unreadable(record, damaged))
     batch.flush()
 
 
@@ -148,24 +138,7 @@ def changed_records(
         file = f"{directory}/{name}" if directory else name
         record = record_id(file)
         if record and record.kind.tables:
-            yield file, record, ((revision, blob) for _, _, revision, blob in versions)
-
-
-def readable(
-    store: Store, versions: Iterable[BlobVersion], damaged: list[bytes] | None = None
-) -> Iterator[DataVersion]:
-    """The versions that git can read. One that it cannot read is left out, since it is not a deletion.
-
-    The blobs that cannot be read are added to `damaged`.
-    """
-    for revision, blob in versions:
-        try:
-            data = store.blob(blob) if blob else None
-        except DatabaseDamaged:
-            if damaged is not None and blob:
-                damaged.append(blob)
-            continue
-        yield revision, data
+            yield file, record, (BlobVersion(*version) for _, _, *version in versions)
 
 
 def no_rows(record: RecordId) -> ValidRows:
@@ -189,6 +162,7 @@ class _Batch:
         self._connection = connection
         self._new: dict[str, list[Row]] = defaultdict(list)
         self._ended: dict[str, list[tuple[int, int | None]]] = defaultdict(list)
+        self._parts: Sizes = []
 
     def add(self, new: list[NewRow], written: list[tuple[str, Interval]]) -> None:
         """Of one record, the rows that are new, and the intervals of those that are written already."""
@@ -200,11 +174,20 @@ class _Batch:
             if interval.until != FOREVER:
                 self._ended[table].append((interval.until, interval.number))
 
+    def add_parts(self, sizes: Sizes) -> None:
+        """The sizes of some parts of texts."""
+        self._parts += sizes
+        if len(self._parts) >= ROWS_A_STATEMENT:
+            self.flush()
+
     def flush(self) -> None:
         """Write what was gathered."""
         for table, rows in self._new.items():
             self._connection.exec_driver_sql(STATEMENTS[table].add, rows)
         for table, ended in self._ended.items():
             self._connection.exec_driver_sql(STATEMENTS[table].end, ended)
+        if self._parts:
+            self._connection.exec_driver_sql(ADD, self._parts)
         self._new.clear()
+        self._parts.clear()
         self._ended.clear()

@@ -16,8 +16,10 @@ from sqlalchemy import Connection, func, select
 
 from offtracfs.errors import DatabaseDamaged
 from offtracfs.index.queries import Revision
-from offtracfs.index.schema import FIRST_INODE, TRAC, path, revision, version
-from offtracfs.index.validity import STATEMENTS, changed_records, new_rows, no_rows, readable
+from offtracfs.index.schema import FIRST_INODE, TRAC, part, path, revision, version
+from offtracfs.index.steps import BlobVersion, readable, steps
+from offtracfs.index.textparts import SIZE, PastLabels, Sizes, measured, unreadable
+from offtracfs.index.validity import STATEMENTS, changed_records, new_rows, no_rows
 from offtracfs.kinds import Row
 from offtracfs.progress import Progress, silent
 from offtracfs.store import Commit, Store
@@ -113,14 +115,17 @@ def _described(found: _VersionRow | Revision) -> str:
 
 
 def _in_tables(connection: Connection, store: Store, progress: Progress) -> str | None:
-    """Where Trac's tables first differ from what `derive` would write into empty ones."""
+    """Where Trac's tables or the texts' sizes first differ from what `derive` would write into empty ones."""
+    labels = PastLabels(connection, store)
     seen: Counter[str] = Counter()  # rows, by table
     sqlite = connection.connection.cursor()  # SQLAlchemy's care for each query would be most of the time
     for file, record, versions in changed_records(connection, 0, progress):
-        damaged: list[bytes] = []
+        damaged: list[BlobVersion] = []
+        sizes: Sizes = []
+        read = measured(record, steps(record, readable(store, versions, damaged)), labels, sizes)
         expected: dict[str, set[Row]] = {name: set() for name in no_rows(record)}
         # Intervals end while later versions are read: all versions come before any comparison.
-        for new in list(new_rows(record, readable(store, versions, damaged), no_rows(record))):
+        for new in list(new_rows(read, no_rows(record))):
             expected[new.table].add((*new.row, new.interval.since, new.interval.until))
         for name, wanted in expected.items():
             found = sqlite.execute(STATEMENTS[name].ever, (record.key,)).fetchall()
@@ -128,8 +133,12 @@ def _in_tables(connection: Connection, store: Store, progress: Progress) -> str 
             # What a damaged object held is unknown, and it is named elsewhere: the index may well be right.
             if not damaged and (len(found) != len(wanted) or set(found) != wanted):
                 return f"in its table {TRAC[name].name} at the rows of {file}"
+        seen[part.name] += len(sizes) + len(unreadable(record, damaged))
+        for inode, size in sizes:
+            if not labels.damaged and sqlite.execute(SIZE, (inode,)).fetchone() != (size,):
+                return f"in its table {part.name} at a version of {file}"
     # Up to here, each record has exactly its own rows. If a table has more, they belong to no record.
-    for name, table in TRAC.items():
+    for name, table in (TRAC | {part.name: part}).items():
         if seen[name] != connection.execute(select(func.count()).select_from(table)).scalar_one():
             return f"in its table {table.name}, which has rows of no record"
     return None

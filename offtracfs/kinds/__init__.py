@@ -23,10 +23,13 @@ from offtracfs.names import SUFFIX, number_of, split
 
 __all__ = [
     "DB_PATH",
+    "FIELDS_PATH",
     "HISTORIES",
     "KINDS",
+    "LOGS",
     "MISSHAPEN",
     "TABLES",
+    "TICKETS",
     "TOPS",
     "Key",
     "Kind",
@@ -60,7 +63,9 @@ KINDS: tuple[Kind, ...] = (
 ticket_path = ticket.KIND.numbered
 changelog_path = changelog.KIND.numbered
 report_path = report.KIND.numbered
+TICKETS, LOGS = ticket.KIND.directory, changelog.KIND.directory
 DB_PATH = db.KIND.path
+FIELDS_PATH = fields.KIND.path
 
 TABLES: dict[str, Table] = {table.name: table for kind in KINDS for table in kind.tables}
 

@@ -42,13 +42,17 @@ class Table:
     `columns` maps each column's name to its type (int or str). The first column holds the record's key.
     `view` names the columns that reports see, in Trac's order; None means all columns but `path`, which
     Trac's own tables do not have. `apart` maps a column of the view to the name of another table that holds
-    it: a long text that seldom changes would be repeated in each new row.
+    it: a long text that seldom changes would be repeated in each new row. `found_by` names columns by whose
+    values rows are found, too. `ours` says that the view is for this program's own SQL alone, and no part of
+    Trac's.
     """
 
     name: str
     columns: Mapping[str, type]
     view: tuple[str, ...] | None = None
     apart: Mapping[str, str] | None = None
+    found_by: tuple[str, ...] = ()
+    ours: bool = False
 
     @property
     def seen(self) -> tuple[str, ...]:
@@ -101,12 +105,18 @@ class Kind:
         """The key of a file that is in the right directory; None where its name is no record's."""
         return number_of(name) if NUMBER in self.path else path
 
-    def read(self, key: Key, data: bytes) -> Rows | None:
-        """The rows that a record in these bytes has; None where it does not have the shape of its kind."""
+    def read(self, key: Key, data: bytes) -> tuple[Any, Rows | None]:
+        """The record in some bytes, and its rows.
+
+        The record is None where these are no JSON. There are no rows (None) where it does not have the shape
+        of its kind.
+        """
+        value = None
         try:
-            return self.rows(key, _load(data))
+            value = records.load(data)
+            return value, self.rows(key, _for_sqlite(value) if b"\\u" in data else value)
         except SHAPE_ERRORS:
-            return None
+            return value, None
 
 
 def is_scalar(value: Any) -> bool:
@@ -119,11 +129,8 @@ def misshapen() -> TrackerError:
     return TrackerError(f"{MISSHAPEN}.")
 
 
-def _load(data: bytes) -> Any:
-    """The record in some bytes, its texts such that SQLite can store them."""
-    value = records.load(data)
-    if b"\\u" not in data:
-        return value
+def _for_sqlite(value: Any) -> Any:
+    """A record, its texts such that SQLite can store them."""
     return simplejson.loads(whole(simplejson.dumps(value, ensure_ascii=False)))
 
 

@@ -18,6 +18,12 @@ _TEXTS = (
 OWN = frozenset({"type", "time", "changetime", "description", "_ts", "comment", *_TEXTS})
 """The keys of props that are Trac's own fields; all others are custom fields."""
 
+SHORT = (
+    "component", "keywords", "milestone", "owner", "priority", "reporter", "resolution", "severity", "status",
+    "type", "version",
+)  # fmt: skip
+"""Trac's own fields by whose values tickets are found: each ticket has a row for each, which may hold ""."""
+
 _STAMP = re.compile("[0-9]{1,18}")
 
 
@@ -46,10 +52,12 @@ def _rows(number: int, record: Any) -> Rows:
     )  # the changetime in microseconds, also where the protocol cuts times to seconds
     if isinstance(stamp, str) and _STAMP.fullmatch(stamp) and int(stamp) // SECOND == changetime // SECOND:
         changetime = int(stamp)
-    texts = [text(props.get(name)) for name in _TEXTS]
-    found: Rows = [("ticket", (number, text(props.get("type")), microseconds(created), changetime, *texts))]
+    values = {name: text(props.get(name)) for name in ("type", *_TEXTS)}
+    kind, *texts = values.values()
+    found: Rows = [("ticket", (number, kind, microseconds(created), changetime, *texts))]
     if description := text(props.get("description")):
         found.append(("description", (number, description)))
+    found += [("ticket_value", (number, name, values[name] or "")) for name in SHORT]
     return found + [
         ("ticket_custom", (number, name, custom(props[name]))) for name in sorted(props.keys() - OWN)
     ]
@@ -62,14 +70,17 @@ _TICKET = Table(
     apart={"description": "description"},
 )
 _DESCRIPTION = Table("description", {"ticket": int, "description": str}, view=())
-_CUSTOM = Table("ticket_custom", {"ticket": int, "name": str, "value": str})
+_CUSTOM = Table("ticket_custom", {"ticket": int, "name": str, "value": str}, found_by=("name", "value"))
+_VALUE = Table(
+    "ticket_value", {"ticket": int, "field": str, "value": str}, found_by=("field", "value"), ours=True
+)
 
 KIND = Kind(
     "ticket/{number}.json",
     check_ticket,
     in_git="ticket/{trees}/{number}.json",
     companion=("changelog/{number}.json", "it has no change log"),
-    tables=(_TICKET, _DESCRIPTION, _CUSTOM),
+    tables=(_TICKET, _DESCRIPTION, _CUSTOM, _VALUE),
     rows=_rows,
     history=True,
 )

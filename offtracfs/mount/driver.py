@@ -88,6 +88,7 @@ async def end(operations: Operations) -> None:
         return
     operations.ending = True
     operations.outputs.end()  # readers that wait for a report get an error now
+    operations.workers.end()  # and those that wait for a worker thread
     # Never released. An invalidation waits in the kernel until requests in that directory are answered. From
     # here on there may be no answers, so a thread that invalidates a name would never come back.
     await operations.invalidating.acquire()

@@ -5,7 +5,8 @@ three things:
 
 - *Names* (which inode a name in a directory stands for, or that there is none). They can change with a new
   revision, and `offtracfs.mount.driver` then says which to forget. Below ``@HEAD~1`` and its kin it keeps
-  none (`Operations._name_timeout`).
+  none, and in computed directories (``by/owner``) it keeps them for a moment only, unless they are settled
+  (`Operations._name_timeout`).
 - *Attributes.* Those of a file never change: its inode number stands for one immutable version (see
   `offtracfs.index.schema`). Those of directories do, and are forgotten with a new revision.
 - *Contents* of files, for the same reason for ever. It keeps no listings: pyfuse3 has no way to allow that.
@@ -13,12 +14,24 @@ three things:
 The danger is an old answer that reaches the kernel after the driver has told it of a new revision: the kernel
 would keep it for an hour. This cannot happen, for these reasons:
 
-- All handlers run in one thread, and none waits between its look at the tree and its answer. Only report
-  files are waited for, and their names the kernel may not keep.
+- All handlers run in one thread, and none waits between its look at the tree and its answer. Only three
+  things are waited for: report files, whose names the kernel may not keep; large texts, whose contents never
+  change; and the work of computed directories, which is done before the tree is asked (`Operations._finish`).
 - The kernel holds a directory's lock from the time when it asks for names in it until it has taken in the
   answer. An invalidation of a name in that directory waits for the lock, and so comes after the answer.
 - A directory that was opened before the new revision goes on showing the old one. `readdir` gives its entries
   with a timeout of 0, so that the kernel does not keep them.
+
+The other danger is a wait inside `lookup` or `readdir`: the kernel holds the directory's lock meanwhile.
+Whoever else wants that directory waits, too, and so does an invalidation of a name in it. It is safe in
+computed directories, and only there, for these reasons:
+
+- Nobody invalidates a name in them: they are not among the tree's `changed_names`. So the driver's thread
+  never waits for such a lock. (To make the kernel forget a directory's attributes takes no lock.)
+- Whoever else wants that directory waits for the same work. What differs from name to name, such as the
+  answer to a query, is done in `opendir` of that name's own directory, for which the kernel holds no lock.
+- The work has a limit of time. When a reader is killed, or the mount ends, it is left, and the answer comes
+  at once. Then the next reader in the line gets the lock, and its request is looked at in the same way.
 """
 
 from __future__ import annotations
@@ -39,14 +52,16 @@ import trio
 from offtracfs.errors import OfftracfsError
 from offtracfs.mount.inodes import FIRST_NUMBER, InodeTable, Numbered
 from offtracfs.mount.pages import Page, Pages
+from offtracfs.mount.workers import Workers
 from offtracfs.names import NAME_MAX
 from offtracfs.reports.outputs import Output, Outputs, ReportFile
-from offtracfs.tree import Directory, File, Link, Listing, Tree
+from offtracfs.tree import UNKNOWN, Directory, File, Link, Listing, Node, Tree
 
 # Writable, though the mount is read-only: so what `cp -r` has copied can be changed and deleted.
 DIRECTORY_MODE = stat.S_IFDIR | 0o755
 FILE_MODE = stat.S_IFREG | 0o644
 TIMEOUT = 3600.0  # seconds for which the kernel need not ask again
+SHORT_TIMEOUT = 0.5  # seconds, for names that may change untold; less than two with the driver's POLL
 BLOCK = 512  # bytes, the unit of st_blocks whatever the file system
 
 log = logging.getLogger(__name__)
@@ -77,9 +92,10 @@ def answered(handler: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Corout
 
 @dataclass(slots=True)
 class Opened:
-    """An opened directory, and the part of it that was read last."""
+    """An opened directory, and the part of it that was read last; `reader` is the thread that opened it."""
 
     listing: Listing
+    reader: int
     page: Page | None = None
 
 
@@ -102,8 +118,10 @@ class Operations(pyfuse3.Operations):
         super().__init__()
         self.tree = tree
         self.outputs = outputs
+        self.workers = Workers(outputs)
         self.inodes = InodeTable()
         self.invalidating = trio.Semaphore(1)  # held while the driver makes the kernel forget names
+        self._making = trio.Lock()  # held while a large text is made
         self.ending = False  # whether the session is to end
         self.pages = Pages(tree, self._new_file_attributes)
         self._owner = os.getuid(), os.getgid()
@@ -144,17 +162,28 @@ class Operations(pyfuse3.Operations):
             case _:
                 listing = self.tree.open(node)
                 made, mtime = self._attributes(DIRECTORY_MODE), self.tree.mtime(listing)
-                made.st_nlink = 2 + self.tree.directory_count(listing)
+                count = self.tree.directory_count(listing)
+                made.st_nlink = 1 if count == UNKNOWN else 2 + count  # as other file systems say it
         made.st_ino = number
         made.st_mtime_ns = made.st_ctime_ns = made.st_atime_ns = mtime * 1_000_000_000
         return made
 
-    def _name_timeout(self, directory: Directory) -> float:
-        """For how many seconds the kernel may keep the names in a directory."""
+    def _name_timeout(self, directory: Directory, node: Node | None = None) -> float:
+        """For how many seconds the kernel may keep the names in a directory, or one that is a node's."""
         # The driver says which names differ between the old head and the new one. ``@HEAD~1`` goes from the
         # revision before the old head to the one before the new head: other names differ there. So the kernel
         # has to ask each time.
-        return 0 if self.tree.counts_back(directory.at) else TIMEOUT
+        if self.tree.counts_back(directory.at):
+            return 0
+        return TIMEOUT if self.tree.is_told(directory, node) else SHORT_TIMEOUT
+
+    async def _finish(self, directory: Directory, reader: int) -> None:
+        """Do what must be done before the tree can answer for a computed directory.
+
+        After that nothing may be awaited before the answer. `reader` is the thread that waits.
+        """
+        if self.tree.is_computed(directory):
+            await self.workers.finish(lambda: self.tree.work(self.tree.open(directory)), reader)
 
     def _looked_up(self, node: File | Numbered) -> pyfuse3.EntryAttributes:
         if isinstance(node, File):
@@ -171,6 +200,7 @@ class Operations(pyfuse3.Operations):
             raise pyfuse3.FUSEError(errno.ENAMETOOLONG)
         directory = self._directory(parent_inode)
         try:
+            await self._finish(directory, ctx.pid)
             node = self.tree.lookup(directory, name.decode())
         except UnicodeDecodeError:
             node = None
@@ -178,7 +208,7 @@ class Operations(pyfuse3.Operations):
             return self._looked_up(self.outputs.output(node))
         if node is not None:
             found = self._looked_up(node)
-            found.entry_timeout = self._name_timeout(directory)
+            found.entry_timeout = self._name_timeout(directory, node)
             return found
         # ENOENT is not kept by the kernel; an answer with inode 0 is, and also means that there is none.
         if self.tree.may_appear(directory, name.decode(errors="replace")):
@@ -225,16 +255,22 @@ class Operations(pyfuse3.Operations):
     @answered
     async def opendir(self, inode: int, ctx: Any) -> int:
         """Open a directory: it shows one revision until it is closed."""
+        directory = self._directory(inode)
+        await self._finish(directory, ctx.pid)
         handle = next(self._handles)
-        self._opened[handle] = Opened(self.tree.open(self._directory(inode)))
+        self._opened[handle] = Opened(self.tree.open(directory), ctx.pid)
         return handle
 
     @answered
     async def readdir(self, fh: int, start_id: int, token: pyfuse3.ReaddirToken) -> None:
         """The next entries of an opened directory, behind position `start_id`."""
         opened = self._opened[fh]
+        directory = opened.listing.directory
         if start_id == 0:  # opened, or rewound: rewinddir(3) asks for the present state
-            opened.listing, opened.page = self.tree.open(opened.listing.directory), None
+            await self._finish(directory, opened.reader)
+            opened.listing, opened.page = self.tree.open(directory), None
+        elif self.tree.is_computed(directory):  # others may have taken its place since then
+            await self.workers.finish(lambda: self.tree.work(opened.listing), opened.reader)
         self._fill(token, opened, self._dots(token, opened.listing.directory, start_id))
 
     def _dots(self, token: pyfuse3.ReaddirToken, here: Directory, after: int) -> int:
@@ -308,6 +344,10 @@ class Operations(pyfuse3.Operations):
         """Some bytes of a file."""
         if fh >= FIRST_NUMBER:
             return os.pread(fh - FIRST_NUMBER, size, off)
+        if self.tree.text_work(fh):
+            async with self._making:  # the kernel asks for several pieces of a large file at once
+                if work := self.tree.text_work(fh):
+                    await trio.to_thread.run_sync(work)
         return self.tree.read(fh)[off : off + size]
 
     @answered

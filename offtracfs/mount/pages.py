@@ -89,7 +89,8 @@ class Pages:
             self._pages.move_to_end(key)
             return self._pages[key]
         page = Page(self._tree, listing, after, self._prepare)
-        if self._tree.is_current(listing):  # a page of an old revision is of no use to other readers
+        # A page of an old revision is of no use to other readers; what is computed is kept elsewhere.
+        if self._tree.is_current(listing) and not self._tree.is_computed(listing.directory):
             self._pages[key] = page
             self.size += page.size
             while self.size > MAX_BYTES:

@@ -20,8 +20,10 @@ from rich.cells import cell_len, set_cell_size
 from offtracfs.records import SECOND
 from offtracfs.text import shown
 
-Kind = Literal["text", "datetime", "date", "time"]
-"""How a column's numbers are meant: all but "text" are microseconds since 1970 UTC."""
+Kind = Literal["text", "ticket", "datetime", "date", "time"]
+"""How a column's numbers are meant: tickets are #42 in a table, times are microseconds since 1970 UTC."""
+
+NUMBERS = ("text", "ticket")  # kinds of column whose numbers are no times
 
 _NAIVE_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001  # in UTC; arithmetic with a zone takes twice as long
 PATTERNS: dict[Kind, str] = {"datetime": "%Y-%m-%d %H:%M", "date": "%Y-%m-%d", "time": "%H:%M:%S"}
@@ -56,7 +58,7 @@ class Column:
 class Row(NamedTuple):
     """A row: a cell for each column, as SQLite gave it (None, int, float, str or bytes).
 
-    In a column that is not "text", a number or None is written as a moment, and any other cell as it is.
+    In a column of times, a number or None is written as a moment, and any other cell as it is.
     For the table alone: `group`, the heading under which it stands (a new one where it differs from the row
     before), and `color`, Trac's "1" (most urgent) to "5"; anything else is no colour.
     """
@@ -98,7 +100,7 @@ def _separated(sheet: Sheet, out: TextIO, separator: str) -> None:
 def write_json(sheet: Sheet, out: TextIO) -> None:
     """An array with an object a row; moments are ISO in UTC or null, numbers are numbers."""
     names = _keys(sheet.columns)
-    converters = [_jsonable if column.kind == "text" else _moment_or_null for column in sheet.columns]
+    converters = [_jsonable if column.kind in NUMBERS else _moment_or_null for column in sheet.columns]
     before = "[\n"
     for row in sheet.rows:
         cells = (convert(cell) for convert, cell in zip(converters, row.cells, strict=True))
@@ -108,13 +110,15 @@ def write_json(sheet: Sheet, out: TextIO) -> None:
     out.write("[]\n" if before == "[\n" else "\n]\n")
 
 
-def write_table(sheet: Sheet, out: TextIO, *, width: int | None = None, colored: bool = False) -> None:
+def write_table(
+    sheet: Sheet, out: TextIO, *, width: int | None = None, colored: bool = False, measured: int = MEASURED
+) -> None:
     """For people: columns aligned, group headings. `width` is a terminal's, in cells; None cuts nothing.
 
-    Only the first rows decide how wide a column is: so the rest takes no memory.
+    Only the first `measured` rows decide how wide a column is: so the rest takes no memory.
     """
     rows = iter(sheet.rows)
-    first = list(islice(rows, MEASURED))
+    first = list(islice(rows, measured))
     seen = [number for number, column in enumerate(sheet.columns) if not column.hidden]
     parts = groupby(seen, lambda number: sheet.columns[number].line)
     lines = [_line(sheet, [*places], first, width, INDENT * (n > 0)) for n, (_, places) in enumerate(parts)]
@@ -182,7 +186,7 @@ def _line(sheet: Sheet, places: Sequence[int], first: Sequence[Row], width: int 
     widths = [max(cell_len(label), cells) for label, cells in zip(labels, filled, strict=True)]
     numbers = [all(_is_number(row.cells[number]) for row in first) for number in columns]
     right = [
-        counted and column.kind == "text" for counted, column in zip(numbers, columns.values(), strict=True)
+        counted and column.kind in NUMBERS for counted, column in zip(numbers, columns.values(), strict=True)
     ]
     exact = [all(_is_exact(row.cells[number]) for row in first) for number in columns]
     cut = [width is not None and not whole for whole in exact]
@@ -268,6 +272,8 @@ def _iso_time(value: Any) -> str:
 def _for_people(kind: Kind, zone: tzinfo) -> Callable[[Any], str]:
     if kind == "text":
         return _text
+    if kind == "ticket":
+        return lambda number: f"#{number}" if number else ""
 
     def written(value: Any) -> str:
         moment = _moment(value) if value else None
@@ -283,6 +289,7 @@ def _for_people(kind: Kind, zone: tzinfo) -> Callable[[Any], str]:
 
 _CONVERTERS: dict[Kind, Callable[[Any], str]] = {
     "text": _text,
+    "ticket": _text,
     "datetime": _iso,
     "date": _iso,
     "time": _iso_time,

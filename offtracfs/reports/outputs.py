@@ -5,6 +5,7 @@ A process makes each when it is first read; it is kept for a minute.
 
 from __future__ import annotations
 
+import csv
 import logging
 import os
 import re
@@ -13,11 +14,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import IO, NamedTuple
+from typing import IO, NamedTuple, TextIO
 
 import trio
 
 from offtracfs.errors import DatabaseError, QueryRefused
+from offtracfs.reports.allowed import MAX_TEXT
 from offtracfs.reports.process import refusal
 
 MAX_KEPT = 100  # outputs, each of which takes a file descriptor
@@ -29,7 +31,13 @@ TIMEOUT = (
 )
 POLL = 1.0  # seconds between two looks whether who waits was killed
 
+TICKET_COLUMNS = ("ticket", "id")
+"""The columns of a report that Trac takes for a ticket's number (``trac/ticket/report.py``)."""
+
 log = logging.getLogger(__name__)
+
+_NUMBER = re.compile("[0-9]{1,18}", re.ASCII)
+csv.field_size_limit(MAX_TEXT)  # that a cell of a report may have
 
 _SIGNALS = re.compile(r"^(SigPnd|ShdPnd|SigBlk|SigIgn|SigCgt):\s*([0-9a-f]+)$", re.MULTILINE)
 _KILL = 1 << (signal.SIGKILL - 1)
@@ -175,6 +183,16 @@ class Outputs:
             raise QueryRefused(f"Report {output.report.report} gives nothing: {output.refusal}")
         return output.file
 
+    async def tickets(self, report: ReportFile, reader: int) -> list[int]:
+        """The numbers of the tickets in a report's output as CSV, in order. Raises as `make`."""
+        file = await self.make(self.output(report), reader)
+        if file.closed:
+            raise DatabaseError(f"The output of report {report.report} had to make room: try again.")
+        # A file description of its own, with a position of its own. To open it reads nothing.
+        path = Path(f"/proc/self/fd/{file.fileno()}")
+        with path.open(encoding="utf-8", errors="replace", newline="") as own:  # noqa: ASYNC230
+            return await trio.to_thread.run_sync(_tickets, own, report.report)
+
     def _start(self, output: Output) -> _Run:
         """Start a run, in a task of its own: the reader who asked first may be the first to leave."""
         run = _Run(failure="the mount ends")
@@ -231,6 +249,23 @@ class Outputs:
             )
             return refusal(done.returncode, done.stderr)
         return f"It did not end within {TIMEOUT:g} seconds."
+
+
+def _tickets(file: TextIO, report: int) -> list[int]:
+    """The numbers in the column of a report's CSV that holds tickets. Raises QueryRefused where none does."""
+    rows = csv.reader(file)
+    heads = next(rows, [])
+    place = next((heads.index(name) for name in TICKET_COLUMNS if name in heads), None)
+    if place is None:
+        raise QueryRefused(
+            f"Report {report} lists no tickets: it has no column {' or '.join(TICKET_COLUMNS)}."
+        )
+    found: dict[int, None] = {}
+    for row in rows:
+        trio.from_thread.check_cancelled()
+        if len(row) > place and _NUMBER.fullmatch(row[place]):
+            found[int(row[place])] = None
+    return [*found]
 
 
 def _close(output: Output) -> None:

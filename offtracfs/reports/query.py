@@ -8,12 +8,13 @@ trac.ini alone knows: here that is all tickets, as in the rest of Trac.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime, tzinfo
+from functools import partial
 from typing import Any
 
 from offtracfs import records
-from offtracfs.database import Database
+from offtracfs.database import Database, Snapshot
 from offtracfs.errors import QueryRefused
 from offtracfs.index import Revision
 from offtracfs.index.moments import meaning
@@ -23,7 +24,9 @@ from offtracfs.querylanguage import Fields, Query, is_true, shown_columns
 from offtracfs.reports.columns import shown_people
 from offtracfs.reports.formats import Column, Kind, Row, Sheet
 from offtracfs.reports.querysql import Asker, Known, Sql, select
-from offtracfs.reports.sandbox import Sandbox, run
+from offtracfs.reports.sandbox import Sandbox, run_ours
+
+NOBODY = "anonymous"  # as Trac calls whoever has not logged in
 
 Cell = Callable[[Any], Any]
 
@@ -36,7 +39,12 @@ def fields_at(database: Database, revision: Revision) -> Fields:
     Raises as `Database.reader` does.
     """
     with database.snapshot(revision, few=True) as snapshot:
-        fields = snapshot.load("fields.json")
+        return fields_of(snapshot)
+
+
+def fields_of(snapshot: Snapshot) -> Fields:
+    """The definitions of all fields in a snapshot, as `fields_at`. Raises DatabaseDamaged."""
+    fields = snapshot.load("fields.json")
     if isinstance(fields, list) and (known := [field for field in fields if is_definition(field)]):
         return known
     return of_every_trac()
@@ -63,19 +71,20 @@ def sheet(box: Sandbox, query: Query, fields: Fields, user: str, now: datetime) 
     heads = [_head(name, known.get(name, {})) for name in shown]
     cells = [_cell(name, known.get(name, {}), zone) for name in shown]
     made = select(query, shown, known, Asker(user, now))
-    found = run(box, _page(box, made, query), made.values)
+    run = partial(run_ours, box)
+    found = run(paged(made, query, lambda sql, values: run(sql, values).rows), made.values)
     return Sheet("", heads, _rows(found.rows, cells, _grouping(query.group, known, zone)), zone)
 
 
-def _page(box: Sandbox, made: Sql, query: Query) -> str:
+def paged(made: Sql, query: Query, run: Callable[[str, list[str]], Iterable[Sequence[Any]]]) -> str:
     """The part of the statement that ``max`` and ``page`` ask for; where one page holds all, it is all.
 
-    With groups, Trac's own CSV has one ticket too many: its page needs it to see whether a group goes on.
-    That ticket is left out here.
+    `run` gives the rows of a statement. With groups, Trac's own CSV has one ticket too many: its page needs
+    it to see whether a group goes on. That ticket is left out here. Raises QueryRefused.
     """
     if not query.most:
         return made.text
-    for (count,) in run(box, f"SELECT count(*) FROM ({made.text})", made.values).rows:  # noqa: S608
+    for (count,) in run(f"SELECT count(*) FROM ({made.text})", made.values):  # noqa: S608
         if count > query.most:
             pages = -(-count // query.most)
             if query.page > pages:

@@ -9,11 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from datetime import datetime
+from itertools import starmap
 from typing import Any, NamedTuple
 
 from offtracfs.dates import start_of
 from offtracfs.errors import QueryRefused
 from offtracfs.index.tables import VIEWS
+from offtracfs.kinds.ticket import SHORT
 from offtracfs.querylanguage import MODES, Clause, Query
 from offtracfs.records import EPOCH
 
@@ -45,7 +47,7 @@ def select(query: Query, columns: list[str], known: Known, asker: Asker) -> Sql:
     """A query's tickets in order: its columns, then the group if there is one, then the priority's number."""
     wanted = [*columns, query.group] if query.group else columns
     cells = ", ".join(_column(name) for name in wanted)
-    matching = where(query, known, asker)
+    matching = _where(query, known, asker)
     orders = [(query.order, query.descending)]
     if query.group and query.group != query.order:
         orders.insert(0, (query.group, query.group_descending))
@@ -56,9 +58,10 @@ def select(query: Query, columns: list[str], known: Known, asker: Asker) -> Sql:
     return Sql(f"SELECT {cells}, of_priority.value {source}", matching.values)
 
 
-def where(query: Query, known: Known, asker: Asker) -> Sql:
+def _where(query: Query, known: Known, asker: Asker) -> Sql:
     """The condition on a ticket ``t`` to be among a query's. Raises QueryRefused."""
-    return _joined("OR", [_clause(clause, known, asker) for clause in query.clauses]) or Sql("1", [])
+    clauses = _joined("OR", [_clause(clause, known, asker) for clause in query.clauses])
+    return _joined("AND", [clauses, *starmap(_one_of, query.exactly.items())]) or Sql("1", [])
 
 
 def _clause(clause: Clause, known: Known, asker: Asker) -> Sql | None:
@@ -100,12 +103,24 @@ def _conditions(
     if field.get("type") == "time":
         yield from (_times(name, text, asker.now) for text in texts)
     elif not mode:
-        yield Sql(f"COALESCE({column}, '') IN ({', '.join('?' * len(texts))})", texts)
+        yield _one_of(name, texts)
     elif mode == "~" and field.get("type") == "text" and field.get("format") == "list":
         yield from (_words(column, text) for text in texts)
     else:
         before, after = "%" * (mode in "~$"), "%" * (mode in "~^")
         yield from (_like(column, before + _escaped(text) + after) for text in texts if text)
+
+
+def _one_of(name: str, texts: list[str]) -> Sql:
+    """The condition that a field's value is one of these: by an index, without a look at other tickets."""
+    values = f"value IN ({', '.join('?' * len(texts))})"
+    if name in SHORT:
+        table = f"ticket_value WHERE field = {_literal(name)}"
+        return Sql(f"t.id IN (SELECT ticket FROM {table} AND {values})", texts)  # noqa: S608
+    if name not in VIEWS["ticket"] and "" not in texts:  # a ticket without a value may have no row
+        table = f"ticket_custom WHERE name = {_literal(name)}"
+        return Sql(f"t.id IN (SELECT ticket FROM {table} AND {values})", texts)  # noqa: S608
+    return Sql(f"COALESCE({_column(name)}, '') IN ({', '.join('?' * len(texts))})", texts)
 
 
 def _ids(value: str) -> Sql | None:
@@ -173,8 +188,11 @@ def _column(name: str) -> str:
     """A ticket's value of a field."""
     if name in VIEWS["ticket"]:
         return f"t.{name}"
-    literal = "'" + name.replace("'", "''") + "'"
-    return f"(SELECT c.value FROM ticket_custom AS c WHERE c.ticket = t.id AND c.name = {literal})"  # noqa: S608
+    return f"(SELECT c.value FROM ticket_custom AS c WHERE c.ticket = t.id AND c.name = {_literal(name)})"  # noqa: S608
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
 
 
 def _join(name: str) -> str:

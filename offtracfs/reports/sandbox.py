@@ -28,7 +28,7 @@ from typing import Any, NamedTuple
 
 from offtracfs.errors import OfftracfsError, QueryRefused
 from offtracfs.index.opening import UNWRITABLE, code_of, opened, translate
-from offtracfs.index.tables import VIEWS, views
+from offtracfs.index.tables import OURS, VIEWS, views
 from offtracfs.reports.allowed import FUNCTIONS, MAX_TEXT, NOT_KEPT, SIZES, TABLE_FUNCTIONS
 
 Parameters = Sequence[str] | Mapping[str, str]
@@ -85,6 +85,7 @@ class Sandbox:
         self.limits = limits
         self._connection = connection
         self._sql = ""
+        self._ours = False  # whether the statement is one of ours
         self._refusal = ""  # the authorizer's reason
         self._spent = 0.0
         self._entered: float | None = None
@@ -119,13 +120,17 @@ class Sandbox:
         """Seconds of the processor's time that the statement has taken up to this moment."""
         return self._spent + (time.process_time() - self._entered if self._entered is not None else 0)
 
-    def run(self, sql: str, parameters: Parameters, how: str = "") -> Result:
-        """Run a statement as it is.
+    def run(self, sql: str, parameters: Parameters, how: str = "", *, ours: bool = False) -> Result:
+        """Run a statement as it is; one of `ours` may read the views `OURS`, too.
 
         Raises NotSqlite where it may be another database's SQL (see the function `run`). `how` may be
         "EXPLAIN ".
         """
         self._sql = sql.lower()
+        if ours != self._ours:
+            self._ours = ours
+            # Python keeps prepared statements. This makes SQLite prepare them anew, and ask again.
+            self._connection.set_authorizer(self._authorize)
         with self._at_work():
             cursor = self._connection.execute(how + sql, parameters)
         if cursor.description is None:
@@ -194,11 +199,13 @@ class Sandbox:
     def _may_read(self, table: str, column: str | None, schema: str | None) -> bool:
         if table in TABLE_FUNCTIONS:
             return True
+        if table.removeprefix(BASE) in OURS and not self._ours:
+            return False
         if table.startswith(BASE):  # a view reads it, unless the statement itself names it
             return table not in self._sql
         if column == "":  # as in count(*); the name may then be that of a subquery
             return schema in (None, "temp") and (table in VIEWS or not self._is_other(table))
-        return schema == "temp" and table in VIEWS
+        return schema == "temp" and (table in VIEWS or table in OURS)
 
     def _is_other(self, table: str) -> bool:
         return table in self._others or table.startswith(("sqlite_", "pragma_"))
@@ -253,6 +260,12 @@ def connect(directory: Path, revision: int, limits: Limits = Limits()) -> Sandbo
         raise translate(error) from error
 
 
+def run_ours(sandbox: Sandbox, sql: str, parameters: Parameters = ()) -> Result:
+    """Run a SELECT of this program's own making, within the same limits. Raises as `run`."""
+    sandbox.begin()
+    return sandbox.run(sql, parameters, ours=True)
+
+
 def run(sandbox: Sandbox, sql: str, parameters: Parameters = ()) -> Result:
     """Run one SELECT, with its placeholders (``?`` in order, or ``:NAME``) bound to the parameters.
 
@@ -292,6 +305,8 @@ def _text(data: bytes) -> str:
 
 
 def _absent(table: str) -> str:
+    if table.removeprefix(BASE) in OURS:
+        table = table.removeprefix(BASE)  # what the statement named is the view
     if table.lower() in NOT_KEPT:
         return f"Trac's table {table} is not kept offline."
     *most, last = VIEWS

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 from offtracfs.store.git import BRANCH
 
 if TYPE_CHECKING:
-    from offtracfs.store.repository import Change, Commit, Store
+    from offtracfs.store.repository import Commit, FileChange, Store
 
-__all__ = ["BRANCH", "Change", "Commit", "Store"]
+__all__ = ["BRANCH", "Commit", "FileChange", "Store"]
 
 
 def __getattr__(name: str) -> Any:

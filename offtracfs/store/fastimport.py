@@ -148,6 +148,11 @@ def _pipe(process: subprocess.Popen[bytes]) -> IO[bytes]:
     return process.stdin
 
 
+def name_in_git(author: str) -> str:
+    """The name that git has of a tracker's author."""
+    return _identity(author).decode().rpartition(" <")[0]
+
+
 @lru_cache(1000)
 def _identity(author: str) -> bytes:
     """An author as git wants it. Trac's are a login, a name, an address, ``Name <address>``, or nothing."""

@@ -51,7 +51,7 @@ pygit2.settings.mwindow_mapped_limit = 16 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class FileChange:
     """One file that a commit changed: its path in the mount, and its new blob (20 bytes), None if gone."""
 
     path: str
@@ -169,7 +169,7 @@ class Store:
             return False
         return True
 
-    def log(self, after: bytes | None) -> Iterator[Commit | Change]:
+    def log(self, after: bytes | None) -> Iterator[Commit | FileChange]:
         """The commits after the commit `after` (None: all), oldest first; each is followed by its changes.
 
         Raises DatabaseDamaged where git cannot read one.
@@ -338,7 +338,7 @@ def _split(chunks: Iterator[bytes], end: bytes) -> Iterator[str]:
         yield from (piece.decode("utf-8", "replace") for piece in pieces)
 
 
-def _parsed(tokens: Iterator[str]) -> Iterator[Commit | Change]:
+def _parsed(tokens: Iterator[str]) -> Iterator[Commit | FileChange]:
     """The output of ``git log --raw -z``: a line a commit, and for each file two tokens."""
     for token in tokens:  # if git fails, they end early; `_output` then raises
         if token.startswith(_MARK):
@@ -347,4 +347,4 @@ def _parsed(tokens: Iterator[str]) -> Iterator[Commit | Change]:
         elif token:
             blob, status = token.split()[3:5]
             for path in islice(tokens, 1):
-                yield Change(path_in_git(path), None if status == "D" else bytes.fromhex(blob))
+                yield FileChange(path_in_git(path), None if status == "D" else bytes.fromhex(blob))

@@ -2,7 +2,7 @@
 
 fetch      ask the tracker what has changed, and fetch that into the spool
 items      kinds of item: what the tracker is asked for one by one; which versions lead to what it gave
-versions   these versions with their blobs written
+versions   makes these versions ready for their commits, and writes their blobs
 spool      what has arrived and is not in git yet; puts versions into time order, on disk
 replay     pure: a ticket and its change log → every version that it ever had
 changelog  which change of a log came first, and which of its rows are new

@@ -1,13 +1,13 @@
-"""What a sync does before it commits: look at the tracker, decide, and fetch what is new into the spool.
+"""What a sync does before it commits: ask the tracker what has changed, and fetch that into the spool.
 
-While the tracker makes its next answers, the versions of what has arrived are found and their blobs written.
+While the tracker makes its next answer, this finds the versions of what has arrived, and writes their blobs.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from enum import Enum, auto
 from typing import Any
 
@@ -18,25 +18,25 @@ from offtracfs.database import Snapshot
 from offtracfs.errors import DatabaseDamaged, LoginRefused, PermissionMissing, TrackerError, Unreachable
 from offtracfs.kinds import Key
 from offtracfs.progress import Progress
+from offtracfs.records import from_iso
 from offtracfs.store.fastimport import Writer
 from offtracfs.sync.items import ITEM_KINDS, Files, Item, ItemKind
 from offtracfs.sync.spool import ReadyVersion, Spool
 from offtracfs.sync.versions import ready_versions, stored_files
 from offtracfs.trackers import Metadata, Missing, Tracker
 
-OVERLAP = timedelta(minutes=5)  # a slow transaction may land behind what was already seen
-SPOOLED_AT_ONCE = 50  # items
-MAX_MISSING = 1_000  # items of a kind that are asked for again by each sync; a sweep asks for all others, too
-TRUSTED_GONE = 20  # so many records may go at once, or
-TRUSTED_SHARE = 0.1  # this share of them, before the tracker is doubted
-LONG_AGO = "1970-01-01T00:00:00"
+OVERLAP = timedelta(minutes=5)  # a change may be committed minutes after its own time
+BATCH_SIZE = 50  # items that are written into the spool at once
+MAX_MISSING = 1_000  # items of a kind that every sync asks for again; for more, only a sweep does
+MAX_GONE = 20  # deletions that one sync believes for each kind of record
+MAX_GONE_SHARE = 0.1  # share of the stored records for which it believes that, where this is more
 
 
 class Extent(Enum):
-    """How much a sync looks at; each looks at all that the one before does."""
+    """How much a sync asks for; each member includes those before it."""
 
     NEWS = auto()  # what the tracker says is new or changed
-    SWEEP = auto()  # and what a few requests for all tickets show
+    SWEEP = auto()  # also what a few requests for all items show to be gone, or changed without a log entry
     FULL = auto()  # every item
 
 
@@ -46,22 +46,22 @@ class Action(Enum):
     ADD = auto()
     CHANGE = auto()
     DELETE = auto()
-    REPORT = auto()  # nothing can be done but to say so
+    RETRY = auto()  # the tracker could not give it: say so, and let the next sync ask again
     NOTHING = auto()
 
 
-def decide(stored: Files | None, found: Files | Missing) -> Action:
+def decide(stored: Files | None, fetched: Files | Missing) -> Action:
     """What to do about one item."""
-    match stored, found:
+    match stored, fetched:
         case None, Missing(gone=True):
             return Action.NOTHING
         case _, Missing(gone=True):
             return Action.DELETE
         case _, Missing():
-            return Action.REPORT
+            return Action.RETRY
         case None, _:
             return Action.ADD
-        case _ if stored == found:
+        case _ if stored == fetched:
             return Action.NOTHING
         case _:
             return Action.CHANGE
@@ -69,26 +69,27 @@ def decide(stored: Files | None, found: Files | Missing) -> Action:
 
 @dataclass(slots=True)
 class Found:
-    """What a look at the tracker has shown of one kind of item."""
+    """What a sync has found out about the items of one kind."""
 
     new: set[Key] = field(default_factory=set)
     changed: set[Key] = field(default_factory=set)
     gone: set[Key] = field(default_factory=set)
-    missing: list[Key] = field(default_factory=list)  # what the tracker could not give this time
+    missing: list[Key] = field(default_factory=list)  # the tracker could not give them; they may exist
 
     def __len__(self) -> int:
         return len(self.new) + len(self.changed) + len(self.gone)
 
 
 Wanted = Sequence[tuple[ItemKind, list[Key]]]
-"""What to ask the tracker for."""
+"""For each kind of item, what to ask the tracker for."""
 
 
 class Fetch:
-    """One sync's look at the tracker; what it found is in the spool and in these attributes.
+    """What one sync asks the tracker for. The results are in the spool and in the public attributes.
 
-    `writer` takes the blobs of every version that is in the spool in the end, also of what an interrupted
-    sync has left there: see `prepare_again`.
+    In the end `writer` has the blobs of every version that is in the spool, also of those that an interrupted
+    sync has left there (`prepare_again`). `retry` has, by kind, what the tracker could not give to the last
+    sync.
     """
 
     def __init__(
@@ -98,116 +99,118 @@ class Fetch:
         spool: Spool,
         writer: Writer,
         progress: Progress,
-        missing: Mapping[str, Collection[Key]],
+        retry: Mapping[str, Collection[Key]],
     ) -> None:
         self.kinds = [kind(tracker) for kind in ITEM_KINDS]
         self.found = {kind.name: Found() for kind in self.kinds}
-        self.records: dict[str, Any] = {}  # path → what is no item's record, where it changed; None: gone
-        self.problems: list[str] = []  # what had to be left out, a sentence each
-        self.doubts: list[str] = []  # what is not believed, and what to do if it is true
-        self.left_out: list[str] = []  # the same, of fields and reports
+        self.records: dict[str, Any] = {}  # path → new or changed record, beside the items; None: gone
+        self.problems: list[str] = []  # what this sync had to leave out, a sentence each
+        self.sweep_problems: list[str] = []  # what its sweep had to leave out
+        self.refused_deletions: list[str] = []  # which deletions are not believed, and how to accept them
         self.commit = snapshot.commit  # the versions in the spool lead on from there
-        self.begun = tracker.now()  # when it was looked at: all that the tracker held then is fetched
+        self.started = tracker.now()  # by its clock; all changes before that are fetched. See `_wanted`
         self.tracker = tracker
         self._snapshot = snapshot
         self._spool = spool
         self._writer = writer
         self._progress = progress
-        self._missing = missing  # by kind, what the tracker could not give the last time
-        self._arrived: list[Item] = []
-        self._versions: list[ReadyVersion] = []  # of these
-        self._asked = 0  # items that this look found to be new or changed
-        self._unknown_value = False
+        self._retry = retry
+        self._items: list[Item] = []  # fetched, and not in the spool yet
+        self._versions: list[ReadyVersion] = []  # made, and not in the spool yet
+        self._total = 0  # items of this sync, fetched or still to come
+        self._new_value = False  # whether an item names a record that is not stored
 
     async def run(self, extent: Extent, *, accept_deletions: bool) -> None:
-        """Look and fetch; that of a first sync must be FULL. Raises TrackerError, DatabaseError."""
+        """Ask and fetch. The extent of a first sync must be FULL. Raises TrackerError, DatabaseError."""
         if extent is Extent.FULL and not self._snapshot.empty:
-            self._spool.clear()  # what an earlier try has fetched may have changed without a trace
+            self._spool.clear()  # what an interrupted sync has fetched may have changed without a log entry
         await self._drop_outdated()
         wanted = await self._wanted(full=extent is Extent.FULL)
         await self.prepare_again(self._snapshot, wanted)
         await self._fetch(wanted)
         if extent is Extent.SWEEP:
-            await self._fetch(await self._suspects(wanted))
-        if extent is not Extent.NEWS or self._unknown_value:
-            self._compare(await self.tracker.metadata(), accept_deletions)
+            await self._fetch(await self._sweep(wanted))
+        if extent is not Extent.NEWS or self._new_value:
+            self._compare_metadata(await self.tracker.metadata(), accept_deletions)
         for kind in self.kinds:
             gone = self.found[kind.name].gone
-            known = len(kind.known(self._snapshot)) if gone else 0
-            if not self._believed(kind.plural, len(gone), known, accept_deletions):
+            stored = len(kind.stored_keys(self._snapshot)) if gone else 0
+            if not (accept_deletions or self._believes(kind.plural, len(gone), stored)):
                 gone.clear()
         self.problems += self.tracker.problems
-        self.tracker.problems.clear()  # a later sync by the same connection tells its own
+        self.tracker.problems.clear()  # a later sync by this connection has its own
 
     @property
     def deleted(self) -> Iterable[str]:
-        """The paths of what is gone."""
+        """The paths of the items that are gone."""
         return (path for kind in self.kinds for key in self.found[kind.name].gone for path in kind.paths(key))
 
     async def _drop_outdated(self) -> None:
-        """Of what an interrupted sync has fetched, forget what has changed since."""
-        if began := self._spool.begun:
+        """Of what an interrupted sync has fetched, drop what has changed since."""
+        if started := self._spool.started:
             for kind in self.kinds:
-                self._spool.drop(kind.name, await kind.changed(moment(began) - OVERLAP))
+                self._spool.drop(kind.name, await kind.changed(from_iso(started) - OVERLAP))
 
     async def _wanted(self, *, full: bool) -> Wanted:
-        """What the tracker says is new or changed, or all it has, less what is in the spool.
+        """What the tracker says is new or changed (`full`: all that it has), without what is in the spool.
 
-        The sync began when the first of these questions was answered, by the tracker's clock, unless an
-        earlier try had begun.
+        Sets `started`: when the tracker answered the first of these questions; or when the interrupted sync
+        started that filled the spool.
         """
-        since = moment(self._snapshot.recent or LONG_AGO) - OVERLAP
-        named: dict[str, set[Key]] = {}
-        answered: datetime | None = (
-            None  # a connection may be kept for days, so its first answer says nothing
-        )
+        recent, interrupted = self._snapshot.recent, self._spool.started
+        since = (from_iso(recent) if recent else records.EPOCH) - OVERLAP
+        started = from_iso(interrupted) if interrupted else None
+        wanted: dict[str, set[Key]] = {}
         for kind in self.kinds:
-            named[kind.name] = set(await (self._listed(kind) if full else kind.changed(since)))
-            answered = answered or self.tracker.now()
-        began = self._spool.begun
-        self.begun = moment(began) if began else answered or self.begun
+            wanted[kind.name] = set(await (self._listed(kind) if full else kind.changed(since)))
+            started = started or self.tracker.now()  # not before: `now` is as of the last answer
+        self.started = started or self.started
         for kind in self.kinds if not full else ():
-            named[kind.name].update(self._missing.get(kind.name, ()), await kind.attached(since))
-        return [(kind, self._to_come(kind, named[kind.name])) for kind in self.kinds]
+            wanted[kind.name].update(self._retry.get(kind.name, ()), await kind.attached(since))
+        return [(kind, self._not_spooled(kind, wanted[kind.name])) for kind in self.kinds]
 
-    def _to_come(self, kind: ItemKind, keys: set[Key]) -> list[Key]:
+    def _not_spooled(self, kind: ItemKind, keys: set[Key]) -> list[Key]:
         return sorted(keys - self._spool.keys(kind.name))
 
     async def _listed(self, kind: ItemKind) -> Collection[Key]:
-        """What the tracker lists. Notes which known ones are gone, and forgets what came and went."""
+        """All items that the tracker has.
+
+        Adds to `found.gone` the stored items that it does not have any more. Drops from the spool the items
+        that it does not have any more, and that were never stored.
+        """
         listed, found = set(await kind.listed()), self.found[kind.name]
-        known = kind.known(self._snapshot)
-        found.gone |= known - listed
-        fleeting = self._spool.keys(kind.name) - listed - known
-        self._spool.drop(kind.name, fleeting)
-        found.new -= fleeting
+        stored = kind.stored_keys(self._snapshot)
+        found.gone |= stored - listed
+        dropped = self._spool.keys(kind.name) - listed - stored
+        self._spool.drop(kind.name, dropped)
+        found.new -= dropped
         found.missing = [key for key in found.missing if key in listed]
         return listed
 
-    async def _suspects(self, asked: Wanted) -> Wanted:
-        """What may have changed though the tracker does not say so, and was not `asked` for already.
+    async def _sweep(self, asked: Wanted) -> Wanted:
+        """What may be new or changed although the tracker did not say so, without what was `asked` for.
 
-        Notes what is gone.
+        Finds out which items are gone (`_listed`).
         """
         wanted = []
         for kind, keys in asked:
-            seen, known = set(await self._listed(kind)), kind.known(self._snapshot)
-            suspects = (seen - known).union(await self._silent(kind, seen & known))
-            wanted.append((kind, self._to_come(kind, suspects.difference(keys))))
+            listed, stored = set(await self._listed(kind)), kind.stored_keys(self._snapshot)
+            changed = await self._possibly_changed(kind, listed & stored)
+            wanted.append((kind, self._not_spooled(kind, (listed - stored).union(changed).difference(keys))))
         return wanted
 
-    async def _silent(self, kind: ItemKind, both: set[Key]) -> Collection[Key]:
-        """The kind's suspects; none, and a sentence, where the tracker's answer is no good: news go on."""
+    async def _possibly_changed(self, kind: ItemKind, keys: set[Key]) -> Collection[Key]:
+        """As `ItemKind.possibly_changed`; none, and a problem, where the tracker's answer cannot be used."""
         try:
-            return await kind.suspects(both, self._load)
+            return await kind.possibly_changed(keys, self._load)
         except (Unreachable, LoginRefused, PermissionMissing):
-            raise  # which ends the sync wherever it comes
+            raise  # these end the sync, whatever it has asked for
         except TrackerError as error:
-            self.left_out.append(f"Silent changes stay unnoticed: {error}")
+            self.sweep_problems.append(f"Silent changes stay unnoticed: {error}")
             return ()
 
     def _load(self, path: str) -> Any:
-        """What is stored at a path; None, and a problem, where git has it damaged: the rest goes on."""
+        """The stored record at a path, None where there is none. A damaged one is None, and a problem."""
         try:
             return self._snapshot.load(path)
         except DatabaseDamaged as error:
@@ -215,54 +218,56 @@ class Fetch:
             return None
 
     async def _fetch(self, wanted: Wanted) -> None:
-        self._asked = self._spool.count() + sum(len(keys) for _, keys in wanted)
-        if began := self._spool.begun:
-            self._spool.begin(began, self._asked)
+        """Fetch these items into the spool, and write the blobs of their versions."""
+        self._total = self._spool.count_items() + sum(len(keys) for _, keys in wanted)
+        if started := self._spool.started:
+            self._spool.start(started, self._total)
         for kind, keys in wanted:
             done = len(self._spool.keys(kind.name))
             total = done + len(keys)
             try:
                 async with kind.fetch(keys) as stream:
-                    async for found in stream:
-                        await self._take(kind, found)
+                    async for fetched in stream:
+                        await self._receive(kind, fetched)
                         done += 1
                         self._progress(kind.plural, done, total)
             finally:
-                self._keep()
+                self._flush()
 
-    async def _take(self, kind: ItemKind, found: Any) -> None:
-        key, of_kind = kind.key(found), self.found[kind.name]
+    async def _receive(self, kind: ItemKind, fetched: Any) -> None:
+        """Decide about what `ItemKind.fetch` gave, and do it."""
+        key, found = kind.key(fetched), self.found[kind.name]
         try:
             stored = stored_files(kind, key, self._snapshot)
         except DatabaseDamaged as error:
             self.problems.append(_damaged(kind, key, error))
             return
-        item = None if isinstance(found, Missing) else kind.item(found, stored)
-        match decide(stored, item.files if item else found):
+        item = None if isinstance(fetched, Missing) else kind.item(fetched, stored)
+        match decide(stored, item.files if item else fetched):
             case Action.DELETE:
-                of_kind.gone.add(key)
-            case Action.REPORT:
-                self.problems.append(found.reason)
-                if len(of_kind.missing) < MAX_MISSING:
-                    of_kind.missing.append(key)
+                found.gone.add(key)
+            case Action.RETRY:
+                self.problems.append(fetched.reason)
+                if len(found.missing) < MAX_MISSING:
+                    found.missing.append(key)
             case Action.ADD | Action.CHANGE if item:
                 await self._prepare(kind, item, stored)
-                self._arrived.append(item)
-                self._look_for_new_values(kind.mentions(found))
-                if len(self._arrived) >= SPOOLED_AT_ONCE:
-                    self._keep()
+                self._items.append(item)
+                self._look_for_new_value(kind.mentions(fetched))
+                if len(self._items) >= BATCH_SIZE:
+                    self._flush()
 
     async def _prepare(self, kind: ItemKind, item: Item, stored: Files | None) -> None:
-        """Write the blobs of an item's versions, and count it."""
+        """Make an item's versions, write their blobs, and count the item as new or changed."""
         self._versions += await ready_versions(kind, item, stored, self._writer)
         found = self.found[kind.name]
         (found.changed if stored else found.new).add(item.key)
 
     async def prepare_again(self, snapshot: Snapshot, wanted: Wanted = ()) -> None:
-        """Find the versions of all that is in the spool, leading on from this snapshot; write their blobs.
+        """Make the versions of all items in the spool anew, leading on from this snapshot; write their blobs.
 
-        That is for what an interrupted sync has left, and where the branch has moved since the last snapshot.
-        What is `wanted` is still to come.
+        This is needed for what an interrupted sync has left, and where the branch has moved since the last
+        snapshot. `wanted` is what will be fetched after this: the progress counts it, too.
         """
         self.commit = snapshot.commit
         self._spool.forget_versions()
@@ -270,8 +275,8 @@ class Fetch:
             found = self.found[kind.name]
             found.new.clear()
             found.changed.clear()
-            here = len(self._spool.keys(kind.name))
-            total = here + sum(len(keys) for of, keys in wanted if of is kind)
+            spooled = len(self._spool.keys(kind.name))
+            total = spooled + sum(len(keys) for of, keys in wanted if of is kind)
             for done, item in enumerate(self._spool.items(kind.name), 1):
                 try:
                     await self._prepare(kind, item, stored_files(kind, item.key, snapshot))
@@ -279,51 +284,56 @@ class Fetch:
                     self.problems.append(_damaged(kind, item.key, error))
                     self._spool.drop(kind.name, [item.key])
                 self._progress(kind.plural, done, total)
-                if done % SPOOLED_AT_ONCE == 0 or done == here:
-                    self._keep()
-                    await trio.lowlevel.checkpoint()  # to be ended
+                if done % BATCH_SIZE == 0 or done == spooled:
+                    self._flush()
+                    await trio.lowlevel.checkpoint()  # here a sync can be cancelled
 
-    def _look_for_new_values(self, mentioned: Iterable[str]) -> None:
-        """A value that nobody has heard of, such as a new component, has come with a record of its own."""
-        if not (self._unknown_value or self._snapshot.empty):
-            self._unknown_value = not all(map(self._snapshot.has, mentioned))
+    def _look_for_new_value(self, mentioned: Iterable[str]) -> None:
+        """Where an item names a record that is not stored (a new component, say), fetch the metadata, too."""
+        if not (self._new_value or self._snapshot.empty):
+            self._new_value = not all(map(self._snapshot.has, mentioned))
 
-    def _keep(self) -> None:
-        if self._arrived and self._spool.begun is None:
-            self._spool.begin(records.iso(self.begun), self._asked)
-        self._spool.add(self._arrived)
+    def _flush(self) -> None:
+        """Write what has arrived into the spool."""
+        if self._items and self._spool.started is None:
+            self._spool.start(records.iso(self.started), self._total)
+        self._spool.add(self._items)
         self._spool.add_versions(self._versions)
-        self._arrived.clear()
+        self._items.clear()
         self._versions.clear()
 
-    def _compare(self, found: Metadata, accept_deletions: bool) -> None:
-        self.left_out += found.problems
+    def _compare_metadata(self, found: Metadata, accept_deletions: bool) -> None:
+        """Put into `records` what differs from the stored records, and what is gone."""
+        self.sweep_problems += found.problems
         for path, new in found.records.items():
             try:
                 kinds.check(path, new)
                 stored = self._snapshot.get(path)
                 old = new if stored is None else records.load(stored)
             except TrackerError as error:
-                self.left_out.append(f"{path} is left out: {error}")
+                self.sweep_problems.append(f"{path} is left out: {error}")
                 continue
             except DatabaseDamaged as error:
-                self.left_out.append(f"{path} is damaged and stays as it is: {error}")
+                self.sweep_problems.append(f"{path} is damaged and stays as it is: {error}")
                 continue
             merged = records.merge(old, new, exact_text=self.tracker.exact_text)
             if records.dump(merged) != stored:
                 self.records[path] = merged
         for top in sorted(found.complete):
-            known = list(self._snapshot.paths(top))
-            gone = [path for path in known if path not in found.records]
-            if self._believed(f"records in {top}", len(gone), len(known), accept_deletions):
+            stored_paths = list(self._snapshot.paths(top))
+            gone = [path for path in stored_paths if path not in found.records]
+            if accept_deletions or self._believes(f"records in {top}", len(gone), len(stored_paths)):
                 self.records |= dict.fromkeys(gone)
 
-    def _believed(self, what: str, gone: int, known: int, accept_deletions: bool) -> bool:
-        """A lost permission looks like a great many deletions."""
-        if accept_deletions or gone <= TRUSTED_GONE or gone <= TRUSTED_SHARE * known:
+    def _believes(self, what: str, gone: int, stored: int) -> bool:
+        """Whether so many of the stored records may be deleted; adds to `refused_deletions` if not.
+
+        After the loss of a permission, the tracker does not show records that are still there.
+        """
+        if gone <= max(MAX_GONE, MAX_GONE_SHARE * stored):
             return True
-        self.doubts.append(
-            f"The tracker shows {gone:,} of {known:,} {what} no more, which looks like a lost permission: "
+        self.refused_deletions.append(
+            f"The tracker shows {gone:,} of {stored:,} {what} no more, which looks like a lost permission: "
             "they are kept. If they are really gone, run `offtracfs sync --full --accept-deletions`."
         )
         return False
@@ -331,8 +341,3 @@ class Fetch:
 
 def _damaged(kind: ItemKind, key: Key, error: DatabaseDamaged) -> str:
     return f"{kind.name.capitalize()} {key} stays as it is, since its past is damaged: {error}"
-
-
-def moment(text: str) -> datetime:
-    """ISO text as records hold it, as a moment."""
-    return datetime.fromisoformat(text).replace(tzinfo=UTC)

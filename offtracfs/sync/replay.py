@@ -21,7 +21,7 @@ _UNPRINTABLE = re.compile(r"[\s\x00-\x1f\x7f-\x9f\ud800-\udfff]+")
 
 
 @dataclass(frozen=True, slots=True)
-class Version:
+class TicketVersion:
     """A ticket as it stood after one change.
 
     `moment` is in microseconds since 1970, UTC; None where only a comparison with the stored state shows that
@@ -38,7 +38,7 @@ class Version:
     changelog: list[Row]
 
 
-def replay(record: list[Any], changelog: list[Row], rules: LogRules) -> Iterator[Version]:
+def replay(record: list[Any], changelog: list[Row], rules: LogRules) -> Iterator[TicketVersion]:
     """Every version of a ticket: the first as it was created, the last equal to the arguments.
 
     They come in the order in which they happened, and no moment is before that of the version before it:
@@ -54,7 +54,7 @@ def since(
     old_record: list[Any] | None,
     old_changelog: list[Row] | None,
     rules: LogRules,
-) -> Iterator[Version]:
+) -> Iterator[TicketVersion]:
     """The versions that lead from a stored state of a ticket to exactly `record` and `changelog`.
 
     Without a stored state these are all versions that the ticket ever had. The same is true where the stored
@@ -94,7 +94,7 @@ def since(
         dated = new or (explained and ticket.changed < last_changed)
         moment = max(ticket.moment, microseconds(last_changed)) if dated else None
         what = "changed, the log does not say how" if dated else "as the tracker says now"
-        yield Version(moment, "", f"#{number} {what}", "", record, changelog)
+        yield TicketVersion(moment, "", f"#{number} {what}", "", record, changelog)
 
 
 def _is_another(record: list[Any], stored: list[Any]) -> bool:
@@ -124,7 +124,7 @@ class _Replayed:
     rows: list[Row] = field(default_factory=list)
     moment: int = microseconds("0001-01-01T00:00:00")
 
-    def create(self, values: dict[str, Any]) -> Version:
+    def create(self, values: dict[str, Any]) -> TicketVersion:
         """The ticket's first version, as it was created with these values."""
         *_, last = self.final
         self.props.update((name, self._value(text, last[name])) for name, text in values.items())
@@ -132,7 +132,7 @@ class _Replayed:
         what = f"created: {values.get('summary') or ''}"
         return self._version(microseconds(self.created), values.get("reporter") or "", what, "")
 
-    def apply(self, change: Change) -> Version:
+    def apply(self, change: Change) -> TicketVersion:
         """The version that a change makes."""
         *_, last = self.final
         for place, row in (*change.rows.items(), *change.rewrites.items()):
@@ -169,11 +169,11 @@ class _Replayed:
         self.changed = time
         self.rules.stamp(self.props, time, self.final)
 
-    def _version(self, moment: int, author: str, what: str, body: str) -> Version:
+    def _version(self, moment: int, author: str, what: str, body: str) -> TicketVersion:
         number, *_ = self.final
         self.moment = max(self.moment, moment)
         record = [number, self.created, self.changed, dict(self.props)]
-        return Version(self.moment, author, _line(f"#{number} {what}"), body, record, list(self.rows))
+        return TicketVersion(self.moment, author, _line(f"#{number} {what}"), body, record, list(self.rows))
 
 
 def _line(text: str) -> str:

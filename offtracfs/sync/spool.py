@@ -1,8 +1,9 @@
 """What a sync has fetched and not yet brought into git: kept on disk, so that an interrupted sync goes on.
 
 It also puts the items' versions into time order, on disk rather than in memory. Only the holder of the
-fetch lock opens it; it can be deleted at any time at the cost of fetching again. The versions name blobs that
-are in the quarantine of this sync (`offtracfs.store.Store.importing`): one that goes on makes them again.
+fetch lock opens the spool. Whoever deletes it loses nothing: the items are fetched again. Its versions name
+blobs that are in the quarantine of this sync (`offtracfs.store.Store.importing`). The next sync cannot see
+these, so it writes the blobs again.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from sqlalchemy import (
     delete,
     func,
     insert,
+    inspect,
     select,
 )
 from sqlalchemy.dialects import sqlite
@@ -40,16 +42,16 @@ from offtracfs.index.opening import translate
 from offtracfs.kinds import Key
 from offtracfs.sync.items import Item
 
-ROWS = 500  # rows read or written at once
-NOTICED = 1 << 62  # the moment of a version that only the present state shows
+PAGE_SIZE = 500  # rows read at once
 
 _metadata = MetaData()
 
-_look = Table(
-    "look",
+# One row: the sync that fetched the items.
+_sync = Table(
+    "sync",
     _metadata,
-    Column("begun", Text, nullable=False),  # ISO, by the tracker's clock: what is here is no older
-    Column("total", Integer, nullable=False),  # items that are to come, with those that are here
+    Column("started", Text, nullable=False),  # ISO, by the tracker's clock; every item was fetched after it
+    Column("total", Integer, nullable=False),  # items of this sync, fetched or still to come
 )
 
 
@@ -68,7 +70,7 @@ _item = Table(
     Column("kind", Text, primary_key=True),
     Column("key", _Key, primary_key=True),
     Column("created", Integer, nullable=False),  # microseconds since 1970 UTC
-    Column("changed", Integer, nullable=False),  # the same
+    Column("changed", Integer, nullable=False),  # microseconds since 1970 UTC
     Column("past", LargeBinary, nullable=False),  # what its kind needs to find its versions again
 )
 
@@ -81,32 +83,33 @@ _file = Table(
     Column("data", LargeBinary, nullable=False),
 )
 
-# In the order in which they come: taking them in writes each page once. They are sorted when they are read.
+# Rows are stored in the order in which they arrive, so that SQLite writes each page once. They are sorted
+# when they are read.
 _version = Table(
     "version",
     _metadata,
-    Column("moment", Integer, nullable=False),  # microseconds since 1970 UTC
+    Column("moment", Integer),  # microseconds since 1970 UTC; NULL: no change log tells of this version
     Column("kind", Text, primary_key=True),
     Column("key", _Key, primary_key=True),
-    Column("sequence", Integer, primary_key=True),  # of the item's versions
-    Column("author", LargeBinary, nullable=False),  # UTF-8, as are all names that SQLite might refuse as text
-    Column("message", LargeBinary, nullable=False),
+    Column("sequence", Integer, primary_key=True),  # place among the item's versions, from 0
+    Column("author", LargeBinary, nullable=False),  # UTF-8; as text, SQLite might refuse it
+    Column("message", LargeBinary, nullable=False),  # UTF-8
     Column("files", Text, nullable=False),  # JSON: path → blob id in hexadecimal, or null
     sqlite_with_rowid=False,
 )
 _IN_ORDER = (_version.c.moment, _version.c.kind, _version.c.key, _version.c.sequence)
 
-# Compiled once: SQLAlchemy's care for each row would cost more than SQLite's.
+# Compiled once: for each row, SQLAlchemy would need more time than SQLite.
 _ADD_VERSION = str(insert(_version).compile(dialect=sqlite.dialect(paramstyle="qmark")))
 
 
 class ReadyVersion(NamedTuple):
     """A version of an item that can be committed: its blobs are written."""
 
-    moment: int  # microseconds since 1970 UTC, or NOTICED
+    moment: int | None  # microseconds since 1970 UTC; None: no change log tells of it (`Version.moment`)
     kind: str
     key: Key
-    sequence: int
+    sequence: int  # place among the item's versions, from 0
     author: bytes
     message: bytes
     files: Mapping[str, bytes | None]  # path → blob id, 20 bytes; None: gone
@@ -115,7 +118,8 @@ class ReadyVersion(NamedTuple):
 class Spool:
     """The spool of a database, opened; every change is on disk when its method returns.
 
-    Raises DiskFull, DatabaseBusy, DatabaseDamaged, DatabaseError.
+    A damaged file, or one with other tables, is replaced by an empty spool. Where a method finds the damage,
+    it then raises DatabaseDamaged. All methods raise DiskFull, DatabaseBusy, DatabaseError.
     """
 
     def __init__(self, file: Path) -> None:
@@ -123,12 +127,15 @@ class Spool:
         try:
             self._open()
         except DatabaseDamaged:
-            self.clear()  # of no use: what was in it is fetched again
+            self.clear()  # what was in it is fetched again
 
     def _open(self) -> None:
-        self._engine = engine(self._file, QueuePool)  # opening and closing would cost more than writing
+        # With a pool: opening a connection for each transaction would cost more than the transaction.
+        self._engine = engine(self._file, QueuePool)
         try:
             with self._engine.begin() as connection:
+                if not _metadata.tables.keys() >= set(inspect(connection).get_table_names()):
+                    raise DatabaseDamaged("Another version of this program made this spool.")
                 _metadata.create_all(connection)
                 for table in _metadata.sorted_tables:
                     connection.execute(select(table).limit(1)).all()
@@ -149,31 +156,31 @@ class Spool:
             raise translated from error
 
     def close(self) -> None:
-        """Give the connections back; the next use opens new ones."""
+        """Close the connections; the next use opens new ones."""
         self._engine.dispose()
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Delete everything."""
         self.close()
         for suffix in ("", "-wal", "-shm"):
             self._file.with_name(self._file.name + suffix).unlink(missing_ok=True)
         self._open()
 
     @property
-    def begun(self) -> str | None:
-        """When the sync began that this spool belongs to (ISO, by the tracker's clock); None in a new one."""
+    def started(self) -> str | None:
+        """When the sync started that fetched the items (ISO, by the tracker's clock); None in a new spool."""
         with self._transaction() as connection:
-            found: str | None = connection.execute(select(_look.c.begun)).scalar()
+            found: str | None = connection.execute(select(_sync.c.started)).scalar()
             return found
 
-    def begin(self, moment: str, total: int) -> None:
-        """A sync of so many items begins, or goes on."""
+    def start(self, moment: str, total: int) -> None:
+        """Save when the sync started, and how many items it has, fetched or still to come."""
         with self._transaction() as connection:
-            connection.execute(delete(_look))
-            connection.execute(insert(_look), {"begun": moment, "total": total})
+            connection.execute(delete(_sync))
+            connection.execute(insert(_sync), {"started": moment, "total": total})
 
     def add(self, items: Sequence[Item]) -> None:
-        """Keep some items, in place of what was known of the same."""
+        """Save items. One that is here already is replaced."""
         if not items:
             return
         with self._transaction() as connection:
@@ -190,7 +197,7 @@ class Spool:
             connection.execute(insert(_file), files)
 
     def drop(self, kind: str, keys: Iterable[Key]) -> None:
-        """Forget some items."""
+        """Delete items, and their versions."""
         with self._transaction() as connection:
             self._delete(connection, (_item, _file, _version), [(kind, key) for key in keys])
 
@@ -203,12 +210,12 @@ class Spool:
             )
 
     def keys(self, kind: str) -> set[Key]:
-        """The items of a kind that are here."""
+        """The keys of all items of a kind."""
         with self._transaction() as connection:
             return set(connection.execute(select(_item.c.key).where(_item.c.kind == kind)).scalars())
 
-    def count(self) -> int:
-        """The number of items that are here."""
+    def count_items(self) -> int:
+        """The number of items, of all kinds."""
         with self._transaction() as connection:
             return int(connection.execute(select(func.count()).select_from(_item)).scalar_one())
 
@@ -228,48 +235,48 @@ class Spool:
 
     def _page(self, statement: Select[Any]) -> list[Any]:
         with self._transaction() as connection:
-            return list(connection.execute(statement.limit(ROWS)))
+            return list(connection.execute(statement.limit(PAGE_SIZE)))
 
     def first_created(self) -> int | None:
-        """When the oldest item here was created, in microseconds since 1970 UTC."""
+        """When the oldest item was created, in microseconds since 1970 UTC; None where there is no item."""
         with self._transaction() as connection:
             found: int | None = connection.execute(select(func.min(_item.c.created))).scalar()
             return found
 
     def last_changed(self, until: int) -> int | None:
-        """The last time at which an item here was changed, not after `until`; microseconds as above."""
+        """The latest `changed` of an item that is not after `until`, in microseconds since 1970 UTC."""
         with self._transaction() as connection:
             statement = select(func.max(_item.c.changed)).where(_item.c.changed <= until)
             found: int | None = connection.execute(statement).scalar()
             return found
 
     def add_versions(self, versions: Iterable[ReadyVersion]) -> None:
-        """Keep versions of items that had none here."""
+        """Save versions of items that have none here."""
         rows = [(*version[:-1], _dumped(version.files)) for version in versions]
         if rows:
             with self._transaction() as connection:
                 connection.exec_driver_sql(_ADD_VERSION, rows)
 
     def forget_versions(self) -> None:
-        """Forget all versions, as their blobs are gone."""
+        """Delete all versions."""
         with self._transaction() as connection:
             connection.execute(delete(_version))
 
     def ordered(self, *, noticed: bool = False) -> Iterator[ReadyVersion]:
-        """All versions in time order; at one moment by item, then in the item's own order.
+        """The versions whose moment is known, in time order; at one moment by item, then by `sequence`.
 
-        Those whose moment is not known are apart.
+        With `noticed`, those whose moment is not known, by item.
         """
-        those = _version.c.moment == NOTICED if noticed else _version.c.moment < NOTICED
+        those = _version.c.moment.is_(None) if noticed else _version.c.moment.is_not(None)
         with self._transaction() as connection:
             statement = select(_version).where(those).order_by(*_IN_ORDER)
-            for *values, files in connection.execute(statement.execution_options(yield_per=ROWS)):
+            for *values, files in connection.execute(statement.execution_options(yield_per=PAGE_SIZE)):
                 yield ReadyVersion._make((*values, _loaded(files)))
 
-    def versions(self) -> tuple[int, int]:
+    def count_versions(self) -> tuple[int, int]:
         """The number of all versions, and of those whose moment is not known."""
         with self._transaction() as connection:
-            noticed = func.count().filter(_version.c.moment == NOTICED)
+            noticed = func.count().filter(_version.c.moment.is_(None))
             total, unknown = connection.execute(select(func.count(), noticed).select_from(_version)).one()
             return int(total), int(unknown)
 

@@ -1,4 +1,4 @@
-"""Every new version of an item, made ready for its commit: its blobs are written, its message is worded."""
+"""Every new version of an item, made ready for its commit: its blobs are written, its message is made."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from offtracfs.database import Snapshot
 from offtracfs.kinds import Key
 from offtracfs.store.fastimport import Writer
 from offtracfs.sync.items import Files, Item, ItemKind
-from offtracfs.sync.spool import NOTICED, ReadyVersion
+from offtracfs.sync.spool import ReadyVersion
 
-AT_ONCE = 100  # versions between two points at which a sync can be ended
+CHECKPOINT_INTERVAL = 100  # versions between two points at which trio can cancel a sync
 
 
 def stored_files(kind: ItemKind, key: Key, snapshot: Snapshot) -> Files | None:
-    """An item's files as they are stored, those that there are; None where the item is new here.
+    """The stored files of an item, without those that it does not have; None where the item is new here.
 
     Raises DatabaseDamaged.
     """
@@ -31,23 +31,25 @@ def stored_files(kind: ItemKind, key: Key, snapshot: Snapshot) -> Files | None:
 async def ready_versions(
     kind: ItemKind, item: Item, stored: Files | None, writer: Writer
 ) -> list[ReadyVersion]:
-    """The versions that lead from the stored files to the item, their blobs written.
+    """The versions that lead from the stored files to the item; writes their blobs.
 
-    One item may have thousands: a signal is heard while they are made. Raises DatabaseError, DiskFull.
+    One item may have thousands of versions, so a sync can be cancelled between them. Raises DatabaseError,
+    DiskFull.
     """
     versions = []
     for version in kind.versions(item, stored):
         versions.append(version)
-        await _breathe(len(versions))
+        await _checkpoint(len(versions))
     blobs: list[dict[str, bytes | None]] = [{} for _ in versions]
-    for path in kind.paths(item.key):  # file by file: git stores each as a small difference from the last
+    # File by file, not version by version: git stores a blob as a small difference from the one before it.
+    for path in kind.paths(item.key):
         for done, (version, found) in enumerate(zip(versions, blobs, strict=True), 1):
             if path in version.files:
                 found[path] = _blob(writer, version.files[path])
-            await _breathe(done)
+            await _checkpoint(done)
     return [
         ReadyVersion(
-            NOTICED if version.moment is None else version.moment,
+            version.moment,
             item.kind,
             item.key,
             sequence,
@@ -59,8 +61,8 @@ async def ready_versions(
     ]
 
 
-async def _breathe(done: int) -> None:
-    if done % AT_ONCE == 0:
+async def _checkpoint(done: int) -> None:
+    if done % CHECKPOINT_INTERVAL == 0:
         await trio.lowlevel.checkpoint()
 
 

@@ -23,7 +23,7 @@ from offtracfs.store.git import git
 from offtracfs.text import shown
 from offtracfs.trackers import Metadata, Missing, Stored, Ticket, compared
 from offtracfs.trackers.credentials import Credentials
-from offtracfs.trackers.registry import Kind
+from offtracfs.trackers.registry import TrackerKind
 from offtracfs.trackers.tracrules import TracRules
 
 COMMITS = "refs/offtrac"  # where the folder's own commits go
@@ -155,4 +155,4 @@ async def _connect(url: str, _who: Credentials | None, _directory: Path | None) 
     return Folder(url)
 
 
-KIND = Kind(checked_url, _connect, adopt=keep_commits)
+KIND = TrackerKind(checked_url, _connect, adopt=keep_commits)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from datetime import datetime, tzinfo
+from datetime import datetime
 from functools import lru_cache
 from itertools import islice
 
-from offtracfs.index import Reader
 from offtracfs.kinds import HISTORIES
 from offtracfs.names import split, version_name
-from offtracfs.tree.kind import Kind
+from offtracfs.tree.kind import Kind, Sources
 from offtracfs.tree.nodes import FIRST_POSITION, Directory, DirectoryEntry, File, Listing, Node
 
 MAX_REMEMBERED = 8  # files for which the names of their versions are kept
@@ -26,8 +25,8 @@ def history_of(directory: Directory) -> str:
 class History(Kind):
     """Every version that a file had up to a revision, oldest first; the name says its moment and author."""
 
-    def __init__(self, reader: Reader, zone: tzinfo) -> None:
-        super().__init__(reader, zone)
+    def __init__(self, sources: Sources) -> None:
+        super().__init__(sources)
         # A version's name may depend on those before it. So all are named at once, and not again for each
         # lookup in a directory with thousands of them.
         self._versions = lru_cache(MAX_REMEMBERED)(self._named)

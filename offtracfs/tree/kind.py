@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import tzinfo
+from typing import NamedTuple
 
+from offtracfs.database import Database
 from offtracfs.index import Reader
 from offtracfs.tree.nodes import Directory, DirectoryEntry, Listing, Node
+from offtracfs.tree.textfiles import TextFiles
+
+
+class Sources(NamedTuple):
+    """What the kinds of directory answer from."""
+
+    database: Database
+    reader: Reader
+    texts: TextFiles
 
 
 class Kind:
@@ -18,9 +28,9 @@ class Kind:
     a revision never changes, such as answers for a (path, horizon). Its methods may raise DatabaseDamaged.
     """
 
-    def __init__(self, reader: Reader, zone: tzinfo) -> None:
-        self._reader = reader
-        self._zone = zone
+    def __init__(self, sources: Sources) -> None:
+        self.database, self._reader, self._texts = sources
+        self._zone = self.database.settings.zone
 
     def serves(self, directory: Directory) -> bool:
         """Whether `lookup`, `entries` and `directory_count` answer for that directory.
@@ -43,7 +53,7 @@ class Kind:
         raise NotImplementedError
 
     def directory_count(self, listing: Listing) -> int:
-        """How many directories `entries` gives: a directory's link count is two more."""
+        """How many directories `entries` gives, or UNKNOWN: a directory's link count is two more."""
         return 0
 
     def unlisted(self, listing: Listing, name: str) -> Node | None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from offtracfs.index import Revision
 from offtracfs.reports.outputs import ReportFile
 
 FIRST_POSITION = 3  # in a listing: "." has position 1 and ".." has 2
+UNKNOWN = -1  # as a count: nobody has counted yet
 
 
 class Directory(NamedTuple):
@@ -23,6 +23,11 @@ class Directory(NamedTuple):
     def child(self, name: str) -> Directory:
         """The directory of that name in this one."""
         return Directory(self.at, f"{self.path}/{name}" if self.path else name)
+
+    @property
+    def is_root(self) -> bool:
+        """Whether this is the tracker's top, now or at some "@…"."""
+        return not self.path and self.at != "@"
 
     @property
     def parent(self) -> Directory:
@@ -44,8 +49,7 @@ class File(NamedTuple):
     mtime: int
 
 
-@dataclass(frozen=True, slots=True)
-class Link:
+class Link(NamedTuple):
     """A symbolic link; `mtime` in seconds since 1970 UTC."""
 
     target: str

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import tzinfo
 from functools import lru_cache
 
-from offtracfs.index import Reader
 from offtracfs.kinds import TOPS
 from offtracfs.names import split
-from offtracfs.tree.kind import Kind
+from offtracfs.tree.kind import Kind, Sources
 from offtracfs.tree.nodes import FIRST_POSITION, Directory, DirectoryEntry, File, Listing, Node
 
 FIRST_FILE = 1 << 20  # in a listing, files have positions from here on, and directories smaller ones
@@ -19,8 +17,8 @@ MAX_REMEMBERED = 256  # pairs (path, horizon) for which the names of the directo
 class Stored(Kind):
     """What git holds. It is the last in the table: it serves every directory that no other kind serves."""
 
-    def __init__(self, reader: Reader, zone: tzinfo) -> None:
-        super().__init__(reader, zone)
+    def __init__(self, sources: Sources) -> None:
+        super().__init__(sources)
         self._directory_names = lru_cache(MAX_REMEMBERED)(self._directories)
 
     def _directories(self, path: str, horizon: int) -> Sequence[str]:

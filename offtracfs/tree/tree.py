@@ -3,22 +3,31 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from datetime import UTC, tzinfo
+from collections.abc import Callable, Iterator
 from functools import lru_cache
+from math import inf
 
+from offtracfs.database import Database
 from offtracfs.index import Reader, Revision
 from offtracfs.index.moments import Clock, revision_at
-from offtracfs.names import Back, Commit, Period, parse_at
-from offtracfs.store import Store
+from offtracfs.names import Back, CommitPrefix, Period, parse_at
+from offtracfs.tree.by import By
+from offtracfs.tree.computed import Computed, Work
 from offtracfs.tree.days import DAYS, Days
 from offtracfs.tree.history import History
-from offtracfs.tree.kind import Kind
+from offtracfs.tree.kind import Kind, Sources
 from offtracfs.tree.nodes import ROOT, Directory, DirectoryEntry, File, Listing, Node
+from offtracfs.tree.queries import Queries
 from offtracfs.tree.reportfiles import ReportFiles
+from offtracfs.tree.reporttickets import ReportTickets
+from offtracfs.tree.searches import Searches
 from offtracfs.tree.stored import Stored
+from offtracfs.tree.textfiles import TEXT, TextFiles
+from offtracfs.tree.texts import Texts
 
-KINDS: tuple[type[Kind], ...] = (Days, History, ReportFiles, Stored)
+KINDS: tuple[type[Kind], ...] = (
+    Days, History, By, Queries, Searches, ReportTickets, ReportFiles, Texts, Stored,
+)  # fmt: skip
 """Every kind of directory. A new one is a module with a `Kind`, and a name here, before `Stored`."""
 
 MAX_BLOBS = 16  # kept in memory, since the kernel reads a large file in pieces
@@ -29,23 +38,26 @@ class Tree:
     """The nodes of one database, as its index has them and as of the last `refresh`.
 
     `settled` is set by the driver: no commit is added before that moment (seconds since 1970 UTC).
-    `may_change` needs it. Methods may raise DatabaseDamaged.
+    `may_change` needs it. `pages` is what a ticket's number is put behind to make the address of its page in
+    the tracker; "" where that is not known. Methods may raise DatabaseDamaged.
     """
 
     def __init__(
         self,
+        database: Database,
         reader: Reader,
-        store: Store,
         *,
-        zone: tzinfo = UTC,
         clock: Clock = time.time,
+        pages: str = "",
     ) -> None:
         self._reader = reader
-        self._store = store
-        self._blob = lru_cache(MAX_BLOBS)(store.blob)
-        self._zone = zone
+        self._store = database.store
+        self._blob = lru_cache(MAX_BLOBS)(self._store.blob)
+        self._zone = database.settings.zone
         self._clock = clock
-        self._kinds = [kind(reader, zone) for kind in KINDS]
+        self._texts = TextFiles(reader, self._blob, pages)
+        sources = Sources(database, reader, self._texts)
+        self._kinds = [kind(sources) for kind in KINDS]
         self._kind = lru_cache(MAX_DIRECTORIES)(self._serving)
         self.settled = 0
         self.head = reader.head()
@@ -73,7 +85,7 @@ class Tree:
         match parse_at(at, self._zone):
             case Period(end=end):
                 return end > self.settled
-            case Commit():
+            case CommitPrefix():
                 return False
             case _:
                 return True
@@ -95,6 +107,19 @@ class Tree:
     def open(self, directory: Directory) -> Listing:
         """The directory as it stands, to be listed."""
         return Listing(directory, self.revision(directory.at))
+
+    def is_computed(self, directory: Directory) -> bool:
+        """Whether there may be `work` for a directory."""
+        return isinstance(self._kind(directory), Computed)
+
+    def work(self, listing: Listing) -> Work | None:
+        """What a worker thread must do before `lookup` and `entries` can answer for a directory.
+
+        None where nothing, as for all that is stored. Ask again when it is done: meanwhile there may be a
+        new revision, or others may have taken its place among what is kept.
+        """
+        kind = self._kind(listing.directory)
+        return kind.work(listing) if isinstance(kind, Computed) else None
 
     def is_current(self, listing: Listing) -> bool:
         """Whether an opened directory still shows what its place shows now."""
@@ -128,14 +153,22 @@ class Tree:
         return listing.revision.committed if listing.revision else 0
 
     def file(self, inode: int) -> File | None:
-        """The file version with that number."""
+        """The file version with that number, or the text."""
+        if inode & TEXT:
+            return self._texts.file(inode)
         version = self._reader.version(inode)
         return File(inode, version.size, version.mtime) if version else None
 
     def read(self, inode: int) -> bytes:
-        """All that a file version holds. Raises DatabaseDamaged where git cannot give it."""
+        """All that a file version holds, or a text. Raises DatabaseDamaged where git cannot give it."""
+        if inode & TEXT:
+            return self._texts.read(inode)
         version = self._reader.version(inode)
         return self._blob(version.blob) if version and version.blob else b""
+
+    def text_work(self, inode: int) -> Callable[[], object] | None:
+        """What is to be called in another thread before `read`, as it takes long; None where nothing is."""
+        return self._texts.work(inode) if inode & TEXT else None
 
     def changed_names(self, before: Revision | None) -> Iterator[tuple[str, str]]:
         """The names that do not mean what they meant at an earlier head: directory's path, and name."""
@@ -143,6 +176,18 @@ class Tree:
             return
         for kind in self._kinds:
             yield from kind.changed_names(before.horizon if before else 0, self.head.horizon)
+
+    def is_told(self, directory: Directory, node: Node | None = None) -> bool:
+        """Whether `changed_names` has all that can change in a directory, or of a name that is a node's.
+
+        So it is for all but computed directories, and for these where "@…" is settled; not for those of
+        reports, since SQL can ask for the time.
+        """
+        places = [directory, node] if isinstance(node, Directory) else [directory]
+        computed = [kind for kind in map(self._kind, places) if isinstance(kind, Computed)]
+        return not computed or (
+            all(kind.max_age == inf for kind in computed) and not self.may_change(directory.at)
+        )
 
     def may_appear(self, directory: Directory, name: str) -> bool:
         """Whether a name that is missing may come to be there without being among the `changed_names`."""

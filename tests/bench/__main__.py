@@ -11,6 +11,8 @@ from tempfile import TemporaryDirectory
 import click
 
 from tests.bench import (
+    browsing,
+    changes,
     figures,
     generate,
     history,
@@ -25,7 +27,18 @@ from tests.bench import (
 from tests.bench.figures import Figure
 from tests.tracservers import RealTrac, TracServer, served
 
-PARTS = ("sync", "import", "index", "mount", "files", "history", "reports", "teamtrack")
+PARTS = (
+    "sync", "import", "index", "mount", "browsing", "texts", "files", "history", "changes", "reports",
+    "teamtrack",
+)  # fmt: skip
+READING = {
+    "mount": mounts.first_listing,
+    "browsing": browsing.measure,
+    "texts": mounts.texts,
+    "changes": changes.measure,
+}
+"""The parts that need nothing but a database."""
+
 COLD = {True: "no cache holds anything", False: "a fresh mount; dropping the disk's caches takes root"}
 
 
@@ -105,12 +118,12 @@ def _measured_trac(sizes: list[int], parts: Collection[str], cache: Path, scratc
             importing.make(source, database)
         if "index" in parts:
             yield from index.measure(size, database, scratch / "index")
-        if "mount" in parts:
-            yield from mounts.first_listing(size, database)
         if "files" in parts:
             yield from mounts.measure(size, database, scratch / "disk")
         if "history" in parts:
             yield from history.measure(size, database, source, scratch / "moments")
+        for part in (part for part in READING if part in parts):
+            yield from READING[part](size, database)
         if "reports" in parts:
             with served("modern") as server:
                 yield from reports.measure(size, database, _trac(server, source))

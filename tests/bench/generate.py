@@ -18,13 +18,14 @@ from offtracfs.records import SECOND
 from tests.realreports import add_stock_reports
 from tests.tracinstall import installed
 
-RECIPE = 4  # changes with what is made here, so that older databases in a cache are not taken for it
+RECIPE = 5  # changes with what is made here, so that older databases in a cache are not taken for it
 FIRST_DAY = 1_104_537_600  # 2005-01-01, in seconds since 1970 UTC
 LAST_DAY = 1_735_689_600  # 2025-01-01
 QUIET = 365 * 86_400  # seconds in the end without a new ticket: else its last changes would all come at once
 DESCRIPTION = 600, 0.9  # bytes in the median, and sigma of the logarithm: a few are very long
 COMMENT = 250, 0.9
 MAX_LENGTH = 50_000  # bytes of a text
+TERMS = 0.06  # of the words: the names, numbers and paths that a tracker is full of
 CHANGES = 5  # of a ticket: comments, most of them with a change of a field
 PAUSE = 20 * 86_400  # mean seconds between two changes of a ticket
 PEOPLE = [f"dev{number}@example.org" for number in range(40)]
@@ -49,13 +50,16 @@ class Row(NamedTuple):
 
 
 class Writing:
-    """Texts of made-up words, of which some are very common, as in any language."""
+    """Texts of made-up words, of which some are very common, as in any language, and most very rare."""
 
     def __init__(self, dice: random.Random) -> None:
         syllables = [a + b for a in "bdfgklmnprstvz" for b in ("a", "e", "i", "o", "u", "é", "au")]
         words = ["".join(dice.choices(syllables, k=dice.choice((1, 2, 2, 3, 4)))) for _ in range(5_000)]
         weights = [1 / rank for rank in range(1, 5_001)]
-        picked = dice.choices(words, weights, k=500_000)
+        picked = [
+            _term(dice, words) if dice.random() < TERMS else word
+            for word in dice.choices(words, weights, k=500_000)
+        ]
         breaks = dice.choices((" ", " ", " ", " ", " ", " ", " ", " ", ", ", ". ", "\r\n"), k=500_000)
         self._text = "".join(part for pair in zip(picked, breaks, strict=True) for part in pair)
         self._dice = dice
@@ -65,6 +69,20 @@ class Writing:
         length = min(int(median * self._dice.lognormvariate(0, sigma)) + 1, MAX_LENGTH)
         start = self._dice.randrange(len(self._text) - MAX_LENGTH)
         return self._text[start : start + length].strip()
+
+
+def _term(dice: random.Random, words: list[str]) -> str:
+    """A word that hardly another text has: the name of a class, a variable, a file, a version, a ticket."""
+    some = dice.choices(words, k=dice.choice((2, 3)))
+    number = dice.randrange(100_000)
+    terms = (
+        "".join(map(str.capitalize, some)),
+        "_".join(some),
+        f"{'/'.join(some)}.c",
+        f"{number // 10_000}.{number // 100 % 100}.{number % 100}",
+        f"#{number}",
+    )
+    return dice.choice(terms)
 
 
 def environment(size: int, cache: Path) -> Path:
@@ -117,10 +135,14 @@ def _ticket(number: int, created: int, dice: random.Random, writing: Writing) ->
         "status": "new",
         "resolution": "",
         "keywords": "",
-        "summary": writing.text(50, 0.4).replace("\r\n", " "),
+        "summary": _summary(writing),
         "description": writing.text(*DESCRIPTION),
         **{name: dice.choice(values) for name, values in VALUES.items()},
     }
+
+
+def _summary(writing: Writing) -> str:
+    return writing.text(50, 0.4).replace("\r\n", " ")
 
 
 def _changes(ticket: dict[str, Any], dice: random.Random, writing: Writing) -> Iterator[Row]:
@@ -128,16 +150,20 @@ def _changes(ticket: dict[str, Any], dice: random.Random, writing: Writing) -> I
     for count in range(1, CHANGES + 1):
         ticket["changetime"] += (1 + int(dice.expovariate(1 / PAUSE))) * SECOND
         number, moment, author = ticket["id"], ticket["changetime"], dice.choice(PEOPLE)
-        for name, new in _changed(ticket, dice).items():
+        for name, new in _changed(ticket, dice, writing).items():
             yield Row(number, moment, author, name, ticket[name], new)
             ticket[name] = new
         text = writing.text(*COMMENT) if dice.random() < 0.8 else ""
         yield Row(number, moment, author, "comment", str(count), text)
 
 
-def _changed(ticket: dict[str, Any], dice: random.Random) -> dict[str, str]:
+def _changed(ticket: dict[str, Any], dice: random.Random, writing: Writing) -> dict[str, str]:
     """Fields that a change sets."""
     kind = dice.random()
+    if kind < 0.02:
+        return {"description": writing.text(*DESCRIPTION)}
+    if kind < 0.04:
+        return {"summary": _summary(writing)}
     if kind < 0.4:
         return {}
     if kind < 0.7:

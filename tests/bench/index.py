@@ -14,6 +14,7 @@ from offtracfs.index.opening import LINK
 from offtracfs.index.tables import views
 from offtracfs.store import BRANCH, Store
 from offtracfs.store.git import git
+from tests.bench import search
 from tests.bench.figures import MB, Figure
 from tests.bench.importing import FEW, SLOWER
 
@@ -40,13 +41,17 @@ def measure(size: int, database: Path, scratch: Path) -> Iterator[Figure]:
     git(store.path, "update-ref", BRANCH, f"{tip.hex()}~{CHANGES}")
     began = time.perf_counter()
     commits = index.rebuild(scratch, store)
-    each = (time.perf_counter() - began) / commits * 1e6
+    seconds = time.perf_counter() - began
+    each = seconds / commits * 1e6
     yield Figure(size, "Index built anew: time of a change", each, "µs", growth=SLOWER, base=FEW)
     file = (scratch / LINK).resolve()
     kept = sum(file.stat().st_size for file in (database / "git/objects").rglob("*")) / MB
     yield Figure(size, "Index", file.stat().st_size / MB, "MB", "the git repository", kept)
+    yield from search.built(size, scratch, seconds)
     git(store.path, "update-ref", BRANCH, tip.hex())
     yield Figure(size, f"Index update, {CHANGES} tickets changed", _update(file, store), "ms", most=50)
+    yield from search.updated(size, scratch, CHANGES)
+    yield from search.searched(size, scratch)
     for name, statement in READING.items():
         now, *then = (_read(file, int(commits * part), statement) for part in (1, *MOMENTS))
         yield Figure(size, f"Reading {name}, as of any moment", max(then), "ms", "now", now, LONGER)

@@ -22,6 +22,12 @@ COMMANDS = {
     "grep -r": ("grep", "-r", "occurs nowhere", "."),
     "tar": ("tar", "-cf", "-", "."),
 }
+RECORDS, TEXTS = ("ticket", "changelog"), ("text",)  # the same, for programs and for people
+OF_TEXTS = {
+    "ls -l": (("ls", "-l"), None, None),
+    "grep -r": (("grep", "-r", "occurs nowhere"), 3, 1.2),
+}
+"""Commands, and how many times as long they may take for texts as for records, cold and warm."""
 OF_DIRECTORIES = ("opendir", "readdir", "releasedir", "statfs")  # grep asks for the last once
 
 
@@ -81,6 +87,20 @@ def _repeated(command: Sequence[str], directory: Path, count: int) -> float:
     """Seconds that a command takes that was run before."""
     timed(*command, cwd=directory)
     return min(timed(*command, cwd=directory) for _ in range(count))
+
+
+def texts(size: int, database: Path) -> Iterator[Figure]:
+    """Tickets as texts beside the same tickets as JSON, records and change logs, on two fresh mounts."""
+    for name, (command, most_cold, most_warm) in OF_TEXTS.items():
+        cold, warm = {}, {}
+        for directories in (RECORDS, TEXTS):
+            with mounted(database) as mountpoint:
+                drop_caches()
+                cold[directories] = timed(*command, *directories, cwd=mountpoint)
+                warm[directories] = _repeated((*command, *directories), mountpoint, times(size))
+        for how, seconds, most in (("cold", cold, most_cold), ("warm", warm, most_warm)):
+            what = f"`{name} text`, {how}"
+            yield Figure(size, what, seconds[TEXTS], "s", "as JSON", seconds[RECORDS], most)
 
 
 def _requests(size: int, database: Path) -> Iterator[Figure]:

@@ -1,8 +1,8 @@
 """Kinds of item: what a sync asks the tracker for one by one, keeps in its spool, and commits.
 
-A kind is a module and its line in `ITEM_KINDS`. Looking, deciding, spooling and committing (fetch, spool,
-revisions, loop) know no kinds. What is no item, such as the definitions of fields, has no past that the
-tracker tells: it comes as a whole (`offtracfs.trackers.Metadata`).
+A kind is a module and its line in `ITEM_KINDS`. The modules fetch, versions, spool, revisions and loop treat
+all kinds alike; only `loop.Outcome`, which is told to people, counts tickets apart. What is no item, such as
+the definitions of fields, comes as a whole and without its past (`offtracfs.trackers.Metadata`).
 """
 
 from offtracfs.sync.items.item import Files, Item, ItemKind, Version

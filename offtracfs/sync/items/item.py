@@ -1,7 +1,7 @@
 """What a sync needs to know of a kind of item; nothing else in `offtracfs.sync` knows the kinds.
 
 An *item* is what a tracker is asked for by its number or name, and what changes as a whole: a ticket with its
-change log. It has one file or several, and a past of versions, each of which is one commit.
+change log. It has one or more files. Each of its versions is one commit.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ Files = Mapping[str, bytes]
 
 
 class Item(NamedTuple):
-    """An item as the tracker has it; moments in microseconds since 1970 UTC.
+    """An item as the tracker has it; `created` and `changed` are in microseconds since 1970 UTC.
 
-    `past` is what `ItemKind.versions` needs beside the files, in a form of the kind's own: the versions of a
-    page, say, where the tracker gives them one by one. The spool keeps it, git does not.
+    `past` is what `ItemKind.versions` needs beside the files. Only the kind itself reads it: it may be the
+    versions of a wiki page, where the tracker gives them one by one. The spool keeps it, git does not.
     """
 
     kind: str  # the name of its kind
@@ -54,24 +54,24 @@ class Version:
 
 
 class ItemKind(ABC):
-    """A kind of item, as one sync meets it at its tracker. What it asks the tracker raises TrackerError."""
+    """A kind of item, made for one sync. Methods that ask the tracker raise TrackerError."""
 
     name: ClassVar[str]
-    """Told from other kinds by this, in the spool too; and said to people: "ticket"."""
+    """Its name in the spool, in the state and in sentences: "ticket"."""
 
     plural: ClassVar[str]
-    """Its name in sentences and for `Progress`: "tickets"."""
+    """Its plural in sentences and for `Progress`: "tickets"."""
 
     def __init__(self, tracker: Tracker) -> None:
         self.tracker = tracker
 
     @abstractmethod
     def paths(self, key: Key) -> tuple[str, ...]:
-        """Paths of all files that an item may have. There is no item without the first."""
+        """Paths of all files that an item may have. Every item has the first of them."""
 
     @abstractmethod
-    def known(self, snapshot: Snapshot) -> set[Key]:
-        """The items that are stored."""
+    def stored_keys(self, snapshot: Snapshot) -> set[Key]:
+        """The keys of the items that are stored."""
 
     @abstractmethod
     async def listed(self) -> Collection[Key]:
@@ -81,39 +81,43 @@ class ItemKind(ABC):
     async def changed(self, since: datetime) -> Collection[Key]:
         """The items that the tracker says are new or changed at or after a moment, in one request.
 
-        What happens later than its answer belongs to the next sync.
+        The next sync asks for what changes after the answer.
         """
 
     async def attached(self, _since: datetime) -> Collection[Key]:
-        """The items that changed in a way of which `changed` does not tell."""
+        """The items that got an attachment at or after a moment, where `changed` does not name them."""
         return ()
 
-    async def suspects(self, _both: set[Key], _load: Callable[[str], Any]) -> Collection[Key]:
-        """Of the items that are stored and listed, those that may have changed without the tracker saying so.
+    async def possibly_changed(self, _keys: set[Key], _load: Callable[[str], Any]) -> Collection[Key]:
+        """Of these items, those that may have changed although `changed` does not name them.
 
-        A few requests for all. The second argument loads the record at a path, None where there is none.
+        All of them are stored, and the tracker lists them. This makes a few requests for all together.
+        `_load` gives the stored record at a path, None where there is none.
         """
         return ()
 
     @abstractmethod
     def fetch(self, keys: Collection[Key]) -> AbstractAsyncContextManager[AsyncIterator[Any]]:
-        """Each of these once, in any order, in a shape of this kind's own, or a `Missing`."""
+        """Each of these items once, in any order: as an object that only this class reads, or a `Missing`."""
 
     @abstractmethod
-    def key(self, found: Any) -> Key:
-        """Which item this is, of those that `fetch` gives."""
+    def key(self, fetched: Any) -> Key:
+        """The key of what `fetch` gave, also of a `Missing`."""
 
     @abstractmethod
-    def item(self, found: Any, stored: Files | None) -> Item:
-        """What `fetch` gave, with what the stored files know more precisely; None where it is new here."""
+    def item(self, fetched: Any, stored: Files | None) -> Item:
+        """What `fetch` gave, as an item. `stored` is None where it is new here.
+
+        Where a stored value is the fetched one with more detail, the item has that (`records.merge`).
+        """
 
     @abstractmethod
     def versions(self, item: Item, stored: Files | None) -> Iterator[Version]:
         """The versions that lead from the stored files to the item's, in the order in which they happened.
 
-        There are none where the stored files are the item's. The tracker is not asked again.
+        There are none where the stored files equal the item's. This does not ask the tracker.
         """
 
-    def mentions(self, _found: Any) -> Iterable[str]:
-        """Paths of other records that an item names: where one is not stored, the tracker has new ones."""
+    def mentions(self, _fetched: Any) -> Iterable[str]:
+        """Paths of records that an item names. If one is not stored, a sync fetches the metadata, too."""
         return ()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator
 from contextlib import AbstractAsyncContextManager
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from offtracfs import records
@@ -15,8 +15,7 @@ from offtracfs.sync.changelog import paired
 from offtracfs.sync.items.item import Files, Item, ItemKind, Version
 from offtracfs.trackers import Missing, Ticket
 
-VALUED_FIELDS = ("component", "milestone", "version")  # a ticket may be the first to show a value of these
-EVER = datetime(1970, 1, 1, tzinfo=UTC)
+RECORDED_FIELDS = ("component", "milestone", "version")  # each of their values has a record of its own
 
 
 class Tickets(ItemKind):
@@ -30,7 +29,7 @@ class Tickets(ItemKind):
         assert isinstance(key, int)
         return ticket_path(key), changelog_path(key)
 
-    def known(self, snapshot: Snapshot) -> set[Key]:
+    def stored_keys(self, snapshot: Snapshot) -> set[Key]:
         """Their numbers."""
         return set(snapshot.tickets())
 
@@ -46,41 +45,41 @@ class Tickets(ItemKind):
         """An attachment does not touch its ticket's changetime."""
         return await self.tracker.attached_since(since)
 
-    async def suspects(self, both: set[Key], load: Callable[[str], Any]) -> Collection[Key]:
+    async def possibly_changed(self, keys: set[Key], load: Callable[[str], Any]) -> Collection[Key]:
         """Those whose record is out of date, or that have attachments, now or in their stored log."""
-        found = both.intersection(await self.tracker.attached_since(EVER))
+        found = keys.intersection(await self.tracker.attached_since(records.EPOCH))
         found |= set(await self.tracker.outdated(lambda number: load(ticket_path(number))))
-        for key in both - found:
+        for key in keys - found:
             log = records.rows(load(self.paths(key)[1]) or [])
-            if not all(row.permanent for row in log):
-                found.add(key)  # an attachment that is deleted leaves no other trace
+            if not all(row.permanent for row in log):  # the row of an attachment is not permanent
+                found.add(key)  # if that attachment was deleted, only the tracker's log shows it
         return found
 
     def fetch(self, keys: Collection[Key]) -> AbstractAsyncContextManager[AsyncIterator[Ticket | Missing]]:
         """In batches."""
         return self.tracker.tickets([key for key in keys if isinstance(key, int)])
 
-    def key(self, found: Ticket | Missing) -> Key:
+    def key(self, fetched: Ticket | Missing) -> Key:
         """Its number."""
-        return found.number
+        return fetched.number
 
-    def item(self, found: Ticket, stored: Files | None) -> Item:
-        """As canonical bytes. Times, for one, are kept with the microseconds that were known of them."""
-        paths = self.paths(found.number)
-        record, log = found.record, found.changelog
+    def item(self, fetched: Ticket, stored: Files | None) -> Item:
+        """As canonical bytes. Where the tracker's times are cut to seconds, those that are stored stay."""
+        paths = self.paths(fetched.number)
+        record, log = fetched.record, fetched.changelog
         files = dict(zip(paths, map(records.dump, (record, log)), strict=True))
         if stored and stored != files:
             old_record, old_log = self._loaded(stored)
             pairs = paired(records.rows(old_log or []), records.rows(log), self.tracker.log_rules.identity)
-            places = {new: old for old, new in pairs.items()}
+            stored_rows = {new: old_log[old] for old, new in pairs.items()}
             merged = (
                 self._merge(old_record, record),
-                [self._merge(old_log[places[n]], row) if n in places else row for n, row in enumerate(log)],
+                [self._merge(stored_rows.get(place, row), row) for place, row in enumerate(log)],
             )
             files = dict(zip(paths, map(records.dump, merged), strict=True))
         _, created, changed, _ = record
         return Item(
-            self.name, found.number, records.microseconds(created), records.microseconds(changed), files
+            self.name, fetched.number, records.microseconds(created), records.microseconds(changed), files
         )
 
     def _merge(self, old: Any, new: Any) -> Any:
@@ -102,7 +101,7 @@ class Tickets(ItemKind):
         found = {path.partition("/")[0]: records.load(data) for path, data in files.items()}
         return found["ticket"], found.get("changelog")
 
-    def mentions(self, found: Ticket) -> Iterable[str]:
-        """The values of fields that have a record each."""
-        props = found.record[3]
-        return [field_path(name, str(props[name])) for name in VALUED_FIELDS if props.get(name)]
+    def mentions(self, fetched: Ticket) -> Iterable[str]:
+        """The records of its component, milestone and version."""
+        props = fetched.record[3]
+        return [field_path(name, str(props[name])) for name in RECORDED_FIELDS if props.get(name)]

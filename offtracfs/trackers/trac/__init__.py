@@ -6,6 +6,7 @@
     codec    calls and answers as bytes: JSON-RPC and XML-RPC
     tasks    what runs beside a block of code
     pages    what is read from HTML: titles, forms and text areas
+    address  where it shows its tickets
     site     its address, our credentials, and what its answers say of either
     http     one origin: retries, time and size limits, logging in, the server's clock
     rpc      calls and multicalls over http and a codec; finding the plugin
@@ -15,10 +16,33 @@
     client   `TracTracker`, which puts them together
 """
 
-from offtracfs.trackers.registry import Kind
-from offtracfs.trackers.trac.client import TracTracker, connect
-from offtracfs.trackers.trac.site import checked_url
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from offtracfs.trackers.registry import TrackerKind
+from offtracfs.trackers.trac.address import ticket_pages
+
+if TYPE_CHECKING:
+    from offtracfs.trackers.trac.client import TracTracker, connect
+    from offtracfs.trackers.trac.site import checked_url
 
 __all__ = ["KIND", "TracTracker", "checked_url", "connect"]
 
-KIND = Kind(checked_url, lambda url, credentials, _: connect(url, credentials), takes_credentials=True)
+_LATER = {"TracTracker": "client", "connect": "client", "checked_url": "site"}
+
+
+def __getattr__(name: str) -> Any:
+    """Imports a module at its first use: httpx takes 0.3 s to load, and an address of a page needs none."""
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f".{_LATER[name]}", __name__), name)
+
+
+KIND = TrackerKind(
+    lambda url: __getattr__("checked_url")(url),
+    lambda url, credentials, _: __getattr__("connect")(url, credentials),
+    takes_credentials=True,
+    ticket_pages=ticket_pages,
+)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -14,9 +13,8 @@ import httpx
 from offtracfs.errors import LoginRefused, NotATracker, UsageError
 from offtracfs.text import quoted
 from offtracfs.trackers.credentials import Credentials
+from offtracfs.trackers.trac.address import ENDPOINT
 from offtracfs.trackers.trac.pages import title
-
-_ENDPOINT = re.compile(r"(/login)?/(rpc|xmlrpc|jsonrpc)$|/login$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +47,7 @@ def checked_url(url: str) -> str:
     if parts.scheme not in ("http", "https") or not parts.host:
         # The address is not repeated: there may be a password in it all the same.
         raise UsageError("That is not a web address: it should begin with https:// or http://.")
-    return _ENDPOINT.sub("", str(parts.copy_with(query=None, fragment=None)).rstrip("/"))
+    return ENDPOINT.sub("", str(parts.copy_with(query=None, fragment=None)).rstrip("/"))
 
 
 def refused(url: str, credentials: Credentials) -> LoginRefused:

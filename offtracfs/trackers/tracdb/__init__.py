@@ -14,13 +14,13 @@ plugin would give.
     client   `TracDatabase`, which puts them together
 """
 
-from offtracfs.trackers.registry import Kind
+from offtracfs.trackers.registry import TrackerKind
 from offtracfs.trackers.tracdb.address import checked_url
 from offtracfs.trackers.tracdb.client import TracDatabase, connect
-from offtracfs.trackers.tracdb.environment import address, address_of_path
+from offtracfs.trackers.tracdb.environment import address, address_of_path, ticket_pages
 
 __all__ = ["PATH", "POSTGRESQL", "SQLITE", "TracDatabase", "checked_url", "connect"]
 
-PATH = Kind(address_of_path, connect)
-SQLITE = Kind(address, connect)
-POSTGRESQL = Kind(address, connect, takes_credentials=True)
+PATH = TrackerKind(address_of_path, connect)
+SQLITE = TrackerKind(address, connect, ticket_pages=ticket_pages)
+POSTGRESQL = TrackerKind(address, connect, takes_credentials=True, ticket_pages=ticket_pages)
