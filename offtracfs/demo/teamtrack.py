@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, Connection, Engine, Float, MetaData, String, Table, Text
+from sqlalchemy import BigInteger, Column, Connection, Engine, Float, Index, MetaData, String, Table, Text
 
 from offtracfs.demo import workflows
 from offtracfs.demo.cases import CASES, SELECTED, USER_IDS, Step, steps, story
@@ -60,6 +60,7 @@ def _tables(schema: str | None, issues: bool, native_dates: bool) -> dict[str, T
             name if name.startswith("TTT_") else PREFIX + name,
             found,
             *(_column(field, native_dates) for field in fields),
+            *([Index(f"{PREFIX}{name}_CASEID", "TS_CASEID")] if "CASEID" in fields else []),
         )
         for name, fields in columns.items()
     }

@@ -143,7 +143,9 @@ def opened(address: str, userid: str, password: str) -> Engines:
     if url.drivername.startswith("postgresql"):
         url = url.set(drivername="postgresql+psycopg")
         more["connect_args"] = {"connect_timeout": TIMEOUT, "application_name": "offtracfs"}
-        readonly = {"execution_options": {"postgresql_readonly": True}}
+        # What several SELECTs of one transaction say is true of one moment.
+        one_state = {"isolation_level": "REPEATABLE READ"}
+        readonly = {"execution_options": {"postgresql_readonly": True, **one_state}}
     try:
         reader = create_engine(url, **more, **readonly)
         writer = create_engine(url, **more) if write == "1" else None
