@@ -38,6 +38,7 @@ class StandIn:
         self.requests: list[str] = []
         self.bodies: list[bytes] = []
         self.answers: dict[str, bytes] = {}
+        self._names: dict[tuple[str, int, str], str] = {}
         self.first = 0  # what firstRecord counts from
 
     def answer(self, body: bytes) -> tuple[int, bytes]:
@@ -97,7 +98,7 @@ class StandIn:
             except teamtrack.tsapi_error as error:
                 _error(holder, error)
             else:
-                _item(holder, record)
+                self._item(holder, record)
 
     def GetItemsByQuery(self, request: Any, response: Any) -> None:  # noqa: N802
         clause = f"{_text(request, 'queryWhereClause')} ORDER BY {_text(request, 'orderByClause')}"
@@ -114,7 +115,7 @@ class StandIn:
         item = request.find(f"{{{TARGET}}}item")
         _fill(record, item)
         number = record.submit(_login(request), int(_text(request, "project/id")))
-        _item(_add(response, "return"), self.server.read_record(record.table(), number))
+        self._item(_add(response, "return"), self.server.read_record(record.table(), number))
 
     def TransitionItem(self, request: Any, response: Any) -> None:  # noqa: N802
         item = request.find(f"{{{TARGET}}}item")
@@ -125,7 +126,7 @@ class StandIn:
             record.transition(_login(request), transition, int(project) if project else None)
         else:
             record.update()
-        _item(_add(response, "return"), record)
+        self._item(_add(response, "return"), record)
 
     def DeleteItems(self, request: Any, response: Any) -> None:  # noqa: N802
         for item_id in request.findall(f"{{{TARGET}}}itemId"):
@@ -133,6 +134,57 @@ class StandIn:
                 self.server.delete_record(*_place(item_id))
             except teamtrack.tsapi_error as error:
                 _add(response, "return", status="IS-ERROR", message=str(error))
+
+    def _item(self, parent: Any, record: Record) -> None:
+        """A record as a TTItem."""
+        item = _add(parent, "item")
+        _add(item, "id", id=record["ID"], tableId=record.table(), issueId=record["ISSUEID"])
+        _add(item, "project", **self._named("PROJECTS", record["PROJECTID"]))
+        _add(item, "title", record["TITLE"])
+        _add(item, "description", record["DESCRIPTION"])
+        for user, date, field, when in (
+            ("createdBy", "createDate", "SUBMITTER", "SUBMITDATE"),
+            ("modifiedBy", "modifiedDate", "LASTMODIFIER", "LASTMODIFIEDDATE"),
+        ):
+            _add(item, user, **self._user(record[field]))
+            if record[when] is not None:
+                _add(item, date, datetime.fromtimestamp(record[when], UTC).isoformat())
+        _add(item, "activeInactive", {0: "Active", 1: "Inactive"}.get(record["ACTIVEINACTIVE"]))
+        _add(item, "state", **self._named("STATES", record["STATE"]), isClosed="false")
+        if record["OWNER"] is not None:
+            _add(item, "owner", **self._user(record["OWNER"]))
+        for field, value in record.items():
+            if field not in PARTS:
+                extended = _add(item, "extendedField")
+                _add(extended, "id", dbName=field)
+                several = CASE_FIELDS.get(field) == "MULTIPLE_SELECTION" and value
+                for one in value.strip(",").split(",") if several else [value]:
+                    _add(extended, "value", **self._value(field, one))
+
+    def _value(self, field: str, value: Any) -> dict[str, object]:
+        if value in (None, ""):
+            return {}
+        kind, shown = CASE_FIELDS.get(field, ""), {}
+        if kind.endswith("SELECTION"):
+            shown = {"displayValue": self._name("SELECTIONS", int(value))}
+        if kind == "USER":
+            shown = {"displayValue": self._name("USERS", int(value), "LOGINID")}
+        return {**shown, "internalValue": value}
+
+    def _user(self, number: int | None) -> dict[str, object]:
+        if number is None:
+            return {}
+        return {**self._named("USERS", number), "loginId": self._name("USERS", number, "LOGINID")}
+
+    def _named(self, table: str, number: int) -> dict[str, object]:
+        return {"displayName": self._name(table, number), "id": number}
+
+    def _name(self, table: str, number: int, field: str = "NAME") -> str:
+        key = table, number, field
+        if key not in self._names:
+            found = self.server.query(self.server.tables[table], f"TS_ID = {number}")
+            self._names[key] = found[0][field] if found else ""
+        return self._names[key]
 
 
 @contextmanager
@@ -200,33 +252,6 @@ def _login(request: Any) -> str:
 
 def _place(item_id: Any) -> tuple[int, int]:
     return int(_text(item_id, "tableId")), int(_text(item_id, "id"))
-
-
-def _item(parent: Any, record: Record) -> None:
-    """A record as a TTItem."""
-    item = _add(parent, "item")
-    _add(item, "id", id=record["ID"], tableId=record.table(), issueId=record["ISSUEID"])
-    _add(item, "project", id=record["PROJECTID"])
-    _add(item, "title", record["TITLE"])
-    _add(item, "description", record["DESCRIPTION"])
-    for user, date, field, when in (
-        ("createdBy", "createDate", "SUBMITTER", "SUBMITDATE"),
-        ("modifiedBy", "modifiedDate", "LASTMODIFIER", "LASTMODIFIEDDATE"),
-    ):
-        _add(item, user, **{} if record[field] is None else {"id": record[field]})
-        if record[when] is not None:
-            _add(item, date, datetime.fromtimestamp(record[when], UTC).isoformat())
-    _add(item, "activeInactive", {0: "Active", 1: "Inactive"}.get(record["ACTIVEINACTIVE"]))
-    _add(item, "state", id=record["STATE"], isClosed="false")
-    if record["OWNER"] is not None:
-        _add(item, "owner", id=record["OWNER"])
-    for field, value in record.items():
-        if field not in PARTS:
-            extended = _add(item, "extendedField")
-            _add(extended, "id", dbName=field)
-            several = CASE_FIELDS.get(field) == "MULTIPLE_SELECTION" and value
-            for one in value.strip(",").split(",") if several else [value]:
-                _add(extended, "value", **{} if one in (None, "") else {"internalValue": one})
 
 
 def _fill(record: Record, item: Any) -> None:

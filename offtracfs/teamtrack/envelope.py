@@ -36,6 +36,7 @@ class Service:
         self._endpoint = endpoint
         self._userid = userid
         self._password = password
+        self.requests = 0  # made so far
         self._client = httpx.Client(timeout=TIMEOUT, follow_redirects=False, trust_env=True)
 
     def close(self) -> None:
@@ -57,6 +58,7 @@ class Service:
 
     def _answered(self, content: bytes) -> Element:
         headers = {"content-type": "text/xml; charset=utf-8", "soapaction": '""'}
+        self.requests += 1
         try:
             with self._client.stream("POST", self._endpoint, content=content, headers=headers) as response:
                 status, parts, size = response.status_code, [], 0

@@ -116,7 +116,11 @@ class Soap:
     def rows(self, table: int, ids: Sequence[int]) -> list[Values]:
         """The items with these ids."""
         described = self._items(table)
-        return [_values(described, item) for item in self.items(table, ids)]
+        return [values(described.name, described.fields, item) for item in self.items(table, ids)]
+
+    def types(self, table: int) -> dict[str, str]:
+        """The types of a table's fields, such as FLDTYPE-SELECTION, by their names."""
+        return self._items(table).fields
 
     def items(self, table: int, ids: Sequence[int]) -> Iterator[Element]:
         """The items with these ids as the server sends them, TTItems, some at a time."""
@@ -220,14 +224,14 @@ def _item(table: _Table, values: Mapping[str, Any]) -> dict[str, Content]:
     return {**own, "extendedField": others}
 
 
-def _values(table: _Table, item: Element) -> Values:
-    """All fields of an item. Raises TSAPIError where a value does not go with its field."""
+def values(table: str, types: Mapping[str, str], item: Element) -> Values:
+    """All fields of an item of a table. Raises TSAPIError where a value does not go with its field's type."""
     extended = {
         field_name(text(node, "id/dbName")): [text(value, "internalValue") for value in nodes(node, "value")]
         for node in nodes(item, "extendedField")
     }
     found: Values = {}
-    for name, kind in table.fields.items():
+    for name, kind in types.items():
         told = [text(item, PARTS[name])] if name in PARTS else extended.get(name, [""])
         said = ",".join(told)
         if said and _is_multiple(kind):
@@ -235,7 +239,7 @@ def _values(table: _Table, item: Element) -> Values:
         try:
             found[name] = _reading(kind)(said)
         except ValueError:
-            raise TSAPIError(f"The TeamTrack sends {quoted(said)!r} as {name} of {table.name}.") from None
+            raise TSAPIError(f"The TeamTrack sends {quoted(said)!r} as {name} of {table}.") from None
     return found
 
 

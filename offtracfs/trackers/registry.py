@@ -27,6 +27,8 @@ KINDS = {
     "teamtrack+postgresql": "offtracfs.trackers.teamtrack.database:SERVER",
     "teamtrack+mssql+pyodbc": "offtracfs.trackers.teamtrack.database:SERVER",
     "teamtrack+oracle+oracledb": "offtracfs.trackers.teamtrack.database:SERVER",
+    "teamtrack+https": "offtracfs.trackers.teamtrack.service:KIND",
+    "teamtrack+http": "offtracfs.trackers.teamtrack.service:KIND",
     "offtrac": "offtracfs.trackers.folder:KIND",
 }
 """Scheme → where the `TrackerKind` is, as `pkgutil.resolve_name` takes it."""

@@ -31,9 +31,13 @@ T = TypeVar("T")
 class Source(Protocol):
     """Where cases are read. Every method blocks, and may raise TSAPIError and TeamTrackError."""
 
-    user: str | None
     problems: list[str]
     """What cannot be read at all, a sentence each."""
+
+    @property
+    def user(self) -> str | None:
+        """The name by which the server knows us; None for a database, whose login is no user."""
+        ...
 
     @property
     def requests(self) -> int:
@@ -77,7 +81,7 @@ class TeamTrack:
 
     @property
     def user(self) -> str | None:
-        """The name by which the server knows us; a database's login is no user of the TeamTrack."""
+        """As `Source.user`."""
         return self._source.user
 
     @property

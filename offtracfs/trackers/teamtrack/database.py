@@ -24,10 +24,10 @@ from offtracfs.teamtrack.transport import Values
 from offtracfs.trackers import Metadata, Missing, Ticket
 from offtracfs.trackers.credentials import Credentials
 from offtracfs.trackers.registry import TrackerKind
-from offtracfs.trackers.teamtrack import metadata
 from offtracfs.trackers.teamtrack.cases import tickets
 from offtracfs.trackers.teamtrack.client import TeamTrack
 from offtracfs.trackers.teamtrack.fields import Site
+from offtracfs.trackers.teamtrack.metadata import TABLES, Rows, metadata_of, site_of
 
 PREFIX = "teamtrack+"
 HISTORY = {"TS_CHANGEACTIONS": ACTION_COLUMNS, "TS_CHANGES": CHANGE_COLUMNS}
@@ -78,7 +78,7 @@ class DatabaseSource:
 
     def _look_at_the_clock(self, connection: Connection) -> None:
         if connection.dialect.name == "postgresql":
-            now = connection.scalar(select(func.clock_timestamp()))
+            now = connection.execute(select(func.clock_timestamp())).scalar_one()
             self._ahead = now.astimezone(UTC) - datetime.now(UTC)
 
     def site(self) -> Site:
@@ -88,13 +88,13 @@ class DatabaseSource:
     def metadata(self) -> Metadata:
         """As `site`."""
         rows = self._rows()
-        return metadata.metadata(self._described(rows), rows, self._table)
+        return metadata_of(self._described(rows), rows, self._table)
 
-    def _described(self, rows: metadata.Rows) -> Site:
-        return metadata.site(rows, self._table, self._schema.fields(self._table), logged=self._logged)
+    def _described(self, rows: Rows) -> Site:
+        return site_of(rows, self._table, self._schema.fields(self._table), logged=self._logged)
 
-    def _rows(self) -> metadata.Rows:
-        tables = {name: self._schema.system(f"TS_{name}") for name in metadata.TABLES}
+    def _rows(self) -> Rows:
+        tables = {name: self._schema.system(f"TS_{name}") for name in TABLES}
         with self._engines.reading() as connection:
             return {name: list(records(connection, select(table))) for name, table in tables.items()}
 

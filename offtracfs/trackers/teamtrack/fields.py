@@ -24,14 +24,15 @@ RESERVED = {*PROPS.values(), "id", "_ts", "comment", "attachment", TRANSITION, U
 """Names that no other field gets: it is called as its column then, ``ts_status``."""
 
 KINDS = {
-    "TITLE": "TEXT", "DESCRIPTION": "TEXT", "ISSUEID": "TEXT", "ISSUETYPE": "SELECTION", "PROJECTID": "PROJECT",
-    "STATE": "STATE", "OWNER": "USER", "SUBMITTER": "USER", "SUBMITDATE": "DATETIME", "CLOSEDATE": "DATETIME",
+    "TITLE": "TEXT", "DESCRIPTION": "TEXT", "ISSUEID": "TEXT", "ISSUETYPE": "SELECTION",
+    "PROJECTID": "PROJECT", "STATE": "STATE", "OWNER": "USER", "SUBMITTER": "USER", "SUBMITDATE": "DATETIME",
+    "CLOSEDATE": "DATETIME",
     "LASTMODIFIER": "USER", "LASTMODIFIEDDATE": "DATETIME", "LASTSTATECHANGER": "USER",
     "LASTSTATECHANGEDATE": "DATETIME", "ACTIVEINACTIVE": "BINARY", "PRIORITY": "SELECTION",
     "SEVERITY": "SELECTION",
 }  # fmt: skip
-"""The types of the fields that every TeamTrack has: here the numbers in TS_FIELDS, which are not confirmed, are
-not asked."""
+"""The types of the fields that every TeamTrack has: for these the numbers in TS_FIELDS are not asked, which
+are not confirmed."""
 
 VERBATIM = ("TEXT", "NUMERIC", "BINARY", "SUMMATION")
 WORDS = {"STATE": "STATE", "PROJECT": "PROJECT", "USER": "USER"} | dict.fromkeys(
@@ -56,8 +57,8 @@ class Field:
 class Site:
     """What must be known to read cases.
 
-    `words` has, for what `WORDS` names and by id, what people know it by. `transitions` are names by id. `logged`
-    says whether history is read, which tells what `UNLOGGED` fields do.
+    `words` has what people know things by, by their ids: users, states and so on (`WORDS`). `transitions` are
+    names by id. `logged` says whether history is read, which tells by itself what the `UNLOGGED` fields are.
     """
 
     fields: dict[str, Field]

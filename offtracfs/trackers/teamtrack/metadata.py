@@ -26,7 +26,7 @@ TYPES = {
 _NAME = re.compile("[a-z0-9_]+")
 
 
-def site(rows: Rows, table: int, columns: Iterable[str], *, logged: bool) -> Site:
+def site_of(rows: Rows, table: int, columns: Iterable[str], *, logged: bool) -> Site:
     """A site; `table` is the id of the table of the cases, and `columns` are its fields."""
     described = {row.get("DBNAME"): row for row in rows["FIELDS"] if row.get("TABLEID") == table}
     words = {
@@ -51,10 +51,10 @@ def _distinct(names: dict[int, str]) -> dict[int, str]:
     }
 
 
-def metadata(found: Site, rows: Rows, table: int) -> Metadata:
+def metadata_of(found: Site, rows: Rows, table: int) -> Metadata:
     """``fields.json`` and the values of fields that list them."""
     listed = dict(_listed(found, rows, table))
-    records: dict[str, Any] = {"fields.json": _definitions(found, listed)}
+    records: dict[str, Any] = {"fields.json": definitions(found, listed)}
     for prop, values in listed.items():
         for name, record in values.items():
             records[field_path(prop, name)] = record
@@ -72,19 +72,18 @@ def _listed(found: Site, rows: Rows, table: int) -> Iterator[tuple[str, dict[str
         if of.kind == "STATE":
             yield of.prop, _enum(_names(_sorted(states)))
         elif of.kind == "PROJECT":
-            descriptions = {row["ID"]: text(row.get("DESCRIPTION") or "") for row in _sorted(projects)}
-            named = {found.words["PROJECT"][number]: said for number, said in descriptions.items()}
-            yield of.prop, {name: _component(name, said) for name, said in named.items() if name}
+            named = {found.words["PROJECT"][row["ID"]]: row for row in _sorted(projects)}
+            yield of.prop, {name: _component(name, row) for name, row in named.items() if name}
         elif of.kind in ("SELECTION", "MULTIPLE_SELECTION") and of.id:
             words = [row for row in rows["SELECTIONS"] if row.get("FLDID") == of.id]
             enum = _enum(_names(_sorted(words)))
             # Components, milestones and versions are objects, whatever tracker they are of.
-            named = of.prop in ("milestone", "version", "component")
-            yield of.prop, {name: {"name": name} for name in enum} if named else enum
+            is_object = of.prop in ("milestone", "version", "component")
+            yield of.prop, {name: {"name": name} for name in enum} if is_object else enum
 
 
-def _component(name: str, description: str) -> dict[str, str]:
-    return {"name": name, "owner": "", "description": description}
+def _component(name: str, row: Values) -> dict[str, str]:
+    return {"name": name, "owner": "", "description": text(row.get("DESCRIPTION") or "")}
 
 
 def _enum(names: Mapping[int, str]) -> dict[str, Any]:
@@ -96,7 +95,8 @@ def _sorted(rows: Iterable[Values]) -> list[Values]:
     return sorted(rows, key=lambda row: (row.get("SEQUENCE") or 0, row["ID"]))
 
 
-def _definitions(found: Site, listed: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
+def definitions(found: Site, listed: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Definitions as in ``fields.json``; `listed` has the values of those fields that list them."""
     fields = {of.prop: of for of in found.shown_fields()}
     middle = [name for name in fields if name not in (*FIRST, *LAST)]
     names = [name for name in (*FIRST, *middle, *LAST) if name in fields]
