@@ -42,6 +42,7 @@ from tests.teamtracks import CASES, KINDS, Teamtracks, connected
 from tests.teamtrackserver import PASSWORD, StandIn, serving
 from tests.tracclient import fetch, outdated, stored
 from tests.tracdbs import everything
+from tests.truths import shown
 
 JOE = Credentials("joe", PASSWORD)
 WORDS = {number: word for (_, word), number in SELECTED.items()}
@@ -163,7 +164,9 @@ DAYS = (END - START).days
 SOME = sorted(random.Random(1).sample(range(DAYS), 25))  # noqa: S311  # no secrets
 
 
-@pytest.mark.parametrize("days", [SOME, pytest.param(range(DAYS), marks=pytest.mark.slow)], ids=["some", "all"])
+@pytest.mark.parametrize(
+    "days", [SOME, pytest.param(range(DAYS), marks=pytest.mark.slow)], ids=["some", "all"]
+)
 def test_walked_forward(tmp_path: Path, days: list[int]) -> None:
     """Walked through ten years day by day, `@DAY` holds what the database of that day gave, byte for byte."""
     whole = tmp_path / "whole.db"
@@ -187,13 +190,7 @@ def made(file: Path, until: int | None) -> None:
 
 def at(database: Database, day: date) -> dict[str, bytes]:
     """Path and bytes of every ticket and log that a mount shows in the directory of a day."""
-    tree = tree_of(database)
-    found = {}
-    for top in ("ticket", "changelog"):
-        directory = tree.open(f"@{day}/{top}")
-        for named in tree.entries(directory):
-            found[f"{top}/{named.name}"] = b""
-    raise AssertionError(found)
+    return shown(tree_of(database), f"@{day}")
 
 
 def test_grown_day_by_day(tmp_path: Path) -> None:

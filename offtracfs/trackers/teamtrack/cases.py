@@ -51,7 +51,7 @@ def ticket(
         unset = iso(EPOCH)
         times = [props.get(name) or unset for name in ("time", "changetime")]
         record = [number, *times, props | dict(zip(("time", "changetime"), times, strict=True))]
-        log = [row for action in _in_order(actions) for row in _rows(site, action, changes)]
+        log = list(_log(site, actions, changes))
         return Ticket(number, check_ticket(number, record), check_changelog(number, log))
     except TrackerError as error:
         return Missing(number, str(error))
@@ -70,8 +70,23 @@ def _in_order(rows: Iterable[Values]) -> list[Values]:
     return sorted(rows, key=lambda row: (row["TIME"] or 0, row["ID"]))
 
 
-def _rows(site: Site, action: Values, changes: Mapping[Any, Sequence[Values]]) -> Iterator[list[Any]]:
-    """The rows of an action: which transition it was, and the fields that it changed."""
+def _log(
+    site: Site, actions: Iterable[Values], changes: Mapping[Any, Sequence[Values]]
+) -> Iterator[list[Any]]:
+    before = None
+    for action in _in_order(actions):
+        who_and_when = action["TIME"], action["USERID"]
+        yield from _rows(site, action, changes, apart=who_and_when == before)
+        before = who_and_when
+
+
+def _rows(
+    site: Site, action: Values, changes: Mapping[Any, Sequence[Values]], *, apart: bool
+) -> Iterator[list[Any]]:
+    """The rows of an action: which transition it was, and the fields that it changed.
+
+    An update has a row of its own where it changed nothing, or must be told `apart` from the action before it.
+    """
     time = iso(datetime.fromtimestamp(int(action["TIME"] or 0), UTC))
     author = site.shown(_ACTOR, action["USERID"])
     by_id = site.by_id
@@ -87,7 +102,7 @@ def _rows(site: Site, action: Values, changes: Mapping[Any, Sequence[Values]]) -
             found.append([time, author, of.prop, old, new, 1])
     if which not in (SUBMIT, NO_TRANSITION, None):
         yield [time, author, TRANSITION, "", site.transitions.get(which) or f"#{which}", 1]
-    elif not found and which != SUBMIT:
+    elif which != SUBMIT and (apart or not found):
         yield [time, author, UPDATE, "", "", 1]
     yield from found
 
