@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import random
+import shutil
 import sqlite3
-import subprocess
 from collections.abc import Iterator
 from contextlib import aclosing, closing
 from datetime import UTC, date, datetime, time, timedelta
@@ -17,7 +16,7 @@ import pytest
 import trio
 from sqlalchemy import create_engine
 
-from offtracfs import records, sync, teamtrack
+from offtracfs import records, sync
 from offtracfs.check import check
 from offtracfs.database import Database, Settings
 from offtracfs.demo import workflows
@@ -35,11 +34,13 @@ from offtracfs.sync.replay import replay
 from offtracfs.trackers import Missing, Ticket, Tracker, registry
 from offtracfs.trackers.credentials import Credentials
 from offtracfs.trackers.teamtrack.rules import TeamTrackRules
+from offtracfs.tree import Directory
 from tests.mounting import tree_of
 from tests.program import offtracfs
 from tests.syncing import a_day_later, git, mirrored
 from tests.teamtracks import CASES, KINDS, Teamtracks, connected
 from tests.teamtrackserver import PASSWORD, StandIn, serving
+from tests.test_sync_killed import killed_at
 from tests.tracclient import fetch, outdated, stored
 from tests.tracdbs import everything
 from tests.truths import shown
@@ -161,7 +162,7 @@ def test_logs_explain_their_tickets(file: Path) -> None:
 
 
 DAYS = (END - START).days
-SOME = sorted(random.Random(1).sample(range(DAYS), 25))  # noqa: S311  # no secrets
+SOME = sorted(random.Random(1).sample(range(DAYS), 25))  # no secrets
 
 
 @pytest.mark.parametrize(
@@ -209,3 +210,267 @@ def test_grown_day_by_day(tmp_path: Path) -> None:
     subjects = [git(each, "log", "--format=%s", "--", "ticket").splitlines() for each in (database, whole)]
     assert sorted(subjects[0]) == sorted(subjects[1])
     assert list(check(database)) == []
+
+
+@pytest.fixture
+def copy(file: Path, tmp_path: Path) -> Database:
+    """A database of the TeamTrack in `file`, synced."""
+    database = new_database(tmp_path / "db", tracker_url(f"sqlite:///{file}"))
+    trio.run(synced, database)
+    return database
+
+
+def test_news_are_found_by_their_date(address: str, tmp_path: Path) -> None:
+    """A later sync brings what was submitted, transitioned and updated since, each as a change of its own."""
+    url = tracker_url(address)
+    database = new_database(tmp_path / "db", url)
+    trio.run(synced, database)
+    with connected(address) as server:
+        case = server.read_record(server.case_table_id(), 12)
+        case["PRIORITY"] = SELECTED["PRIORITY", "Blocker"]
+        case.update()
+        case.transition("newton", 3)
+        new = server.new_record(server.case_table_id())
+        new["TITLE"], new["PROJECTID"] = "A new one", 3
+        number = new.submit("newton")
+    outcome = trio.run(synced, database)
+    assert (outcome.tickets["new"], outcome.tickets["changed"]) == ([number], [12])
+    assert mirrored(database) == trio.run(said, url)
+    subjects = git(database, "log", "--format=%an %s", "-4").splitlines()
+    assert "newton #12 Resolve (status: Assigned → Resolved)" in subjects
+    assert any("#12 priority: " in subject for subject in subjects)
+    assert f"newton #{number} created: A new one" in subjects
+
+
+UNLOGGED = (
+    "UPDATE TTT_ISSUES SET TS_TITLE = 'Silent' WHERE TS_ID = 3",
+    "UPDATE TS_SELECTIONS SET TS_NAME = 'Urgent' WHERE TS_NAME = 'Critical'",
+    "UPDATE TS_USERS SET TS_LOGINID = 'chief' WHERE TS_LOGINID = 'signalbox'",
+    "UPDATE TS_STATES SET TS_NAME = 'Shut' WHERE TS_NAME = 'Closed'",
+    "UPDATE TS_PROJECTS SET TS_NAME = 'Tower' WHERE TS_NAME = 'Signal box'",
+    "DELETE FROM TTT_ISSUES WHERE TS_ID = 5",
+)
+
+
+@pytest.mark.parametrize("statement", UNLOGGED)
+def test_sweep_finds_the_rest(copy: Database, file: Path, statement: str) -> None:
+    """What moves no date, as a rename does, is found by a sweep in every case's record, and not before."""
+    executed(file, statement)
+    outcome = trio.run(synced, copy)
+    assert outcome.tickets["changed"] in ([], [CASES]), "the last one is asked for again by each sync"
+    assert outcome.deleted == 0
+    a_day_later(copy)
+    outcome = trio.run(synced, copy)
+    assert outcome.changed or outcome.deleted
+    told = trio.run(said, copy.settings.url)
+    now = mirrored(copy)
+    assert now.keys() == told.keys()
+    assert [path for path in now if path.startswith("ticket/") and now[path] != told[path]] == []
+    trio.run(partial(synced, copy, full=True))
+    assert mirrored(copy) == told
+    assert list(check(copy)) == []
+
+
+def test_outdated(file: Path) -> None:
+    """Every stored ticket that says something else than its case is named, and no other."""
+
+    async def look() -> None:
+        async with aclosing(await tracker_at(tracker_url(f"sqlite:///{file}"))) as tracker:
+            known = await stored(tracker)
+            assert await outdated(tracker, known) == []
+            assert await outdated(tracker, known, weather="hail") == sorted(known)
+
+    trio.run(look)
+
+
+HOSTILE = {
+    "a date that is none": ("UPDATE TTT_ISSUES SET TS_CLOSEDATE = 'soon' WHERE TS_ID = 3", {3}),
+    "a date too far away": ("UPDATE TS_CHANGEACTIONS SET TS_TIME = 99999999999999 WHERE TS_CASEID = 3", {3}),
+    "a text for a number": ("UPDATE TTT_ISSUES SET TS_STATE = 'open' WHERE TS_ID = 3", {3}),
+    "bytes that are no text": ("UPDATE TTT_ISSUES SET TS_TITLE = CAST(x'ff41' AS TEXT) WHERE TS_ID = 3", {3}),
+    "a history without a time": (
+        "UPDATE TS_CHANGEACTIONS SET TS_TIME = 'then' WHERE TS_CASEID = 3",
+        {3},
+    ),
+    "an unknown user": ("UPDATE TTT_ISSUES SET TS_OWNER = 999 WHERE TS_ID = 3", set()),
+    "rubbish among selections": ("UPDATE TTT_ISSUES SET TS_PLACES = ',x,,' WHERE TS_ID = 3", {3}),
+    "no date at all": ("UPDATE TTT_ISSUES SET TS_SUBMITDATE = NULL, TS_OWNER = NULL WHERE TS_ID = 3", set()),
+    "an id that no ticket has": ("UPDATE TTT_ISSUES SET TS_ID = -3 WHERE TS_ID = 3", {3}),
+    "an unknown field in history": ("UPDATE TS_CHANGES SET TS_FLDID = 4711 WHERE TS_CASEID = 3", set()),
+    "an unknown transition": ("UPDATE TS_CHANGEACTIONS SET TS_TRANSITIONID = 99 WHERE TS_CASEID = 3", set()),
+}
+
+
+@pytest.mark.parametrize("what", HOSTILE)
+def test_what_cannot_be_used(file: Path, tmp_path: Path, what: str) -> None:
+    """A value that nobody can read costs its own case alone, which is named; all others are there."""
+    statement, left_out = HOSTILE[what]
+    executed(file, statement)
+    database = new_database(tmp_path / "db", tracker_url(f"sqlite:///{file}"))
+    outcome = trio.run(synced, database)
+    with database.snapshot() as snapshot:
+        assert set(snapshot.tickets()) == set(range(1, CASES + 1)) - left_out
+    assert len(outcome.problems) == len(left_out)
+    assert all("cannot be read" in said or "no ticket can have" in said for said in outcome.problems)
+    assert list(check(database)) == []
+
+
+def test_without_history(file: Path, tmp_path: Path) -> None:
+    """Where history has another layout than is known, that is said, and cases are kept from now on."""
+    executed(file, "ALTER TABLE TS_CHANGES RENAME COLUMN TS_FLDID TO TS_FIELD")
+    asked = offtracfs(tmp_path, "--db", "db", "init", f"teamtrack+sqlite://{file}")
+    assert (asked.returncode, asked.stderr.count("\n")) == (0, 1)
+    assert (
+        "Left out: The history of cases cannot be read, so the past begins with the first sync"
+        in asked.stderr
+    )
+    assert offtracfs(tmp_path, "--db", "db", "sync").returncode == 0
+    database = Database(tmp_path / "db")
+    with database.snapshot() as snapshot:
+        assert snapshot.load("changelog/3.json") == []
+        assert snapshot.load("ticket/3.json")[3]["lastmodifier"] == "qa"
+    executed(file, "UPDATE TTT_ISSUES SET TS_TITLE = 'x', TS_LASTMODIFIEDDATE = '2039-01-01' WHERE TS_ID = 3")
+    assert trio.run(synced, database).changed == 1
+
+
+def test_init_refuses(tmp_path: Path, file: Path) -> None:
+    """What is no TeamTrack, or no address of one, is refused in a sentence, without a password in it."""
+    other = tmp_path / "other.db"
+    with closing(sqlite3.connect(other)) as connection:
+        connection.execute("CREATE TABLE t (x)")
+    for url, code in {
+        f"teamtrack+sqlite://{other}": NotATracker.exit_code,
+        f"teamtrack+sqlite://{tmp_path}/none.db": NotATracker.exit_code,
+        "teamtrack+sqlite://": UsageError.exit_code,
+        f"teamtrack+sqlite://{file}?write=1": UsageError.exit_code,
+        "teamtrack+postgresql://bob:hunter2@localhost/x": UsageError.exit_code,
+        "teamtrack+postgresql://bob@localhost/x?password=hunter2": UsageError.exit_code,
+        "teamtrack+postgresql://bob@127.0.0.1:9/x": Unreachable.exit_code,
+        "teamtrack+https://bob:hunter2@localhost": UsageError.exit_code,
+        "teamtrack+http://127.0.0.1:9": Unreachable.exit_code,
+        "teamtrack+mysql://localhost/x": UsageError.exit_code,
+    }.items():
+        done = offtracfs(tmp_path, "--db", "db", "init", url)
+        assert (done.returncode, done.stdout, done.stderr.count("\n")) == (code, "", 1), done
+        assert "hunter2" not in done.stderr
+        assert not (tmp_path / "db").exists()
+
+
+QUESTIONS = {
+    ("query", "status=Assigned&col=id", "--format", "csv"): ["id", "12", "34", "37", "38"],
+    ("query", "component=Signal box&places~=Rockery&col=id", "--format", "csv"): ["id", "3", "11"],
+    ("query", "id=3&col=owner", "--at", "2013-10-06", "--format", "csv"): ["id,Owner", "3,triage"],
+    ("sql", "SELECT count(*) FROM ticket WHERE status = 'Closed'", "--format", "tsv"): ["count(*)", "36"],
+    ("sql", "SELECT name FROM enum WHERE type = 'priority' ORDER BY value LIMIT 1", "--format", "tsv"): [
+        "name",
+        "Blocker",
+    ],
+    ("search", "waterproof connector", "--format", "csv", "--count", "1"): None,
+    ("show", "3"): None,
+    ("log", "3"): None,
+    ("diff", "2014", "2015"): None,
+    ("check",): None,
+}
+
+
+@pytest.mark.parametrize("question", QUESTIONS, ids=lambda question: " ".join(question[:2]))
+def test_questions(copy: Database, tmp_path: Path, question: tuple[str, ...]) -> None:
+    """Query language, SQL, search, show, log and diff work on it as on a Trac."""
+    done = offtracfs(tmp_path, "--db", copy.path, *question)
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = done.stdout.splitlines()
+    assert lines
+    if wanted := QUESTIONS[question]:
+        assert sorted(lines) == sorted(wanted)
+
+
+def test_files(copy: Database) -> None:
+    """Texts, selections by value and values of fields are there in the mount."""
+    tree = tree_of(copy)
+    assert {named.name for named in tree.entries(tree.open(Directory("", "text")))} >= {"1.txt", "40.txt"}
+    with copy.snapshot() as snapshot:
+        assert snapshot.load("field/component/Signal+box.json")["name"] == "Signal box"
+        assert set(snapshot.paths("field/status")) == {
+            f"field/status/{name}.json"
+            for name in ("New", "Assigned", "Resolved", "Closed", "In+test", "Waiting+for+dry+weather")
+        }
+        fields = {field["name"]: field for field in snapshot.load("fields.json")}
+    assert fields["priority"]["options"] == ["Blocker", "Critical", "Major", "Minor", "Trivial"]
+    assert [fields[name]["type"] for name in ("closedate", "weather", "places")] == ["time", "select", "text"]
+
+
+@pytest.fixture
+def service(teamtracks: Teamtracks) -> Iterator[StandIn]:
+    """A stand-in for a live server."""
+    with connected(teamtracks.new("sqlite-issues")) as server, serving(server) as stand_in:
+        yield stand_in
+
+
+def test_over_soap(service: StandIn, tmp_path: Path) -> None:
+    """SOAP gives each case as the database does, but for its past; what it lacks is said."""
+    url = f"teamtrack+{service.url}"
+    assert registry.checked_url(url) == url
+    database = new_database(tmp_path / "db", url)
+    by_soap = partial(tracker_at, url, JOE)
+    outcome = trio.run(lambda: sync.once(database, by_soap))
+    (problem,) = outcome.problems
+    assert (outcome.new, problem[:24]) == (CASES, "SOAP gives no history of")
+    assert outcome.requests == len(service.requests) > 0
+    last = {step.case: step.after for step in steps(CASES)}
+    left_out = ("issueid", "lastmodifier", "laststatechanger", "laststatechangedate")
+    with database.snapshot() as snapshot:
+        for number, values in last.items():
+            props = snapshot.load(f"ticket/{number}.json")[3]
+            assert {name: value for name, value in props.items() if name not in left_out} == expected(values)
+            assert props["lastmodifier"] == LOGINS[values["LASTMODIFIER"]]
+    case = service.server.read_record(service.server.case_table_id(), 12)
+    case.transition("newton", 3)
+    outcome = trio.run(lambda: sync.once(database, by_soap))
+    assert outcome.tickets["changed"] == [12]
+    with database.snapshot() as snapshot:
+        assert snapshot.load("ticket/12.json")[3]["status"] == "Resolved"
+    assert list(check(database)) == []
+
+
+def test_wrong_password(service: StandIn) -> None:
+    """A refused login is one, and says nothing of the password."""
+    with pytest.raises(LoginRefused) as caught:
+        trio.run(tracker_at, f"teamtrack+{service.url}", Credentials("joe", "hunter3"))
+    assert "hunter3" not in str(caught.value)
+
+
+def test_hostile_service(service: StandIn, tmp_path: Path) -> None:
+    """An answer that is no SOAP ends a sync with a sentence, and what is stored stays."""
+    url = f"teamtrack+{service.url}"
+    database = new_database(tmp_path / "db", url)
+    by_soap = partial(tracker_at, url, JOE)
+    trio.run(lambda: sync.once(database, by_soap))
+    before = mirrored(database)
+    service.answers["GetItemsByQuery"] = b"<nonsense"
+    with pytest.raises(TrackerError, match="XML"):
+        trio.run(lambda: sync.once(database, by_soap))
+    assert mirrored(database) == before
+
+
+def _killed_at(write: int, database: Path) -> int:
+    """Sync in a process of its own, as `tests.test_sync_killed` has it; how many writes it came to."""
+    return killed_at(write, lambda: synced(Database(database), full=True))
+
+
+@pytest.mark.parametrize("every", [7, pytest.param(1, marks=pytest.mark.slow)])
+def test_killed_at_any_write(file: Path, tmp_path: Path, every: int) -> None:
+    """Wherever a first sync is killed, the next one makes the same branch, object for object."""
+    begun = new_database(tmp_path / "begun", tracker_url(f"sqlite:///{file}"))
+    whole = tmp_path / "whole"
+    shutil.copytree(begun.path, whole, symlinks=True)
+    writes = _killed_at(-1, whole)
+    tree = git(Database(whole), "log", "--format=%T %an %at %s", "main", "--", "ticket")
+    assert writes > 15
+    for write in range(0, writes, every):
+        path = tmp_path / f"killed {write}"
+        shutil.copytree(begun.path, path, symlinks=True)
+        _killed_at(write, path)
+        trio.run(partial(synced, Database(path), full=True))
+        assert git(Database(path), "log", "--format=%T %an %at %s", "main", "--", "ticket") == tree, write
+        assert list(check(Database(path))) == []
+        shutil.rmtree(path)

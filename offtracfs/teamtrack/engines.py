@@ -89,7 +89,7 @@ class Engines:
             raise
         except (SQLAlchemyError, sqlite3.Error) as error:
             raise self._error(error) from None
-        except (OverflowError, ValueError) as error:  # a number too large, or a text that is no UTF-8
+        except (OverflowError, ValueError, TypeError) as error:  # a number too large, or a date that is none
             what = f"has, or was given, a value that cannot be used: {self._said(error)}"
             raise TSAPIError(f"{self.place} {what}.") from None
 
@@ -109,7 +109,8 @@ class Engines:
                 return TSAPILoginRefused(f"{self.place} refuses the login: {said}.")
             if "not a database" in said or ("does not exist" in said and not state):
                 return NotATeamTrack(f"{self.place} is not there, or no database: {said}.")
-            unreachable = error.connection_invalidated or type(orig).__name__ == "OperationalError"
+            operational = type(orig).__name__ == "OperationalError" and "Could not decode" not in said
+            unreachable = error.connection_invalidated or operational
             if unreachable and (not state or state[:2] in ("08", "53", "55", "57")):
                 return TSAPIUnreachable(f"{self.place} does not answer: {said}.")
         return TSAPIError(f"{self.place} cannot do that: {said}.")

@@ -85,7 +85,7 @@ def _rows(
 ) -> Iterator[list[Any]]:
     """The rows of an action: which transition it was, and the fields that it changed.
 
-    An update has a row of its own where it changed nothing, or must be told `apart` from the action before it.
+    An update has a row of its own where it changed nothing, or must be told `apart` from what was before it.
     """
     time = iso(datetime.fromtimestamp(int(action["TIME"] or 0), UTC))
     author = site.shown(_ACTOR, action["USERID"])
