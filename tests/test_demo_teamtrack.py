@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import shlex
+import subprocess
+import sys
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
+from offtracfs_cli.demo import TEAMTRACK_TOUR
 from sqlalchemy import create_engine
 
 from offtracfs import teamtrack
@@ -16,6 +20,7 @@ from offtracfs.demo.lives import END, START
 from offtracfs.demo.teamtrack import fill
 from offtracfs.teamtrack.provisional import SUBMIT, UPDATE
 from offtracfs.teamtrack.server import Server
+from tests.program import offtracfs
 from tests.teamtracks import CASES, everything
 
 FIRST, LAST = int(START.timestamp()), int(END.timestamp())
@@ -94,3 +99,17 @@ def test_ids_go_on_where_they_end(tmp_path: Path) -> None:
             clause = f"TS_ISSUEID LIKE '{project['PREFIX']}%'"
             issues = [int(case["ISSUEID"][-5:]) for case in server.query(server.case_table_id(), clause)]
             assert issues == list(range(1, project["LASTID"] + 1))
+
+
+def test_mounted(tmp_path: Path, place: Path) -> None:
+    """`demo --teamtrack` mounts it, and everything that it tells its user to try shows something."""
+    done = offtracfs(tmp_path, "demo", "--teamtrack", place)
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = [line.strip() for line in done.stdout.splitlines() if line.startswith("  ")]
+    assert len(lines) == len([line for line in TEAMTRACK_TOUR.splitlines() if line.startswith("  ")])
+    for line in lines[:-1]:
+        command = line.replace("offtracfs --db", f"{sys.executable} -m offtracfs_cli --db", 1)
+        tried = subprocess.run(command, shell=True, capture_output=True, text=True, check=False, timeout=60)
+        assert (tried.returncode, tried.stderr) == (int(line.startswith("diff")), ""), line
+        assert tried.stdout, line
+    assert offtracfs(tmp_path, *shlex.split(lines[-1])[1:]).returncode == 0

@@ -70,7 +70,7 @@ def test_killed_at_any_write_of_several_imports(
     assert writes > 15
     for write in range(0, writes, every):
         database = new_database(tmp_path / f"killed {write}", life)
-        assert killed_at(write, database.path, life) == KILLED
+        assert killed_at(write, partial(synced, Database(database.path), life, full=True)) == KILLED
         hold(database, whole, life)
 
 
@@ -95,7 +95,7 @@ def test_killed_while_git_imports(life: Life, whole: Database, tmp_path: Path, t
         database = new_database(tmp_path / f"killed {number}", life)
         with pytest.MonkeyPatch.context() as patch:
             disturbed(patch, life.random.randrange(1, 600), lambda _: os.kill(os.getpid(), signal.SIGKILL))
-            assert killed_at(NEVER, database.path, life) == KILLED
+            assert killed_at(NEVER, partial(synced, Database(database.path), life, full=True)) == KILLED
         hold(database, whole, life)
         shutil.rmtree(database.path)
 

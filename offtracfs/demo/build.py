@@ -34,10 +34,10 @@ class _Change(NamedTuple):
     files: dict[str, Any]  # path → record
 
 
-def database(directory: Path, fill: Callable[[Path, Path], None] | None = None) -> Database:
+def database(directory: Path, fill: Callable[[Path], None] | None = None) -> Database:
     """The demo below a directory of its own; made, in a second or two, where it is not there yet.
 
-    `fill` makes it at the first path in a way of its own; it may keep files beside the second, where it will be.
+    `fill` makes another one at a path.
     A process that is killed meanwhile leaves nothing that would be taken for a database.
     Raises DatabaseError.
     """
@@ -47,12 +47,12 @@ def database(directory: Path, fill: Callable[[Path, Path], None] | None = None) 
         fcntl.flock(lock, fcntl.LOCK_EX)  # two at a time would make it twice
         if not path.exists():
             shutil.rmtree(part, ignore_errors=True)
-            (fill or _trac)(part, path)
+            (fill or _trac)(part)
             part.rename(path)
     return Database(path)
 
 
-def _trac(part: Path, _path: Path) -> None:
+def _trac(part: Path) -> None:
     made = Database.create(part, Settings(URL))
     changes = sorted([*_metadata(), *_tickets()], key=attrgetter("moment"))
     recent = {"recent": records.iso(records.from_microseconds(changes[-1].moment))}

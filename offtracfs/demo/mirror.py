@@ -24,7 +24,7 @@ def database(directory: Path) -> Database:
     return build.database(directory, partial(_fill, directory / "teamtrack.db"))
 
 
-def _fill(file: Path, part: Path, _path: Path) -> None:
+def _fill(file: Path, part: Path) -> None:
     file.unlink(missing_ok=True)
     engine = create_engine(f"sqlite:///{quote(str(file))}")
     try:
