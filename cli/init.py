@@ -24,7 +24,7 @@ from .text import count, shown
 )
 @click.pass_context
 def command(context: click.Context, url: str, user: str) -> None:
-    r"""Make a database for the Trac at URL, once it has answered.
+    r"""Make a database for the tracker at URL, once it has answered.
 
     \b
       offtracfs init https://trac.example.org
@@ -32,6 +32,8 @@ def command(context: click.Context, url: str, user: str) -> None:
       offtracfs init /srv/trac                     an environment's folder, with its own database
       offtracfs init trac+sqlite:///srv/trac/db/trac.db
       offtracfs init trac+postgresql://me@db.example.org/trac?trac_ini=/srv/trac/conf/trac.ini
+      offtracfs init teamtrack+postgresql://me@db.example.org/teamtrack
+      offtracfs init teamtrack+https://teamtrack.example.org
       offtracfs init offtrac:///home/me/db         a folder that offtrac kept; its commits are kept, too
 
     The Trac needs the XML-RPC plugin, and for whoever logs in the permissions XML_RPC and TICKET_VIEW: if
@@ -39,6 +41,8 @@ def command(context: click.Context, url: str, user: str) -> None:
     (with Trac 1.6, REPORT_MODIFY): a sync that may not read them says so. A Trac's own database needs no
     plugin; what only its trac.ini says is read from ../conf, or from where trac_ini says. One in MySQL
     cannot be read: there it takes the Trac's web address, and the plugin.
+
+    Of a TeamTrack, cases become tickets. Its database gives their history, too; its SOAP service does not.
 
     A password is never an argument. The first of these that has one is taken: $OFFTRACFS_PASSWORD; what
     the `password_command` of config.toml prints; ~/.netrc (or $NETRC), which must have mode 600; the

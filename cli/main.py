@@ -29,7 +29,7 @@ COMMANDS = {
     "demo": "Mount a made-up tracker with ten years of history at MOUNTPOINT.",
     "diff": "Say what has changed from moment A to moment B, ticket by ticket.",
     "index": "Look at the index, or build it anew.",
-    "init": "Make a database for the Trac at URL, once it has answered.",
+    "init": "Make a database for the tracker at URL, once it has answered.",
     "log": "List what was changed in the tracker, or in ticket N, newest first.",
     "mount": "Show the database at MOUNTPOINT, an empty directory, and keep it in step with the tracker.",
     "open": "Show ticket N on the tracker's own page, in the browser.",
@@ -40,6 +40,7 @@ COMMANDS = {
     "sql": "Run one SELECT on Trac's own tables, as they stand or stood.",
     "status": "Say what is where.",
     "sync": "Bring the database up to date with the tracker.",
+    "teamtrack": "Ask a TeamTrack itself: list the records of a table.",
     "umount": "Take the mount at MOUNTPOINT away, and come back when its processes have ended.",
 }
 COMPLETE = "_OFFTRACFS_COMPLETE"  # in the environment of a shell that asks for completions (click's rule)

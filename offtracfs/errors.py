@@ -3,7 +3,8 @@
     OfftracfsError                  exit 70, EIO     raised itself only for a bug
     ├── UsageError                  exit 64, EINVAL  the user asked for something that cannot be
     │   ├── NotADatabase            exit 66, ENOENT  there is no database in that directory
-    │   └── QueryRefused            exit 64, EINVAL  SQL, a report or a query that cannot run here
+    │   ├── QueryRefused            exit 64, EINVAL  SQL, a report or a query that cannot run here
+    │   └── TeamTrackError          exit 64, EINVAL  `teamtrack.error`: the interface cannot do that
     ├── DatabaseError               exit 74, EIO     the database's own files
     │   ├── DatabaseBusy            exit 75, EAGAIN  another process is writing it
     │   ├── DatabaseDamaged         exit 65, EIO     an object or a file does not hold what it should
@@ -15,7 +16,11 @@
     │   ├── NotATracker             exit 68, EIO     something answers, but not a tracker's RPC
     │   ├── LoginRefused            exit 77, EACCES  wrong user name or password
     │   ├── PermissionMissing       exit 77, EACCES  logged in, but not allowed
-    │   └── Suspicious              exit 65, EIO     so much is gone that the answer is not believed
+    │   ├── Suspicious              exit 65, EIO     so much is gone that the answer is not believed
+    │   └── TSAPIError              exit 76, EIO     `teamtrack.tsapi_error`: a TeamTrack's database or server
+    │       ├── TSAPIUnreachable    exit 69, EIO     … which does not answer (an Unreachable, too)
+    │       ├── TSAPILoginRefused   exit 77, EACCES  … which does not let us in (a LoginRefused, too)
+    │       └── NotATeamTrack       exit 68, EIO     … and is none (a NotATracker, too)
     └── MountError                  exit 71, EIO     the mount point, /dev/fuse or fusermount3
 
 The exit codes are those of BSD's sysexits.h. A message is one sentence and a remedy, fit to be shown
@@ -46,6 +51,10 @@ class NotADatabase(UsageError):
 
 
 class QueryRefused(UsageError):
+    pass
+
+
+class TeamTrackError(UsageError):
     pass
 
 
@@ -99,6 +108,23 @@ class PermissionMissing(TrackerError):
 
 class Suspicious(TrackerError):
     exit_code = 65
+
+
+class TSAPIError(TrackerError):
+    pass
+
+
+class TSAPIUnreachable(TSAPIError, Unreachable):
+    exit_code = Unreachable.exit_code
+
+
+class TSAPILoginRefused(TSAPIError, LoginRefused):
+    exit_code = LoginRefused.exit_code
+    errno = LoginRefused.errno
+
+
+class NotATeamTrack(TSAPIError, NotATracker):
+    exit_code = NotATracker.exit_code
 
 
 class MountError(OfftracfsError):

@@ -6,6 +6,8 @@ import os
 import shutil
 import signal
 from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -15,9 +17,12 @@ import pytest
 from offtracfs.database import Database
 from offtracfs.mount import driver
 from offtracfs.store import Store
+from offtracfs.teamtrack.server import Server
 from tests.mounting import Counting, grow, missing, mounted, new_database, unmounted_after
+from tests.postgres import CannotStart, Postgres, postgres
 from tests.program import ServedTrac, user
 from tests.standin import StandInTrac
+from tests.teamtracks import KINDS, Teamtracks, connected
 from tests.tracclient import OnlyXml, Trac
 from tests.tracinstall import CannotInstall
 from tests.tracservers import TracServer, served
@@ -70,6 +75,34 @@ def trac(request: pytest.FixtureRequest) -> Trac:
     site = server.new()
     site.transport = OnlyXml() if xml else None
     return site
+
+
+@pytest.fixture(scope="session")
+def teamtracks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Teamtracks]:
+    """Makes databases of TeamTracks; a PostgreSQL server is started for the first that needs one."""
+    with ExitStack() as stack:
+
+        @cache
+        def server() -> Postgres:
+            try:
+                return stack.enter_context(postgres())
+            except CannotStart as error:
+                needs(f"no PostgreSQL: {error}")
+
+        yield Teamtracks(tmp_path_factory.mktemp("teamtracks"), server)
+
+
+@pytest.fixture(params=KINDS)
+def teamtrack_address(request: pytest.FixtureRequest, teamtracks: Teamtracks) -> str:
+    """The address of a TeamTrack's database of one's own; of each kind in turn."""
+    return teamtracks.new(request.param)
+
+
+@pytest.fixture
+def teamtrack_server(teamtrack_address: str) -> Iterator[Server]:
+    """That database, connected to write."""
+    with connected(teamtrack_address) as server:
+        yield server
 
 
 @pytest.fixture

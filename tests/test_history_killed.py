@@ -66,11 +66,12 @@ def test_killed_at_any_write_of_several_imports(
     life: Life, whole: Database, tmp_path: Path, every: int
 ) -> None:
     """Killed before any write of a first sync with several imports, it is the same branch in the end."""
-    writes = killed_at(NEVER, new_database(tmp_path / "counted", life).path, life)
+    counted = new_database(tmp_path / "counted", life)
+    writes = killed_at(NEVER, partial(synced, counted, life, full=True))
     assert writes > 15
     for write in range(0, writes, every):
         database = new_database(tmp_path / f"killed {write}", life)
-        assert killed_at(write, database.path, life) == KILLED
+        assert killed_at(write, partial(synced, database, life, full=True)) == KILLED
         hold(database, whole, life)
 
 
@@ -95,7 +96,7 @@ def test_killed_while_git_imports(life: Life, whole: Database, tmp_path: Path, t
         database = new_database(tmp_path / f"killed {number}", life)
         with pytest.MonkeyPatch.context() as patch:
             disturbed(patch, life.random.randrange(1, 600), lambda _: os.kill(os.getpid(), signal.SIGKILL))
-            assert killed_at(NEVER, database.path, life) == KILLED
+            assert killed_at(NEVER, partial(synced, database, life, full=True)) == KILLED
         hold(database, whole, life)
         shutil.rmtree(database.path)
 

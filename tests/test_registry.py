@@ -102,6 +102,9 @@ HEAVY = ("httpx", "sqlalchemy", "psycopg")
         ("https://trac.example.org", {"httpx"}),
         ("trac+sqlite:///srv/trac/db/trac.db", {"sqlalchemy"}),
         ("trac+postgresql://bob@host/trac", {"sqlalchemy"}),
+        ("teamtrack+sqlite:///srv/teamtrack.db", {"sqlalchemy"}),
+        ("teamtrack+postgresql://bob@host/teamtrack", {"sqlalchemy"}),
+        ("teamtrack+https://teamtrack.example.org", {"httpx", "sqlalchemy"}),
         ("offtrac:///home/bob/db", set()),
     ],
 )
@@ -134,6 +137,11 @@ def test_every_line_names_a_kind() -> None:
         "https",
         "http",
         "trac+postgresql",
+        "teamtrack+postgresql",
+        "teamtrack+mssql+pyodbc",
+        "teamtrack+oracle+oracledb",
+        "teamtrack+https",
+        "teamtrack+http",
     }
 
 

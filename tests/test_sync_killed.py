@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import sys
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -25,7 +26,7 @@ WRITES = {"os.rename", "os.remove", "os.symlink", "os.mkdir", "subprocess.Popen"
 START = datetime(2020, 1, 1, tzinfo=UTC)
 
 
-def killed_at(write: int, database: Path, trac: StandInTrac) -> int:
+def killed_at(write: int, once: Callable[[], Awaitable[Any]]) -> int:
     """Sync in a process of its own, which kills itself before that write; how many it came to."""
     reading, writing = os.pipe()
     child = os.fork()
@@ -42,7 +43,7 @@ def killed_at(write: int, database: Path, trac: StandInTrac) -> int:
 
         sys.addaudithook(watch)
         try:
-            trio.run(lambda: synced(Database(database), trac, full=True))
+            trio.run(once)
             os.write(writing, str(count).encode())
         finally:
             os._exit(0)
@@ -87,15 +88,15 @@ def test_killed_at_any_write(tmp_path: Path, first: bool, every: int) -> None:
         news(trac)
     whole = tmp_path / "whole"
     shutil.copytree(begun.path, whole, symlinks=True)
-    writes = killed_at(-1, whole, trac)
+    writes = killed_at(-1, partial(synced, Database(whole), trac, full=True))
     branch = git(Database(whole), "log", "--format=%H", "main")
     assert writes > 15
     before = mirrored(begun) if not first else {}
     for write in range(0, writes, every):
         path = tmp_path / f"killed {write}"
         shutil.copytree(begun.path, path, symlinks=True)
-        killed_at(write, path, trac)
         database = Database(path)
+        killed_at(write, partial(synced, database, trac, full=True))
         if (path / "index.db").exists():
             assert mirrored(database) in (before, expected(trac)), f"half a sync after write {write}"
         trio.run(partial(synced, database, trac, full=True))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from itertools import pairwise
 from operator import attrgetter
@@ -34,9 +34,10 @@ class _Change(NamedTuple):
     files: dict[str, Any]  # path → record
 
 
-def database(directory: Path) -> Database:
+def database(directory: Path, fill: Callable[[Path], None] | None = None) -> Database:
     """The demo below a directory of its own; made, in a second or two, where it is not there yet.
 
+    `fill` makes another one at a path.
     A process that is killed meanwhile leaves nothing that would be taken for a database.
     Raises DatabaseError.
     """
@@ -46,12 +47,13 @@ def database(directory: Path) -> Database:
         fcntl.flock(lock, fcntl.LOCK_EX)  # two at a time would make it twice
         if not path.exists():
             shutil.rmtree(part, ignore_errors=True)
-            _fill(Database.create(part, Settings(URL)))
+            (fill or _trac)(part)
             part.rename(path)
     return Database(path)
 
 
-def _fill(made: Database) -> None:
+def _trac(part: Path) -> None:
+    made = Database.create(part, Settings(URL))
     changes = sorted([*_metadata(), *_tickets()], key=attrgetter("moment"))
     recent = {"recent": records.iso(records.from_microseconds(changes[-1].moment))}
     changes[-1].files[kinds.DB_PATH] = recent

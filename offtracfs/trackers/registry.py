@@ -23,6 +23,12 @@ KINDS = {
     "trac+postgresql": "offtracfs.trackers.tracdb:POSTGRESQL",
     "trac+mysql": "offtracfs.trackers.tracdb:SQLITE",  # which says what would work
     "": "offtracfs.trackers.tracdb:PATH",  # of an environment's folder
+    "teamtrack+sqlite": "offtracfs.trackers.teamtrack.database:SQLITE",
+    "teamtrack+postgresql": "offtracfs.trackers.teamtrack.database:SERVER",
+    "teamtrack+mssql+pyodbc": "offtracfs.trackers.teamtrack.database:SERVER",
+    "teamtrack+oracle+oracledb": "offtracfs.trackers.teamtrack.database:SERVER",
+    "teamtrack+https": "offtracfs.trackers.teamtrack.service:KIND",
+    "teamtrack+http": "offtracfs.trackers.teamtrack.service:KIND",
     "offtrac": "offtracfs.trackers.folder:KIND",
 }
 """Scheme → where the `TrackerKind` is, as `pkgutil.resolve_name` takes it."""

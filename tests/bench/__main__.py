@@ -22,11 +22,15 @@ from tests.bench import (
     processes,
     reports,
     syncs,
+    teamtracks,
 )
 from tests.bench.figures import Figure
 from tests.tracservers import RealTrac, TracServer, served
 
-PARTS = ("sync", "import", "index", "mount", "browsing", "texts", "files", "history", "changes", "reports")
+PARTS = (
+    "sync", "import", "index", "mount", "browsing", "texts", "files", "history", "changes", "reports",
+    "teamtrack",
+)  # fmt: skip
 READING = {
     "mount": mounts.first_listing,
     "browsing": browsing.measure,
@@ -53,7 +57,7 @@ def _numbers(_context: click.Context, _option: click.Parameter, text: str) -> li
     "--only",
     type=click.Choice(PARTS),
     multiple=True,
-    help="This part; can be repeated. All but sync take the database that import made last.",
+    help="This part; can be repeated. All but sync and teamtrack take the database that import made last.",
 )
 @click.option(
     "--cache",
@@ -96,6 +100,13 @@ def main(
 
 
 def _measured(sizes: list[int], parts: Collection[str], cache: Path, scratch: Path) -> Iterator[Figure]:
+    if set(parts) - {"teamtrack"}:
+        yield from _measured_trac(sizes, parts, cache, scratch)
+    for size in sizes if "teamtrack" in parts else []:
+        yield from teamtracks.measure(size, cache)
+
+
+def _measured_trac(sizes: list[int], parts: Collection[str], cache: Path, scratch: Path) -> Iterator[Figure]:
     for size in sizes:
         source, database = generate.environment(size, cache) / "db/trac.db", cache / f"offtracfs-{size}"
         if "sync" in parts:

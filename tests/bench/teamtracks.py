@@ -1,0 +1,103 @@
+"""All cases of a TeamTrack's database, read by `query`, beside the same SELECT alone."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from sqlalchemy import create_engine
+
+from offtracfs.demo.teamtrack import fill
+from tests.bench.figures import MB, Figure
+from tests.bench.processes import create, offtracfs, run
+
+RECIPE = 2  # changes with what the demo makes, so that older databases in a cache are not taken for it
+FLAT = 1.25  # times the memory that very many cases may take
+FEW = 1_000  # cases: with fewer than in two chunks, the libraries are most of the memory
+OURS = """
+import sys, time
+from offtracfs import teamtrack
+with teamtrack.connect("", "", sys.argv[1]) as server:
+    began = time.perf_counter()
+    count = sum(len(case["TITLE"]) > 0 for case in server.query(teamtrack.table["CASES"], ""))
+    print(count / (time.perf_counter() - began))
+"""
+ALONE = """
+import sqlite3, sys, time
+database = sqlite3.connect(sys.argv[1])
+began = time.perf_counter()
+count = sum(len(row[2]) > 0 for row in database.execute("SELECT * FROM TTT_ISSUES ORDER BY TS_ID"))
+print(count / (time.perf_counter() - began))
+"""
+
+READ = """
+import sys, time, trio
+from offtracfs.trackers import registry
+async def main():
+    tracker = await registry.kind(sys.argv[1]).connect(sys.argv[1], None, None)
+    began = time.perf_counter()
+    async with tracker.tickets(await tracker.ids()) as stream:
+        async for ticket in stream:
+            pass
+    print(time.perf_counter() - began)
+trio.run(main)
+"""
+SELECTS = """
+import sqlite3, sys, time
+database = sqlite3.connect(sys.argv[1])
+began = time.perf_counter()
+ids = [number for number, in database.execute("SELECT TS_ID FROM TTT_ISSUES ORDER BY TS_ID")]
+for start in range(0, len(ids), 200):
+    some = ids[start : start + 200]
+    marks = ",".join("?" * len(some))
+    for where in ("TTT_ISSUES WHERE TS_ID", "TS_CHANGEACTIONS WHERE TS_CASEID", "TS_CHANGES WHERE TS_CASEID"):
+        database.execute(f"SELECT * FROM {where} IN ({marks})", some).fetchall()
+print(time.perf_counter() - began)
+"""
+SLOWER = 2  # times the SELECTs alone that a full sync may take
+
+
+def measure(size: int, cache: Path) -> Iterator[Figure]:
+    """The figures for a database of so many cases, made unless the cache has it."""
+    file = _made(size, cache)
+    address = f"sqlite:///{file}"
+    ours, alone = run(sys.executable, "-c", OURS, address), run(sys.executable, "-c", ALONE, file)
+    what = "the same SELECT by Python's sqlite3 alone"
+    yield Figure(
+        size, "TeamTrack: cases read by `query`", float(ours.output), "/s", what, float(alone.output)
+    )
+    what = "TeamTrack: memory while `query` is read (RssAnon)"
+    yield Figure(size, what, ours.together / MB, "MB", growth=FLAT, base=FEW)
+    command = ("-m", "offtracfs_cli", "teamtrack", "query", "CASES", "--server", address, "--format", "csv")
+    whole = run(sys.executable, *command)
+    yield Figure(size, "`teamtrack query CASES --format csv`", size / whole.seconds, "/s")
+    what = "`teamtrack query CASES`: memory (RssAnon)"
+    yield Figure(size, what, whole.together / MB, "MB", growth=FLAT, base=FEW)
+    yield from _synced(size, file, cache / f"offtracfs-teamtrack-{size}")
+
+
+def _synced(size: int, file: Path, database: Path) -> Iterator[Figure]:
+    """A first sync, with git and both indexes, and what of it is reading; the database is made anew."""
+    url = f"teamtrack+sqlite:///{file}"
+    alone = float(run(sys.executable, "-c", SELECTS, file).output)
+    read = float(run(sys.executable, "-c", READ, url).output)
+    what = "the same SELECTs by Python's sqlite3 alone"
+    yield Figure(size, "TeamTrack: cases and history read for a sync", read, "s", what, alone)
+    create(database, url)
+    whole = run(*offtracfs(database, "sync", "--json"))
+    yield Figure(size, "TeamTrack: full sync", whole.seconds, "s", what, alone, SLOWER)
+    what = "TeamTrack: full sync: memory of all processes together (RssAnon)"
+    yield Figure(size, what, whole.together / MB, "MB", most=500)
+
+
+def _made(size: int, cache: Path) -> Path:
+    file = cache / f"teamtrack-{RECIPE}-{size}.db"
+    if not file.exists():
+        part = file.with_suffix(".part")
+        part.unlink(missing_ok=True)
+        engine = create_engine(f"sqlite:///{part}")
+        fill(engine, cases=size)
+        engine.dispose()
+        part.rename(file)
+    return file
