@@ -160,7 +160,7 @@ def mounted(tmp_path: Path) -> Iterator[Path]:
 def test_tour(mounted: Path) -> None:
     """Everything that the demo tells its user to try works, and shows something."""
     lines = [line.strip().format(shlex.quote(str(mounted))) for line in TOUR.splitlines() if line[0] == " "]
-    assert len(lines) == 9
+    assert len(lines) == 11
     for line in lines[:-1]:
         done = subprocess.run(line, shell=True, capture_output=True, text=True, check=False, timeout=30)
         assert (done.returncode, done.stderr) == (int(line.startswith("diff")), ""), line

@@ -194,8 +194,8 @@ class Failing(Counting):
     def __init__(self, tree: Tree, outputs: Outputs) -> None:
         super().__init__(tree, outputs)
         tree.file = tree.read = tree.entries = self.fail  # type: ignore[method-assign,assignment]
-        lookup = tree.lookup
-        tree.lookup = lambda at, name: self.fail() if name == "3.json" else lookup(at, name)  # type: ignore[assignment,method-assign]
+        lookup = tree.lookup_in
+        tree.lookup_in = lambda at, name: self.fail() if name == "3.json" else lookup(at, name)  # type: ignore[assignment,method-assign]
 
     def fail(self, *_: Any) -> Any:
         raise ZeroDivisionError("a bug")
