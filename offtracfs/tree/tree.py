@@ -181,7 +181,7 @@ class Tree:
         """The names that do not mean what they meant at an earlier head: directory's path, and name."""
         if self.head is None:
             return
-        for kind in self._kinds:
+        for kind in reversed(self._kinds):  # what is stored comes first: most readers wait for that
             yield from kind.changed_names(before.horizon if before else 0, self.head.horizon)
 
     def is_told(self, directory: Directory, node: Node | None = None) -> bool:
