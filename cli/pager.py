@@ -68,12 +68,17 @@ def _left_to(pager: subprocess.Popen[str]) -> Iterator[TextIO]:
     Raises UsageError where the pager cannot be run.
     """
     assert isinstance(pager.stdin, TextIOWrapper)
+
+    def interrupt(*_: object) -> None:
+        """Ctrl-C is meant for the pager while that is there: in less it ends a search, or a wait for more."""
+        if pager.poll() is not None:
+            raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, interrupt)
     try:
         with suppress(BrokenPipeError):
             yield pager.stdin
     finally:
-        # Ctrl-C is meant for the pager: in less it ends a search.
-        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
         with suppress(BrokenPipeError):
             pager.stdin.close()
         pager.wait()

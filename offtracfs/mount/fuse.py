@@ -273,7 +273,7 @@ class Operations(pyfuse3.Operations):
     async def readdir(self, fh: int, start_id: int, token: pyfuse3.ReaddirToken) -> None:
         """The next entries of an opened directory, behind position `start_id`."""
         opened = self._opened[fh]
-        if start_id == 0:  # opened, or rewound: rewinddir(3) asks for the present state
+        if start_id == 0 and opened.page:  # rewound: rewinddir(3) asks for the present state
             opened.listing = await self._open(opened.listing.directory, opened.reader)
             opened.page = None
         self._fill(token, opened, self._dots(token, opened.listing.directory, start_id))
