@@ -8,12 +8,13 @@ from collections.abc import Iterator
 
 import pyfuse3
 
+from offtracfs.mount.scratch import MemoryFile, Scratch
 from offtracfs.reports.outputs import Output
 from offtracfs.tree import ROOT, Directory, Link
 
 FIRST_NUMBER = 1 << 48  # of what is not stored; below are the file versions, for ever
 
-Numbered = Directory | Link | Output
+Numbered = Directory | Link | Output | Scratch | MemoryFile
 
 
 class InodeTable:
@@ -41,8 +42,8 @@ class InodeTable:
         self._lookups[number] += 1
         return number
 
-    def known(self, node: Directory) -> int:
-        """The number of a directory that the kernel already knows. Raises KeyError."""
+    def known(self, node: Numbered) -> int:
+        """The number of a node that the kernel already knows. Raises KeyError."""
         return self._numbers[node]
 
     def node(self, number: int) -> Numbered:
