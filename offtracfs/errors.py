@@ -4,6 +4,7 @@
     ├── UsageError                  exit 64, EINVAL  the user asked for something that cannot be
     │   ├── NotADatabase            exit 66, ENOENT  there is no database in that directory
     │   ├── QueryRefused            exit 64, EINVAL  SQL, a report or a query that cannot run here
+    │   ├── DraftRefused            exit 64, EINVAL  a saved text that cannot become a change of a ticket
     │   └── TeamTrackError          exit 64, EINVAL  `teamtrack.error`: the interface cannot do that
     ├── DatabaseError               exit 74, EIO     the database's own files
     │   ├── DatabaseBusy            exit 75, EAGAIN  another process is writing it
@@ -51,6 +52,10 @@ class NotADatabase(UsageError):
 
 
 class QueryRefused(UsageError):
+    pass
+
+
+class DraftRefused(UsageError):
     pass
 
 

@@ -1,0 +1,392 @@
+"""``drafts.db``: what was typed and is not in the tracker yet. That file cannot be made again from others.
+
+Rows are only ever added, but for those of `current`. `draft` has a row for each save. `event` says what
+became of it, and when. `face` has what a mount shows of it, by a number that stands for the same bytes for
+ever. `met` has states of tickets that a push met in the tracker before a sync did.
+
+SQLite's rollback journal keeps all in one file while nobody writes, so a copy of that file is a backup. With
+synchronous=FULL a method returns when its rows are on the disk.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import quote
+
+from offtracfs import records
+from offtracfs.errors import DatabaseBusy, DatabaseDamaged, DatabaseError, DatabaseTooNew, DiskFull
+
+FILE = "drafts.db"
+VERSION = 1  # SQLite's user_version
+TIMEOUT = 10.0  # seconds to wait for another process that writes
+
+State = Literal["draft", "sending", "sent", "refused", "discarded"]
+
+_SCHEMA = f"""
+    CREATE TABLE draft (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        ticket TEXT NOT NULL,  -- 42, or new-NAME
+        form TEXT NOT NULL,  -- json or txt
+        saved INTEGER NOT NULL,  -- microseconds since 1970 UTC
+        raw BLOB NOT NULL,  -- as it was saved
+        base BLOB,  -- the record that it was made from; NULL where there is none, or it is not known
+        fields TEXT NOT NULL,  -- JSON: the values that differ from the base, by name
+        comment TEXT NOT NULL,
+        action TEXT NOT NULL,  -- of the tracker's workflow; '' where none was named
+        accepted INTEGER NOT NULL  -- 0 where it was refused when it was saved
+    );
+    CREATE INDEX draft_ticket ON draft (ticket, accepted);
+    CREATE TABLE event (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        draft INTEGER NOT NULL REFERENCES draft,
+        state TEXT NOT NULL,  -- draft, sending, sent, refused, discarded
+        time INTEGER NOT NULL,  -- microseconds since 1970 UTC
+        reason TEXT NOT NULL,  -- a sentence: why it was refused, or what it waits for
+        detail TEXT NOT NULL  -- JSON: what the push must know of it later
+    );
+    CREATE INDEX event_draft ON event (draft);
+    CREATE TABLE current (  -- the draft of each ticket that stands: the one table whose rows come and go
+        ticket TEXT PRIMARY KEY,
+        draft INTEGER NOT NULL REFERENCES draft
+    );
+    CREATE TABLE face (
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        draft INTEGER NOT NULL REFERENCES draft,
+        form TEXT NOT NULL,
+        theirs TEXT NOT NULL,  -- names the state of the ticket on top of which the draft is shown
+        mtime INTEGER NOT NULL,  -- seconds since 1970 UTC
+        data BLOB,  -- NULL: as it was saved
+        UNIQUE (draft, form, theirs)
+    );
+    CREATE TABLE met (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        ticket TEXT NOT NULL,
+        record BLOB NOT NULL
+    );
+    CREATE INDEX met_ticket ON met (ticket);
+    PRAGMA user_version = {VERSION};
+"""
+_LAST_EVENT = "(SELECT max(event.id) FROM event WHERE event.draft = draft.id)"
+_DRAFTS = f"""
+    SELECT draft.id, draft.ticket, form, saved, raw, base, fields, comment, action, accepted,
+        event.id, state, event.time, reason, detail
+    FROM draft JOIN event ON event.id = {_LAST_EVENT}
+"""  # noqa: S608  # no value in it
+_STANDING = "JOIN current ON current.draft = draft.id"
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A saved text, and what has become of it so far.
+
+    `ticket` is ``42`` or ``new-NAME``, `form` is ``json`` or ``txt``. `saved` and `time`, when the state was
+    reached, are microseconds since 1970 UTC. `base` is the record that it was made from, None for a new
+    ticket. `fields` are the values that differ from that.
+    """
+
+    id: int
+    ticket: str
+    form: str
+    saved: int
+    raw: bytes
+    base: Any
+    fields: dict[str, str]
+    comment: str
+    action: str
+    accepted: bool
+    event: int
+    state: State
+    time: int
+    reason: str
+    detail: dict[str, Any]
+
+    @property
+    def number(self) -> int | None:
+        """The ticket's number; None for one that is new."""
+        return None if self.is_new else int(self.ticket)
+
+    @property
+    def is_new(self) -> bool:
+        """Whether it is of a ticket that the tracker did not have when it was saved."""
+        return self.ticket.startswith("new-")
+
+
+@dataclass(frozen=True, slots=True)
+class Face:
+    """What is shown of a draft: `number` stands for `data` for ever; `mtime` in seconds since 1970 UTC."""
+
+    number: int
+    data: bytes
+    mtime: int
+
+
+def now() -> int:
+    """The clock of this machine, in microseconds since 1970 UTC."""
+    return time.time_ns() // 1000
+
+
+class DraftStore:
+    """The file, opened and made where it is missing. Not for use by several threads at once.
+
+    Methods raise DiskFull, DatabaseBusy, DatabaseTooNew, DatabaseDamaged and DatabaseError.
+    """
+
+    def __init__(self, directory: Path, *, read_only: bool = False) -> None:
+        self.file = directory / FILE
+        mode = "ro" if read_only else "rwc"
+        address = f"file:{quote(os.fsencode(self.file))}?mode={mode}"
+        with _translated():
+            self._sqlite = sqlite3.connect(
+                address, uri=True, timeout=TIMEOUT, check_same_thread=False, isolation_level=None
+            )
+            try:
+                self._prepare(read_only)
+            except BaseException:
+                self._sqlite.close()
+                raise
+
+    def _prepare(self, read_only: bool) -> None:
+        self._sqlite.execute("PRAGMA synchronous = FULL")
+        self._sqlite.execute("PRAGMA foreign_keys = ON")
+        version = self._version()
+        if version == 0 and not read_only:
+            with self._transaction():
+                if self._version() == 0:  # else another process was first
+                    for statement in _SCHEMA.split(";\n"):
+                        self._sqlite.execute(statement)
+            version = VERSION
+        if version > VERSION:
+            raise DatabaseTooNew(f"{FILE} was made by a later version of offtracfs: use that one.")
+
+    def _version(self) -> int:
+        (found,) = self._sqlite.execute("PRAGMA user_version").fetchone()
+        return int(found)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        """All of it is on the disk when this ends, or nothing."""
+        with _translated():
+            self._sqlite.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._sqlite.execute("COMMIT")
+            except BaseException:
+                with suppress(sqlite3.Error):  # SQLite has rolled back already where the disk was full
+                    self._sqlite.execute("ROLLBACK")
+                raise
+
+    def close(self) -> None:
+        """Give the connection back."""
+        self._sqlite.close()
+
+    @property
+    def version(self) -> int:
+        """Grows with every change, whichever process made it."""
+        with _translated():
+            (found,) = self._sqlite.execute("SELECT coalesce(max(id), 0) FROM event").fetchone()
+        return int(found)
+
+    def _drafts(self, rest: str, *values: object) -> list[Draft]:
+        with _translated():
+            rows = self._sqlite.execute(_DRAFTS + rest, values).fetchall()
+        return [_draft(row) for row in rows]
+
+    def standing(self) -> list[Draft]:
+        """The draft of each ticket that has one, in the order in which they were saved."""
+        return self._drafts(f"{_STANDING} ORDER BY draft.id")
+
+    def standing_of(self, ticket: str) -> Draft | None:
+        """The draft of a ticket; None where it has none."""
+        found = self._drafts(f"{_STANDING} WHERE draft.ticket = ?", ticket)
+        return found[0] if found else None
+
+    def last_saved(self, ticket: str) -> Draft | None:
+        """The last save of a ticket, accepted or not."""
+        found = self._drafts("WHERE draft.ticket = ? ORDER BY draft.id DESC LIMIT 1", ticket)
+        return found[0] if found else None
+
+    def of_ticket(self, ticket: str, state: State) -> list[Draft]:
+        """A ticket's drafts in a state, oldest first."""
+        return self._drafts("WHERE draft.ticket = ? AND state = ? ORDER BY draft.id", ticket, state)
+
+    def in_state(self, state: State) -> list[Draft]:
+        """All drafts in a state, oldest first."""
+        return self._drafts("WHERE state = ? ORDER BY draft.id", state)
+
+    def draft(self, number: int) -> Draft:
+        """A draft as it is now, by its id."""
+        return self._drafts("WHERE draft.id = ?", number)[0]
+
+    def add(
+        self,
+        ticket: str,
+        form: str,
+        raw: bytes,
+        *,
+        base: Any = None,
+        fields: dict[str, str] | None = None,
+        comment: str = "",
+        action: str = "",
+        refusal: str = "",
+    ) -> Draft:
+        """Keep a saved text; `refusal` says why it cannot be a draft."""
+        kept = None if base is None else records.dump(base)
+        row = (ticket, form, now(), raw, kept, _json(fields or {}), _plain(comment), action, not refusal)
+        with self._transaction():
+            cursor = self._sqlite.execute(
+                "INSERT INTO draft (ticket, form, saved, raw, base, fields, comment, action, accepted)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                row,
+            )
+            made = cursor.lastrowid or 0
+            self._event(made, "refused" if refusal else "draft", refusal, {})
+            if not refusal:
+                self._sqlite.execute("INSERT OR REPLACE INTO current VALUES (?, ?)", (ticket, made))
+        return self.draft(made)
+
+    def becomes(
+        self, draft: Draft, state: State, reason: str = "", *, met: Any = None, **detail: object
+    ) -> Draft:
+        """A draft reaches a state, unless it has changed since it was read: then this raises DatabaseBusy.
+
+        `met` is the record of the ticket that was met in the tracker on the way.
+        """
+        with self._transaction():
+            (last,) = self._sqlite.execute(
+                "SELECT max(id) FROM event WHERE draft = ?", (draft.id,)
+            ).fetchone()
+            if last != draft.event:
+                raise DatabaseBusy(f"Another process is at work on {draft.ticket}: try again.")
+            if met is not None:
+                self._meet(draft.ticket, met)
+            self._event(draft.id, state, reason, detail)
+            if state == "discarded":
+                self._sqlite.execute("DELETE FROM current WHERE draft = ?", (draft.id,))
+        return self.draft(draft.id)
+
+    def stands_again(self, draft: Draft) -> Draft:
+        """A draft that was discarded is its ticket's draft again. Raises DatabaseBusy where there is one."""
+        with self._transaction():
+            if self._sqlite.execute("SELECT 1 FROM current WHERE ticket = ?", (draft.ticket,)).fetchone():
+                raise DatabaseBusy(f"There is another draft of {draft.ticket} by now.")
+            self._sqlite.execute("INSERT INTO current VALUES (?, ?)", (draft.ticket, draft.id))
+            self._event(draft.id, "draft", "", {})
+        return self.draft(draft.id)
+
+    def retire(self, drafts: list[Draft]) -> None:
+        """Drafts that were sent, and that a sync has brought, need not be shown any more."""
+        if drafts:
+            with self._transaction():
+                those = [(draft.id,) for draft in drafts]
+                self._sqlite.executemany("DELETE FROM current WHERE draft = ?", those)
+
+    def _event(self, draft: int, state: State, reason: str, detail: dict[str, object]) -> None:
+        self._sqlite.execute(
+            "INSERT INTO event (draft, state, time, reason, detail) VALUES (?, ?, ?, ?, ?)",
+            (draft, state, now(), _plain(reason), _json(detail)),
+        )
+
+    def meet(self, ticket: str, record: Any) -> None:
+        """Keep a state of a ticket that a push met in the tracker."""
+        with self._transaction():
+            self._meet(ticket, record)
+
+    def _meet(self, ticket: str, record: Any) -> None:
+        data = records.dump(record)
+        known = "SELECT 1 FROM met WHERE ticket = ? AND record = ?"
+        if not self._sqlite.execute(known, (ticket, data)).fetchone():
+            self._sqlite.execute("INSERT INTO met (ticket, record) VALUES (?, ?)", (ticket, data))
+
+    def met(self, ticket: str) -> list[Any]:
+        """The states of a ticket that pushes met in the tracker, the last one first."""
+        with _translated():
+            rows = self._sqlite.execute(
+                "SELECT record FROM met WHERE ticket = ? ORDER BY id DESC", (ticket,)
+            ).fetchall()
+        return [records.load(data) for (data,) in rows]
+
+    def bases(self, ticket: str) -> list[Any]:
+        """The records that a ticket's drafts were made from, the last one first."""
+        with _translated():
+            rows = self._sqlite.execute(
+                "SELECT base FROM draft WHERE ticket = ? AND base NOT NULL GROUP BY base"
+                " ORDER BY max(id) DESC",
+                (ticket,),
+            ).fetchall()
+        return [records.load(data) for (data,) in rows]
+
+    def face(self, draft: int, form: str, theirs: str) -> Face | None:
+        """What is shown of a draft in a form, on top of a state of the ticket; None where none was kept."""
+        return self._face("WHERE face.draft = ? AND face.form = ? AND theirs = ?", draft, form, theirs)
+
+    def face_of(self, number: int) -> Face | None:
+        """The face with a number."""
+        return self._face("WHERE number = ?", number)
+
+    def _face(self, rest: str, *values: object) -> Face | None:
+        statement = "SELECT number, coalesce(data, raw), mtime FROM face JOIN draft ON draft.id = face.draft "
+        with _translated():
+            row = self._sqlite.execute(statement + rest, values).fetchone()
+        return Face(*row) if row else None
+
+    def keep_face(self, draft: int, form: str, theirs: str, mtime: int, data: bytes | None) -> Face:
+        """Keep what is shown of a draft; `data` of None is what was saved. What was kept first stays."""
+        with self._transaction():
+            self._sqlite.execute(
+                "INSERT OR IGNORE INTO face (draft, form, theirs, mtime, data) VALUES (?, ?, ?, ?, ?)",
+                (draft, form, theirs, mtime, data),
+            )
+        found = self.face(draft, form, theirs)
+        assert found
+        return found
+
+    def damage(self) -> str:
+        """What SQLite finds wrong with the file; "" for nothing."""
+        with _translated():
+            (said,) = self._sqlite.execute("PRAGMA integrity_check(1)").fetchone()
+            broken = self._sqlite.execute("PRAGMA foreign_key_check").fetchone()
+        return (
+            " ".join(said.split()) if said != "ok" else "a row names a draft that is gone" if broken else ""
+        )
+
+
+def _draft(row: tuple[Any, ...]) -> Draft:
+    made = list(row)
+    try:
+        made[5] = None if made[5] is None else records.load(made[5])
+        made[6], made[14] = json.loads(made[6]), json.loads(made[14])
+    except ValueError as error:
+        raise DatabaseDamaged(f"{FILE} has a row that cannot be read: restore it from a copy.") from error
+    made[9] = bool(made[9])
+    return Draft(*made)
+
+
+def _json(value: object) -> str:
+    return json.dumps(value)  # ASCII, so that lone surrogates are kept
+
+
+def _plain(text: str) -> str:
+    return text.encode(errors="replace").decode()
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+        if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            raise DatabaseBusy(f"{FILE} is in use by another process: try again.") from error
+        if code == sqlite3.SQLITE_FULL:
+            raise DiskFull(f"The disk is full: {FILE} could not be written.") from error
+        if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+            raise DatabaseDamaged(f"{FILE} is damaged ({error}): restore it from a copy.") from error
+        raise DatabaseError(f"{FILE} cannot be used ({error}).") from error
