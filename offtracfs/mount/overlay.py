@@ -7,13 +7,18 @@ question at a time. What the kernel asks most, whether a name stands for a draft
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
+from contextlib import AbstractContextManager
 from functools import partial
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 import trio
 
+from offtracfs.database import Database
+from offtracfs.drafts import Drafts, opened
+from offtracfs.index import Revision
 from offtracfs.kinds import TICKETS
+from offtracfs.records import SECOND
 from offtracfs.tree import File
 from offtracfs.tree.texts import TEXTS
 
@@ -28,28 +33,12 @@ INODES = range(DRAFT, 2 * DRAFT)  # of drafts
 T = TypeVar("T")
 
 
-class Shown(Protocol):
-    """What stands in the place of a ticket's file: `mtime` in seconds since 1970 UTC."""
+def drafts_of(database: Database) -> AbstractContextManager[Drafts]:
+    """The drafts of a database that is open, as an `Overlay` needs them.
 
-    @property
-    def data(self) -> bytes: ...
-    @property
-    def mtime(self) -> int: ...
-    @property
-    def number(self) -> int: ...
-
-
-class Drafts(Protocol):
-    """What is asked of `offtracfs.drafts.Drafts`."""
-
-    def save(self, path: str, data: bytes, *, mtime: int) -> object: ...
-    def shown(self, path: str) -> Shown | None: ...
-    def shown_as(self, number: int) -> Shown | None: ...
-    def refusal(self, path: str) -> bytes | None: ...
-    def became(self, ticket: str) -> int | None: ...
-    def template(self, form: str) -> bytes: ...
-    def changed(self, since: int) -> tuple[int, Iterable[str]]: ...
-    def refresh(self) -> object: ...
+    They read the index and git by connections of their own, since that happens in a thread.
+    """
+    return opened(Database(database.path), few=False)
 
 
 def places(ticket: str) -> list[tuple[str, str]]:
@@ -69,7 +58,7 @@ class Overlay:
         self._untold: set[str] = set()  # that have a draft of which the kernel was not told yet
         self._drafts = drafts
         self._asking = trio.Lock()
-        self._seen: tuple[object, int] = (None, 0)  # the head and the number of the last change
+        self._seen: tuple[Revision | None, int] = (None, 0)  # the head and the number of the last change
 
     async def _ask(self, question: Callable[[], T]) -> T:
         async with self._asking:
@@ -80,13 +69,15 @@ class Overlay:
         async with self._asking:  # else an older look might be taken in after a newer one
             self._take_in(await trio.to_thread.run_sync(self._look))
 
-    async def save(self, path: str, data: bytes, mtime: int) -> None:
-        """Keep what was written to a file. Raises DraftRefused, and then the text is kept with the reason.
+    async def save(self, path: str, data: bytes, mtime: int | None = None) -> None:
+        """Keep what was written to a file, in seconds since 1970 UTC if not now.
 
-        From the moment when this returns the file's name stands for the draft.
+        When this returns, the file's name stands for the draft. Raises DraftRefused, and then the text is kept
+        with the reason.
         """
+        saved = None if mtime is None else mtime * SECOND
         try:
-            await self._ask(partial(self._drafts.save, path, data, mtime=mtime))
+            await self._ask(partial(self._drafts.save, path, data, saved))
         finally:
             await self.refresh()
 
@@ -107,6 +98,10 @@ class Overlay:
         """What a new ticket's file holds before it is saved."""
         return await self._ask(partial(self._drafts.template, form))
 
+    def drafted(self) -> Collection[str]:
+        """The tickets that have a draft: ``42``, ``new-NAME``."""
+        return self.tickets
+
     def untold(self) -> list[tuple[str, str]]:
         """The names that came to stand for drafts since this was asked last: directory's path, and name."""
         tickets, self._untold = self._untold, set()
@@ -120,9 +115,10 @@ class Overlay:
         found: dict[str, File | None] = {}
         for ticket in tickets:
             for directory, name in places(ticket):
-                shown = self._drafts.shown(f"{directory}/{name}")
-                found[f"{directory}/{name}"] = shown and File(
-                    DRAFT | shown.number, len(shown.data), shown.mtime
+                path = f"{directory}/{name}"
+                shown = self._drafts.shown(path)
+                found[path] = (
+                    None if shown is None else File(DRAFT | shown.number, len(shown.data), shown.mtime)
                 )
         self._seen = head, last
         return found

@@ -45,7 +45,7 @@ from offtracfs.kinds import TICKETS
 from offtracfs.mount.fuse import BLOCK, FILE_MODE, Opened, Operations, answered
 from offtracfs.mount.inodes import FIRST_NUMBER, Numbered
 from offtracfs.mount.overlay import INODES, Overlay
-from offtracfs.mount.scratch import MemoryFile, Scratch, ScratchFiles, Writing
+from offtracfs.mount.scratch import FOLDER, MemoryFile, Scratch, ScratchFiles, Writing
 from offtracfs.names import NAME_MAX
 from offtracfs.reports.outputs import Outputs
 from offtracfs.tree import Directory, File, Tree
@@ -118,13 +118,13 @@ def on_disk(handler: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Corouti
 class WritableOperations(Operations):
     """Requests of the kernel, answered from a tree with drafts on top of it.
 
-    `folder` is where scratch files lie on disk. Only the owner of the mount may write.
+    Scratch files lie in a folder of `directory`, the database's. Only the owner of the mount may write.
     """
 
-    def __init__(self, tree: Tree, outputs: Outputs, overlay: Overlay, folder: Path) -> None:
+    def __init__(self, tree: Tree, outputs: Outputs, overlay: Overlay, directory: Path) -> None:
         super().__init__(tree, outputs)
         self.overlay = overlay
-        self._scratch = {place.path: ScratchFiles(folder / place.path) for place in WRITABLE}
+        self._scratch = {place.path: ScratchFiles(directory / FOLDER / place.path) for place in WRITABLE}
         self._unsaved: dict[str, Writing] = {}  # by path: whose name stands for what is not saved
         self._claims: dict[tuple[int, int], Claim] = {}  # by thread and inode
         self._drafts: dict[int, File] = {}  # that the kernel may know, by inode
@@ -463,7 +463,7 @@ class WritableOperations(Operations):
         data = scratch.contents()
         if not data.strip(b"\0"):
             raise pyfuse3.FUSEError(errno.EINVAL)
-        await self.overlay.save(path, data, int(time.time()))
+        await self.overlay.save(path, data)
 
     @on_disk
     async def unlink(self, parent_inode: int, name: bytes, ctx: Any) -> None:

@@ -6,24 +6,28 @@ from collections.abc import Callable, Iterable
 from time import monotonic
 
 from offtracfs.index import Revision
+from offtracfs.kinds import TICKETS
 from offtracfs.tree.computed import Computed, Stopped, Work
 from offtracfs.tree.kind import Sources
 from offtracfs.tree.nodes import ROOT, Contents, Directory, Kept, Link, Listing, Node
+from offtracfs.tree.texts import TEXTS
 
 PENDING = ROOT.child("pending")
 
 
 class Links:
-    """A link for each file that somebody has saved; `paths` are theirs in the mount."""
+    """A link for each ticket (``42``, ``new-NAME``), to its text; one to its record can be entered, too."""
 
-    def __init__(self, paths: Iterable[str], mtime: int) -> None:
-        self._links = {path.rpartition("/")[2]: Link(f"../{path}", mtime) for path in sorted(paths)}
-        self.names = [*self._links]
-        self.size = 0  # they are kept for as long as the directory is open
+    def __init__(self, tickets: Iterable[str], mtime: int) -> None:
+        self.names = [f"{ticket}.txt" for ticket in sorted(tickets)]
+        self._mtime = mtime
+        self.size = 0  # it is kept for as long as the directory is open
 
     def node(self, directory: Directory, name: str) -> Link | None:
         """The link of that name."""
-        return self._links.get(name)
+        ticket, _, form = name.rpartition(".")
+        top = {"txt": TEXTS, "json": TICKETS}.get(form)
+        return Link(f"../{top}/{name}", self._mtime) if top and f"{ticket}.txt" in self.names else None
 
 
 class Pending(Computed):
@@ -34,9 +38,9 @@ class Pending(Computed):
 
     max_age = 0  # its names are not told to the kernel
 
-    def __init__(self, sources: Sources, paths: Callable[[], Iterable[str]]) -> None:
+    def __init__(self, sources: Sources, tickets: Callable[[], Iterable[str]]) -> None:
         super().__init__(sources)
-        self._paths = paths
+        self._tickets = tickets
 
     def serves(self, directory: Directory) -> bool:
         """``pending``."""
@@ -49,7 +53,7 @@ class Pending(Computed):
     def opened(self, listing: Listing) -> Listing:
         """The listing with the links that there are now."""
         mtime = listing.revision.committed if listing.revision else 0
-        return listing._replace(kept=Kept(Links(self._paths(), mtime), monotonic()))
+        return listing._replace(kept=Kept(Links(self._tickets(), mtime), monotonic()))
 
     def work(self, listing: Listing) -> Work | None:
         """None."""

@@ -44,5 +44,6 @@ KIND = TrackerKind(
     lambda url: __getattr__("checked_url")(url),
     lambda url, credentials, _: __getattr__("connect")(url, credentials),
     takes_credentials=True,
+    writable=True,
     ticket_pages=ticket_pages,
 )
