@@ -33,6 +33,9 @@ class InodeTable:
     def __len__(self) -> int:
         return len(self._nodes)
 
+    def __contains__(self, node: Numbered) -> bool:
+        return node in self._numbers
+
     def of(self, node: Numbered) -> int:
         """The number of a node, a new one where it has none; counts as one lookup by the kernel."""
         number = self._numbers.get(node)

@@ -48,7 +48,7 @@ from offtracfs.mount.overlay import INODES, Overlay
 from offtracfs.mount.scratch import FOLDER, MemoryFile, Scratch, ScratchFiles, Writing
 from offtracfs.names import NAME_MAX
 from offtracfs.reports.outputs import Outputs
-from offtracfs.tree import Directory, File, Tree
+from offtracfs.tree import Directory, File, Node, Tree
 from offtracfs.tree.texts import TEXTS
 
 WRITABLE = Directory("", TICKETS), Directory("", TEXTS)
@@ -63,7 +63,7 @@ REFUSAL = "error"  # the suffix of what says why a text was refused
 RENAME_NOREPLACE = 1  # renameat2(2); the kernel itself sees to it
 
 _TICKET = re.compile(rf"(0|[1-9][0-9]{{0,17}}|new-[^/]+)\.(json|txt|{REFUSAL})")
-_BEGINS = {"json": re.compile(rb"[\s\0]*\["), "txt": re.compile(rb"[\s\0]*[^\s\0]")}
+_BEGINS = {"json": re.compile(rb"[\s\0]*[\[{]"), "txt": re.compile(rb"[\s\0]*[^\s\0]")}
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -181,23 +181,24 @@ class WritableOperations(Operations):
         self, directory: Directory, place: Place, draft: File | MemoryFile | None, thread: int
     ) -> Writing | None:
         """What a thread is given that was refused to write what has this name; None for other threads."""
-        if not self._claims:
+        claims = [claim for (claimant, _), claim in self._claims.items() if claimant == thread]
+        for claim in claims:
+            if claim.writing and claim.writing.target == place.path:
+                return claim.writing  # the kernel asks twice
+        if not claims:
             return None
         stands = draft or self.tree.lookup(directory, place.path.rpartition("/")[2])
-        match stands:
-            case File(inode=inode):
-                pass
-            case MemoryFile():
-                inode = self.inodes.of(stands)
-                self.inodes.forget(inode, 1)
-            case _:
-                return None
-        claim = self._claims.get((thread, inode))
-        if claim is None:
-            return None
-        if claim.writing is None:
+        claim = self._claims.get((thread, self._number(stands)))
+        if claim:
             claim.writing = Writing(place.path, self._scratch[directory.path].folder, claim.held)
-        return claim.writing
+            return claim.writing
+        return None
+
+    def _number(self, node: Node | MemoryFile | None) -> int:
+        """The inode of a file that the kernel knows; 0 where it knows none."""
+        if isinstance(node, File):
+            return node.inode
+        return self.inodes.known(node) if isinstance(node, MemoryFile) and node in self.inodes else 0
 
     @answered
     async def getattr(self, inode: int, ctx: Any) -> pyfuse3.EntryAttributes:
