@@ -53,6 +53,10 @@ class InodeTable:
         """What has that number. Raises KeyError."""
         return self._nodes[number]
 
+    def get(self, number: int) -> Numbered | None:
+        """What has that number, None where nothing has."""
+        return self._nodes.get(number)
+
     def forget(self, number: int, lookups: int) -> None:
         """The kernel gives back so many lookups; after the last one the number is never used again."""
         self._lookups[number] -= lookups

@@ -96,12 +96,14 @@ class Scratch:
 class Writing(Scratch):
     """What is written to a ticket; it begins with what the ticket's file held.
 
-    `target` is the ticket's path in the mount. `unsaved` says that it holds what nobody tried to save yet.
+    `target` is the ticket's path in the mount, and `stands_for` the inode of that file, 0 for a new ticket.
+    `unsaved` says that it holds what nobody tried to save yet.
     Whoever saves it has the lock `saving`.
     """
 
-    def __init__(self, target: str, folder: Path, held: bytes) -> None:
+    def __init__(self, target: str, folder: Path, held: bytes, stands_for: int) -> None:
         super().__init__(None)
+        self.stands_for = stands_for
         self.target = target
         self.unsaved = False
         self.saving = trio.Lock()

@@ -188,11 +188,12 @@ class WritableOperations(Operations):
         if not claims:
             return None
         stands = draft or self.tree.lookup(directory, place.path.rpartition("/")[2])
-        claim = self._claims.get((thread, self._number(stands)))
-        if claim:
-            claim.writing = Writing(place.path, self._scratch[directory.path].folder, claim.held)
-            return claim.writing
-        return None
+        inode = self._number(stands)
+        if (thread, inode) not in self._claims:
+            return None
+        claim = self._claims[thread, inode]
+        claim.writing = Writing(place.path, self._scratch[directory.path].folder, claim.held, inode)
+        return claim.writing
 
     def _number(self, node: Node | MemoryFile | None) -> int:
         """The inode of a file that the kernel knows; 0 where it knows none."""
@@ -205,7 +206,7 @@ class WritableOperations(Operations):
         """The attributes of anything."""
         if inode in INODES:
             return self._file_attributes(self._drafts[inode])
-        return await super().getattr(inode, ctx)
+        return _as_ticket(await super().getattr(inode, ctx), self.inodes.get(inode))
 
     def _numbered_attributes(self, node: Numbered, number: int) -> pyfuse3.EntryAttributes:
         match node:
@@ -320,7 +321,7 @@ class WritableOperations(Operations):
         place, files = _place(directory, text), self._scratch[directory.path]
         if place.ticket and not place.is_new:
             raise pyfuse3.FUSEError(errno.EPERM)  # the tracker gives tickets their numbers
-        made = Writing(place.path, files.folder, b"") if place.is_new else files.create(text, mode, flags)
+        made = Writing(place.path, files.folder, b"", 0) if place.is_new else files.create(text, mode, flags)
         attributes = self._looked_up(made)
         attributes.entry_timeout = 0
         return self._open_scratch(attributes.st_ino, made, 0, ctx.pid), attributes
@@ -374,7 +375,7 @@ class WritableOperations(Operations):
             self._truncate(node, attr.st_size)
         if not isinstance(node, Writing):
             _set_attributes(node.place(), attr, fields)
-        return self._numbered_attributes(node, inode)
+        return _as_ticket(self._numbered_attributes(node, inode), node)
 
     # Saving
 
@@ -474,6 +475,17 @@ class WritableOperations(Operations):
         if _place(directory, text).ticket:
             raise pyfuse3.FUSEError(errno.EPERM)
         self._scratch[directory.path].delete(text)
+
+
+def _as_ticket(attributes: pyfuse3.EntryAttributes, node: Numbered | None) -> pyfuse3.EntryAttributes:
+    """What fstat(2) says of a `Writing`: that it is the file which it stands for.
+
+    An editor may compare what it has opened with what it looked at before: vim would write nothing. So may
+    the kernel what a lookup gives, but here it passes the number on.
+    """
+    if isinstance(node, Writing) and node.stands_for:
+        attributes.st_ino = node.stands_for
+    return attributes
 
 
 def _set_scratch(made: pyfuse3.EntryAttributes, scratch: Scratch) -> None:
