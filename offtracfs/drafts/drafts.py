@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from offtracfs import records
@@ -217,14 +219,31 @@ class Drafts:
             return None
         return f"{last.reason}\n".encode()
 
+    def text(self, ticket: str) -> bytes:
+        """A ticket's text with its draft, if it has one. Raises UsageError where there is no such ticket."""
+        shown = self.shown(path_of(ticket, "txt"))
+        if shown:
+            return shown.data
+        known = self._known(ticket)
+        if known.record is None:
+            raise UsageError(f"There is no ticket {ticket} here: `offtracfs sync` brings what is new.")
+        labels = self._labels()
+        told = self._told(int(ticket), known.log, labels)
+        return forms.shown_text(known.record, {}, "", "", {}, labels, told)
+
+    def free_name(self) -> str:
+        """A name for a new ticket that none had yet: ``new-1``."""
+        taken = self.store.names(forms.NEW)
+        return next(name for number in count(1) if (name := f"{forms.NEW}{number}") not in taken)
+
     def became(self, ticket: str) -> int | None:
         """The number of the ticket that a new one (``new-NAME``) became; None while it was not sent."""
         sent = self.store.of_ticket(ticket, "sent") if ticket.startswith(forms.NEW) else []
         return int(sent[-1].detail["number"]) if sent else None
 
-    def template(self, form: str) -> bytes:
-        """What a new ticket's file holds before it is saved."""
-        values = _defaults(self._definitions())
+    def template(self, form: str, values: Mapping[str, str] = MappingProxyType({})) -> bytes:
+        """What a new ticket's file holds before it is saved, with some values set."""
+        values = _defaults(self._definitions()) | dict(values)
         return forms.new_json(values, "") if form == "json" else forms.new_text(values, "", self._labels())
 
     # What is saved.
@@ -264,11 +283,11 @@ class Drafts:
     def change(self, ticket: str, values: dict[str, str], comment: str, action: str) -> Draft | None:
         """Set values of a ticket, and add to its comment, on top of its draft if it has one.
 
-        Raises DraftRefused.
+        Raises DraftRefused, and UsageError where there is no such ticket.
         """
         known = self._known(ticket)
         if known.record is None:
-            raise DraftRefused(f"There is no ticket {ticket} here: `offtracfs sync` brings what is new.")
+            raise UsageError(f"There is no ticket {ticket} here: `offtracfs sync` brings what is new.")
         draft = self._draft(ticket)
         if draft:
             standing = self.on_top(draft)
@@ -312,7 +331,6 @@ class Drafts:
             return Wanted(0, "", {})
         check_names(wanted.values, {}, known)
         check_values({"summary": ""} | values, known)
-        check_comment(wanted.comment)
         if values.get("status", "new") != "new" or "resolution" in values or wanted.action:
             raise DraftRefused(
                 "A new ticket has no action, resolution or status yet: the tracker gives it one."
@@ -322,7 +340,10 @@ class Drafts:
     def _after_creation(self, name: str, number: int, wanted: Wanted) -> tuple[str, Any, Wanted]:
         """What a new ticket's text, saved when the tracker has the ticket, says that was not sent."""
         sent = self.store.of_ticket(name, "sent")[-1]
-        base = self.store.met(name)[0]
+        met = self.store.met(str(number))
+        base = met[-1] if met else self._stored(number).record
+        if base is None:
+            raise DraftRefused(f"This became ticket {number}: `offtracfs sync` brings it, then change that.")
         values = {
             key: value
             for key, value in wanted.values.items()
@@ -407,7 +428,9 @@ class Drafts:
         """Take a draft back; `undo` brings it again. Raises UsageError where there is none, or it is sent."""
         draft = self._draft(ticket)
         if draft is None or draft.state == "sent":
-            raise UsageError(f"There is no draft of {ticket}.")
+            draft = self.store.last_saved(ticket)
+            if draft is None or draft.accepted or draft.state != "refused":
+                raise UsageError(f"There is no draft of {ticket}.")
         if draft.state == "sending":
             raise UsageError(
                 f"The draft of {ticket} is being sent: `offtracfs push` finds out what became of it."
@@ -416,7 +439,7 @@ class Drafts:
 
     def undo(self, ticket: str) -> Draft:
         """Bring back the draft that was discarded last. Raises UsageError where there is none."""
-        found = self.store.of_ticket(ticket, "discarded")
+        found = [draft for draft in self.store.of_ticket(ticket, "discarded") if draft.accepted]
         if not found:
             raise UsageError(f"No draft of {ticket} was discarded.")
         if self._draft(ticket):
@@ -428,7 +451,34 @@ class Drafts:
         self.standing()
         self.store.retire([draft for draft in self._standing.values() if self._is_over(draft)])
 
+    def waits(self, tickets: Collection[str], reason: str) -> None:
+        """Note what some drafts wait for, where that is news."""
+        for draft in self.standing().values():
+            if draft.ticket in tickets and draft.state == "draft" and draft.reason != reason:
+                self.store.becomes(draft, "draft", reason)
+
+    def pending(self) -> list[Draft]:
+        """The drafts that are not in the tracker, as far as is known, in the order of their saves."""
+        return [draft for draft in self.standing().values() if draft.state != "sent"]
+
+    def to_send(self) -> list[str]:
+        """The tickets of which something waits to be sent, or was being sent, in the order of their saves."""
+        sending = self.store.in_state("sending")
+        return list(dict.fromkeys(draft.ticket for draft in [*sending, *self.pending()]))
+
     # What is known.
+
+    def labels(self) -> Labels:
+        """What the fields are called now."""
+        return self._labels()
+
+    def statuses(self) -> list[str]:
+        """All that the status of a ticket may be."""
+        return list(self._definitions().get("status", {}).get("options") or [])
+
+    def times(self) -> set[str]:
+        """The names of the fields that hold a time."""
+        return {name for name, field in self._definitions().items() if field.get("type") == "time"}
 
     def _known(self, ticket: str) -> _Ticket:
         if ticket.startswith(forms.NEW):

@@ -221,6 +221,19 @@ class DraftStore:
         """All drafts in a state, oldest first."""
         return self._drafts("WHERE state = ? ORDER BY draft.id", state)
 
+    def refused_last(self) -> list[Draft]:
+        """The tickets whose last save was refused: those saves."""
+        newest = "draft.id IN (SELECT max(id) FROM draft GROUP BY ticket)"
+        return self._drafts(f"WHERE NOT accepted AND state = 'refused' AND {newest} ORDER BY draft.id")
+
+    def names(self, beginning: str) -> set[str]:
+        """All tickets of which a text was ever saved and that begin so."""
+        with _translated():
+            rows = self._sqlite.execute(
+                "SELECT DISTINCT ticket FROM draft WHERE ticket GLOB ?", (f"{beginning}*",)
+            )
+            return {ticket for (ticket,) in rows}
+
     def draft(self, number: int) -> Draft:
         """A draft as it is now, by its id."""
         return self._drafts("WHERE draft.id = ?", number)[0]
@@ -255,18 +268,19 @@ class DraftStore:
     def becomes(
         self, draft: Draft, state: State, reason: str = "", *, met: Any = None, **detail: object
     ) -> Draft:
-        """A draft reaches a state, unless it has changed since it was read: then this raises DatabaseBusy.
+        """A draft reaches a state. Raises DatabaseBusy where it is not any more as it was read.
 
-        `met` is the record of the ticket that was met in the tracker on the way.
+        One that was saved again meanwhile is not sent any more, either. `met` is the record of the ticket
+        that was met in the tracker on the way.
         """
         with self._transaction():
             (last,) = self._sqlite.execute(
                 "SELECT max(id) FROM event WHERE draft = ?", (draft.id,)
             ).fetchone()
-            if last != draft.event:
+            if last != draft.event or (state == "sending" and not self._stands(draft)):
                 raise DatabaseBusy(f"Another process is at work on {draft.ticket}: try again.")
             if met is not None:
-                self._meet(draft.ticket, met)
+                self._meet(met)
             self._event(draft.id, state, reason, detail)
             if state == "discarded":
                 self._sqlite.execute("DELETE FROM current WHERE draft = ?", (draft.id,))
@@ -294,13 +308,12 @@ class DraftStore:
             (draft, state, now(), _plain(reason), _json(detail)),
         )
 
-    def meet(self, ticket: str, record: Any) -> None:
-        """Keep a state of a ticket that a push met in the tracker."""
-        with self._transaction():
-            self._meet(ticket, record)
+    def _stands(self, draft: Draft) -> bool:
+        found = self._sqlite.execute("SELECT 1 FROM current WHERE draft = ?", (draft.id,)).fetchone()
+        return found is not None
 
-    def _meet(self, ticket: str, record: Any) -> None:
-        data = records.dump(record)
+    def _meet(self, record: Any) -> None:
+        ticket, data = str(record[0]), records.dump(record)
         known = "SELECT 1 FROM met WHERE ticket = ? AND record = ?"
         if not self._sqlite.execute(known, (ticket, data)).fetchone():
             self._sqlite.execute("INSERT INTO met (ticket, record) VALUES (?, ?)", (ticket, data))
