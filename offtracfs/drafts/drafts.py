@@ -26,7 +26,7 @@ from offtracfs.drafts.forms import Wanted, path_of, place, stamp_of, values_of
 from offtracfs.drafts.merging import Merged, merge, normal
 from offtracfs.drafts.store import Draft, DraftStore, Face
 from offtracfs.errors import DatabaseDamaged, DraftRefused, OfftracfsError, UsageError
-from offtracfs.index import Reader
+from offtracfs.index import Reader, Revision
 from offtracfs.kinds import DB_PATH, FIELDS_PATH, changelog_path, ticket_path
 from offtracfs.names import split
 from offtracfs.texts import Labels, address_part, log_part
@@ -102,6 +102,16 @@ class Drafts:
     def version(self) -> int:
         """Grows with every change, whichever process made it. It costs a look at the file."""
         return self.store.version
+
+    def refresh(self) -> Revision | None:
+        """Go over to the newest revision that is published, and return it."""
+        self._reader.refresh()
+        return self._reader.head()
+
+    def changed(self, since: int) -> tuple[int, set[str]]:
+        """The `version` now, and the tickets of which a draft has changed since an earlier one."""
+        version = self.store.version
+        return version, self.store.changed(since) if version != since else set()
 
     # What is shown.
 
@@ -248,8 +258,10 @@ class Drafts:
 
     # What is saved.
 
-    def save(self, path: str, data: bytes) -> Draft | None:
+    def save(self, path: str, data: bytes, saved: int | None = None) -> Draft | None:
         """Keep what was written to a file of the mount; None where nothing differs from the ticket.
+
+        `saved` is when, in microseconds since 1970 UTC, if not now.
 
         `path` is ``ticket/42.json``, ``text/42.txt`` or ``ticket/42.txt``, ``text/new-NAME.txt`` or
         ``ticket/new-NAME.json``. Raises DraftRefused with the reason; text and reason are kept first.
@@ -257,25 +269,34 @@ class Drafts:
         ticket, form = place(path)
         standing, last = self._draft(ticket), self.store.last_saved(ticket)
         again = last is not None and (last.raw, last.form) == (data, form)
-        if again and standing and last and standing.id == last.id and standing.state != "sent":
-            return standing
+        if standing and (standing.raw, standing.form) == (data, form) and standing.state != "sent":
+            return standing  # an editor may also have put back what there was before a text that was refused
         try:
             ticket, base, wanted = self._examined(ticket, form, data)
         except OfftracfsError as error:
             reason = str(error)
             if not (again and last and not last.accepted and last.reason == reason):
-                self.store.add(ticket, form, data, refusal=reason)
+                self.store.add(ticket, form, data, refusal=reason, saved=saved)
             raise DraftRefused(reason) from error
-        return self._keep(ticket, form, data, base, wanted)
+        return self._keep(ticket, form, data, base, wanted, saved)
 
-    def _keep(self, ticket: str, form: str, data: bytes, base: Any, wanted: Wanted) -> Draft | None:
+    def _keep(
+        self, ticket: str, form: str, data: bytes, base: Any, wanted: Wanted, saved: int | None = None
+    ) -> Draft | None:
         if not (wanted.values or wanted.comment or wanted.action):
             standing = self._draft(ticket)
             if standing and standing.state in ("draft", "refused"):
                 self.store.becomes(standing, "discarded")  # all that it changed was taken back
             return None
         draft = self.store.add(
-            ticket, form, data, base=base, fields=wanted.values, comment=wanted.comment, action=wanted.action
+            ticket,
+            form,
+            data,
+            base=base,
+            fields=wanted.values,
+            comment=wanted.comment,
+            action=wanted.action,
+            saved=saved,
         )
         self._face(draft, form)
         return draft

@@ -194,6 +194,15 @@ class DraftStore:
             (found,) = self._sqlite.execute("SELECT coalesce(max(id), 0) FROM event").fetchone()
         return int(found)
 
+    def changed(self, since: int) -> set[str]:
+        """The tickets of which a draft has changed since a `version`."""
+        with _translated():
+            rows = self._sqlite.execute(
+                "SELECT DISTINCT ticket FROM event JOIN draft ON draft.id = draft WHERE event.id > ?",
+                (since,),
+            ).fetchall()
+        return {ticket for (ticket,) in rows}
+
     def _drafts(self, rest: str, *values: object) -> list[Draft]:
         with _translated():
             rows = self._sqlite.execute(_DRAFTS + rest, values).fetchall()
@@ -249,10 +258,21 @@ class DraftStore:
         comment: str = "",
         action: str = "",
         refusal: str = "",
+        saved: int | None = None,
     ) -> Draft:
-        """Keep a saved text; `refusal` says why it cannot be a draft."""
+        """Keep a saved text; `refusal` says why it cannot be a draft, `saved` when it was saved, if not now."""
         kept = None if base is None else records.dump(base)
-        row = (ticket, form, now(), raw, kept, _json(fields or {}), _plain(comment), action, not refusal)
+        row = (
+            ticket,
+            form,
+            saved or now(),
+            raw,
+            kept,
+            _json(fields or {}),
+            _plain(comment),
+            action,
+            not refusal,
+        )
         with self._transaction():
             cursor = self._sqlite.execute(
                 "INSERT INTO draft (ticket, form, saved, raw, base, fields, comment, action, accepted)"
