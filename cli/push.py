@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from contextlib import aclosing, nullcontext
+from collections.abc import Callable, Sequence
+from contextlib import aclosing, nullcontext, suppress
 from dataclasses import asdict
 from pathlib import Path
 
@@ -14,8 +14,8 @@ import trio
 from offtracfs.database import Database
 from offtracfs.drafts import Drafts, opened
 from offtracfs.drafts.pushing import Push, Result
-from offtracfs.errors import UsageError
-from offtracfs.trackers import Writing
+from offtracfs.errors import DatabaseBusy, UsageError
+from offtracfs.trackers import Tracker, Writing
 
 from .connect import Connector
 from .drafting import DraftName, listed, writable
@@ -24,6 +24,7 @@ from .text import said
 MAX_TICKETS = 20  # that are sent without --all
 LEFT = 1  # exit code where something was not sent
 SENT = ("sent", "would send")
+Report = Callable[[Result], None]
 
 
 @click.command()
@@ -81,8 +82,26 @@ def _chosen(drafts: Drafts, tickets: Sequence[str], *, many: bool) -> list[str]:
     return chosen
 
 
+async def push_rested(database: Database, tracker: Tracker) -> None:
+    """Send what has rested for `push_after` seconds, and say on stdout what became of it.
+
+    More than MAX_TICKETS at once look like a mistake: they wait for `push --all`.
+    """
+    if not isinstance(tracker, Writing):
+        return
+    with suppress(DatabaseBusy), opened(database) as drafts, database.pushing("sync"):
+        tickets = drafts.rested(database.settings.push_after)
+        if len(tickets) > MAX_TICKETS:
+            reason = (
+                f"{listed(tickets)} were changed at once: `offtracfs push --all` says that this is meant."
+            )
+            drafts.waits(tickets, reason)
+        elif tickets:
+            await Push(drafts, tracker).run(tickets, lambda result: click.echo(said(sentence(result))))
+
+
 async def _push(
-    database: Database, drafts: Drafts, tickets: list[str], report: object, dry_run: bool
+    database: Database, drafts: Drafts, tickets: list[str], report: Report, dry_run: bool
 ) -> None:
     try:
         tracker = await Connector(database.settings, database.path)()
@@ -92,7 +111,7 @@ async def _push(
         raise
     async with aclosing(tracker):
         assert isinstance(tracker, Writing)
-        await Push(drafts, tracker).run(tickets, report, dry_run=dry_run)  # type: ignore[arg-type]
+        await Push(drafts, tracker).run(tickets, report, dry_run=dry_run)
 
 
 def sentence(result: Result) -> str:

@@ -24,7 +24,7 @@ from offtracfs.drafts.checks import (
 )
 from offtracfs.drafts.forms import Wanted, path_of, place, stamp_of, values_of
 from offtracfs.drafts.merging import Merged, merge, normal
-from offtracfs.drafts.store import Draft, DraftStore, Face
+from offtracfs.drafts.store import Draft, DraftStore, Face, now
 from offtracfs.errors import DatabaseDamaged, DraftRefused, OfftracfsError, UsageError
 from offtracfs.index import Reader, Revision
 from offtracfs.kinds import DB_PATH, FIELDS_PATH, changelog_path, ticket_path
@@ -196,19 +196,19 @@ class Drafts:
             fields = draft.fields
             return Standing(draft, None, Merged(dict(fields), {}, dict(fields)), draft.comment, draft.action)
         record = self._known(draft.ticket).record if theirs is None else theirs
-        base, now = values_of(draft.base), values_of(record or draft.base)
+        base, there = values_of(draft.base), values_of(record or draft.base)
         comment, action = draft.comment, draft.action
         for sent in self._sent(draft):
             base |= {
                 name: value
                 for name, value in sent.fields.items()
-                if normal(value) == normal(now.get(name, ""))
+                if normal(value) == normal(there.get(name, ""))
             }
             comment = without(comment, sent.comment)
             action = "" if action == sent.action else action
         labels = self._labels()
         merged = merge(
-            base, draft.fields, now, lists=labels.lists | LISTS, long=labels.long | {"description"}
+            base, draft.fields, there, lists=labels.lists | LISTS, long=labels.long | {"description"}
         )
         return Standing(draft, record, merged, comment, action)
 
@@ -481,6 +481,13 @@ class Drafts:
     def pending(self) -> list[Draft]:
         """The drafts that are not in the tracker, as far as is known, in the order of their saves."""
         return [draft for draft in self.standing().values() if draft.state != "sent"]
+
+    def rested(self, seconds: float) -> list[str]:
+        """The tickets whose draft was saved that long ago, and that has no conflict and was not refused."""
+        before = now() - int(seconds * records.SECOND)
+        drafts = [draft for draft in self.pending() if draft.state == "draft" and draft.saved <= before]
+        ready = [draft.ticket for draft in drafts if not self.on_top(draft).merged.conflicts]
+        return list(dict.fromkeys([*(draft.ticket for draft in self.store.in_state("sending")), *ready]))
 
     def to_send(self) -> list[str]:
         """The tickets of which something waits to be sent, or was being sent, in the order of their saves."""

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 from urllib.parse import quote
 
 from offtracfs import records
@@ -29,6 +29,7 @@ VERSION = 1  # SQLite's user_version
 TIMEOUT = 10.0  # seconds to wait for another process that writes
 
 State = Literal["draft", "sending", "sent", "refused", "discarded"]
+STATES: tuple[str, ...] = get_args(State)
 
 _SCHEMA = f"""
     CREATE TABLE draft (
@@ -243,6 +244,10 @@ class DraftStore:
             )
             return {ticket for (ticket,) in rows}
 
+    def everything(self) -> list[Draft]:
+        """All that was ever saved, oldest first."""
+        return self._drafts("ORDER BY draft.id")
+
     def draft(self, number: int) -> Draft:
         """A draft as it is now, by its id."""
         return self._drafts("WHERE draft.id = ?", number)[0]
@@ -260,7 +265,7 @@ class DraftStore:
         refusal: str = "",
         saved: int | None = None,
     ) -> Draft:
-        """Keep a saved text; `refusal` says why it cannot be a draft, `saved` when it was saved, if not now."""
+        """Keep a saved text; `refusal` says why it cannot be a draft, `saved` when that was, if not now."""
         kept = None if base is None else records.dump(base)
         row = (
             ticket,
