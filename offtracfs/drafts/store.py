@@ -5,7 +5,8 @@ became of it, and when. `face` has what a mount shows of it, by a number that st
 ever. `met` has states of tickets that a push met in the tracker before a sync did.
 
 SQLite's rollback journal keeps all in one file while nobody writes, so a copy of that file is a backup. With
-synchronous=FULL a method returns when its rows are on the disk.
+synchronous=FULL a method returns when its rows are on the disk. Where a process was killed while it wrote,
+``drafts.db-journal`` belongs to the file.
 """
 
 from __future__ import annotations
@@ -156,6 +157,8 @@ class DraftStore:
 
     def _prepare(self, read_only: bool) -> None:
         self._sqlite.execute("PRAGMA synchronous = FULL")
+        if not read_only:
+            self._sqlite.execute("PRAGMA journal_mode = TRUNCATE")  # a tenth of the time that DELETE takes
         self._sqlite.execute("PRAGMA foreign_keys = ON")
         version = self._version()
         if version == 0 and not read_only:

@@ -14,15 +14,23 @@ from offtracfs.trackers import Action
 
 STAY = "leave"  # the action that changes nothing, in every workflow of Trac's
 _TAG = re.compile(r"<[^<>]*>")
-_QUOTED = re.compile(r"['\"‘“«‹„‚「『]\s*([^'\"’”»›“‘」』]+?)\s*['\"’”»›“‘」』]")
+_BEFORE, _AFTER = "'\"‘“«‹„‚「『", "'\"’”»›“‘」』"  # quotation marks of many languages
 _BY_ACTION = ("status", "resolution")
 _INPUTS = ("resolution", "owner")
 
 
 def leads_to(action: Action, statuses: Collection[str]) -> str:
     """The status that an action brings; "" where its hint names none, as for one that changes no status."""
-    named = [text for text in _QUOTED.findall(_TAG.sub("", action.hint)) if text in statuses]
-    return named[-1] if named else ""
+    hint = _TAG.sub("", action.hint)
+    found = {status: _last_quoted(status, hint) for status in statuses}
+    last = max(found, key=lambda status: found[status], default="")
+    return last if found.get(last, -1) >= 0 else ""
+
+
+def _last_quoted(status: str, hint: str) -> int:
+    """Where a status stands in quotes for the last time; -1 where it does not."""
+    places = re.finditer(rf"[{_BEFORE}]\s*{re.escape(status)}\s*[{_AFTER}]", hint)
+    return max((place.start() for place in places), default=-1)
 
 
 def planned(
