@@ -33,6 +33,7 @@ from offtracfs.texts import Labels, address_part, log_part
 from offtracfs.trackers.registry import ticket_pages
 
 LISTS = {"cc", "keywords"}  # whose members are added and taken away one by one, whatever a tracker calls them
+SENT = " sent"  # at the end of the name of a state on top of which a draft is shown that was sent
 MAX_LOGS = 50  # versions of a change log in which the lines of a text are looked for
 
 
@@ -161,7 +162,7 @@ class Drafts:
 
     def _face(self, draft: Draft, form: str) -> Face:
         known = self._known(draft.ticket)
-        key = known.key + draft.state if draft.state == "sent" else known.key
+        key = f"{known.key}{SENT}" if draft.state == "sent" else known.key
         found = self.store.face(draft.id, form, key)
         if found:
             return found
@@ -197,8 +198,9 @@ class Drafts:
             return Standing(draft, None, Merged(dict(fields), {}, dict(fields)), draft.comment, draft.action)
         record = self._known(draft.ticket).record if theirs is None else theirs
         base, there = values_of(draft.base), values_of(record or draft.base)
-        comment, action = draft.comment, draft.action
+        fields, comment, action = draft.fields, draft.comment, draft.action
         for sent in self._sent(draft):
+            fields = {name: value for name, value in fields.items() if not _was_sent(name, value, sent)}
             base |= {
                 name: value
                 for name, value in sent.fields.items()
@@ -207,16 +209,25 @@ class Drafts:
             comment = without(comment, sent.comment)
             action = "" if action == sent.action else action
         labels = self._labels()
-        merged = merge(
-            base, draft.fields, there, lists=labels.lists | LISTS, long=labels.long | {"description"}
-        )
+        merged = merge(base, fields, there, lists=labels.lists | LISTS, long=labels.long | {"description"})
         return Standing(draft, record, merged, comment, action)
 
     def _sent(self, draft: Draft) -> list[Draft]:
-        """The drafts that were made from the same version and are in the tracker: an editor stayed open."""
-        stamp = stamp_of(draft.base)
-        found = self.store.of_ticket(draft.ticket, "sent")
-        return [sent for sent in found if sent.base is not None and stamp_of(sent.base) == stamp]
+        """The drafts that are in the tracker, and may stand in the text of a later one.
+
+        An editor stayed open: that text was made from a version on top of which the earlier draft was shown
+        before it was sent.
+        """
+        return self._in_texts_of(draft.ticket, stamp_of(draft.base))
+
+    def _in_texts_of(self, ticket: str, stamp: str) -> list[Draft]:
+        return [sent for sent in self.store.of_ticket(ticket, "sent") if stamp in self._shown_on(sent)]
+
+    def _shown_on(self, sent: Draft) -> set[str]:
+        """The stamps of the versions on top of which a draft was shown until it was sent."""
+        own = {stamp_of(sent.base)} if sent.base is not None else set()
+        shown = (key.split(" ", 1)[0] for key in self.store.shown_on(sent.id) if not key.endswith(SENT))
+        return own | {sent.detail.get("stamp", "")} | set(shown)
 
     def refusal(self, path: str) -> bytes | None:
         """Why the last save of a file was refused, or what was sent of it: a sentence on a line."""
@@ -312,8 +323,10 @@ class Drafts:
         draft = self._draft(ticket)
         if draft:
             standing = self.on_top(draft)
-            if standing.merged.conflicts:
-                raise DraftRefused(f"The draft of {ticket} has a conflict: settle that first.")
+            if open_ := standing.merged.conflicts.keys() - values.keys():
+                raise DraftRefused(
+                    f"The draft of {ticket} has a conflict: settle it with --set {min(open_)}=…"
+                )
             values = standing.merged.send | values
             comment = "\n\n".join(filter(None, (standing.comment, comment)))
             action = action or standing.action
@@ -383,15 +396,10 @@ class Drafts:
             check_closing(values, before, known)
         check_comment(wanted.comment)
         comment, action = wanted.comment, wanted.action
-        for sent in self.store.of_ticket(str(wanted.number), "sent"):
-            if sent.base is not None and stamp_of(sent.base) == stamp_of(base):
-                comment = without(comment, sent.comment)
-                action = "" if action == sent.action else action
-                values = {
-                    name: value
-                    for name, value in values.items()
-                    if normal(sent.fields.get(name, "\0")) != normal(value)
-                }
+        for sent in self._in_texts_of(str(wanted.number), stamp_of(base)):
+            comment = without(comment, sent.comment)
+            action = "" if action == sent.action else action
+            values = {name: value for name, value in values.items() if not _was_sent(name, value, sent)}
         return Wanted(wanted.number, wanted.stamp, values, comment, action)
 
     def _base(self, wanted: Wanted) -> Any:
@@ -514,15 +522,18 @@ class Drafts:
         stored = self._stored(int(ticket))
         met = self.store.met(ticket)
         if met and not self._has_caught_up(ticket, stored.record):
-            return _Ticket(met[0], stored.log, f"{stamp_of(met[0])} {stored.key}")
+            return _Ticket(met[0], stored.log, f"{stamp_of(met[0])} met {stored.key}")
         return stored
 
     def _stored(self, number: int) -> _Ticket:
         """A ticket as the newest revision has it."""
         blobs = [self._newest(path) for path in (ticket_path(number), changelog_path(number), FIELDS_PATH)]
         record = self._loaded(blobs[0])
-        key = " ".join(blob.hex() if blob else "-" for blob in blobs)
-        return _Ticket(record if _is_ticket(record) else None, self._loaded(blobs[1]), key)
+        record = record if _is_ticket(record) else None
+        key = " ".join(
+            [stamp_of(record) if record else "-", *(blob.hex() if blob else "-" for blob in blobs)]
+        )
+        return _Ticket(record, self._loaded(blobs[1]), key)
 
     def _has_caught_up(self, ticket: str, record: Any) -> bool:
         """Whether what is stored of a ticket is at least as new as what a push met last."""
@@ -563,6 +574,10 @@ def without(comment: str, sent: str) -> str:
         return comment
     rest = normal(comment)[len(normal(sent)) :]
     return rest.strip() if not rest or rest.startswith("\n") else comment
+
+
+def _was_sent(name: str, value: str, sent: Draft) -> bool:
+    return name in sent.fields and normal(sent.fields[name]) == normal(value)
 
 
 def _is_ticket(record: Any) -> bool:

@@ -81,6 +81,8 @@ class Push:
         answer, or does not let us in, the rest waits, and the error is raised.
         """
         left = list(tickets)
+        if not dry_run:
+            self._drafts.retire()
         try:
             while left:
                 report(await self._tried(left[0], dry_run=dry_run))
@@ -100,18 +102,21 @@ class Push:
             return Result(ticket, "waits", sentences=[str(error)])
 
     async def _push(self, ticket: str, *, dry_run: bool) -> Result:
+        told: list[str] = []
         for draft in self._store.of_ticket(ticket, "sending"):
             if dry_run:
                 return Result(ticket, "unknown", draft.number, sentences=["It is being sent."])
             result = await self._settled(draft)
             if result.fate == "unknown" or not self._standing(ticket):
                 return result
+            told += result.sentences
         for _ in range(MAX_TRIES):
             standing = self._standing(ticket)
             if standing is None:
                 return Result(ticket, "sent", sentences=["Nothing is left to be sent."])
             send = self._create if standing.is_new else self._update
             if done := await send(standing, dry_run=dry_run):
+                done.sentences[:0] = told
                 return done
         return Result(ticket, "waits", sentences=["It is changed all the time: push again later."])
 
@@ -136,7 +141,7 @@ class Push:
             return self._conflict(draft, standing, dry_run=dry_run)
         if standing.empty:
             if not dry_run:
-                self._store.becomes(draft, "sent", met=record, number=draft.number)
+                self._store.becomes(draft, "sent", met=record, number=draft.number, stamp=stamp_of(record))
             return Result(
                 draft.ticket, "sent", draft.number, sentences=["The tracker has all of it already."]
             )
@@ -199,9 +204,8 @@ class Push:
     ) -> Result:
         """What came out: a change that slipped in between, and values that are not as wanted, are told."""
         result.fate = "sent"
-        self._store.becomes(sending, "sent", met=answer, number=sending.number)
-        wanted = {**standing.merged.send}
-        result.sentences += self._unlike(wanted, values_of(answer))
+        self._sent(sending, answer)
+        result.sentences += self._unlike(standing.merged.send, values_of(answer))
         try:
             seen = await self._tracker.look(int(sending.ticket))
         except TrackerError as error:
@@ -333,9 +337,13 @@ class Push:
     # What becomes of a draft.
 
     def _arrived(self, sending: Draft, record: Any) -> Result:
-        self._store.becomes(sending, "sent", met=record, number=record[0])
+        self._sent(sending, record)
         said = "It had arrived: only the answer was lost."
         return Result(sending.ticket, "sent", record[0], sentences=[said])
+
+    def _sent(self, sending: Draft, record: Any) -> None:
+        stamp = sending.detail.get("stamp", "")
+        self._store.becomes(sending, "sent", met=record, number=record[0], stamp=stamp)
 
     def _conflict(self, draft: Draft, standing: Standing, *, dry_run: bool) -> Result:
         names = ", ".join(standing.merged.conflicts)

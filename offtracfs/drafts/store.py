@@ -63,7 +63,7 @@ _SCHEMA = f"""
         number INTEGER PRIMARY KEY AUTOINCREMENT,
         draft INTEGER NOT NULL REFERENCES draft,
         form TEXT NOT NULL,
-        theirs TEXT NOT NULL,  -- names the state of the ticket on top of which the draft is shown
+        theirs TEXT NOT NULL,  -- names the state of the ticket on top of which it is shown: _ts, blobs
         mtime INTEGER NOT NULL,  -- seconds since 1970 UTC
         data BLOB,  -- NULL: as it was saved
         UNIQUE (draft, form, theirs)
@@ -247,9 +247,11 @@ class DraftStore:
             )
             return {ticket for (ticket,) in rows}
 
-    def everything(self) -> list[Draft]:
-        """All that was ever saved, oldest first."""
-        return self._drafts("ORDER BY draft.id")
+    def everything(self) -> Iterator[Draft]:
+        """All that was ever saved, oldest first, read one by one."""
+        with _translated():
+            numbers = self._sqlite.execute("SELECT id FROM draft ORDER BY id").fetchall()
+        return (self.draft(number) for (number,) in numbers)
 
     def draft(self, number: int) -> Draft:
         """A draft as it is now, by its id."""
@@ -377,6 +379,12 @@ class DraftStore:
         with _translated():
             row = self._sqlite.execute(statement + rest, values).fetchone()
         return Face(*row) if row else None
+
+    def shown_on(self, draft: int) -> list[str]:
+        """The names of the states of a ticket on top of which a draft was shown."""
+        with _translated():
+            rows = self._sqlite.execute("SELECT theirs FROM face WHERE draft = ?", (draft,)).fetchall()
+        return [theirs for (theirs,) in rows]
 
     def keep_face(self, draft: int, form: str, theirs: str, mtime: int, data: bytes | None) -> Face:
         """Keep what is shown of a draft; `data` of None is what was saved. What was kept first stays."""
