@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -109,7 +110,7 @@ class Saving(RuleBasedStateMachine):
             assert [name for name in drafts.names() if name.endswith(".json")] == waiting_names
         shutil.rmtree(self.directory)
 
-    def rows(self) -> list[list[object]]:
+    def rows(self) -> list[list[Any]]:
         """All comments on the tracker."""
         return [row for ticket in self.trac.tickets.values() for row in ticket.log if row[2] == "comment"]
 
