@@ -17,6 +17,7 @@
     │   ├── NotATracker             exit 68, EIO     something answers, but not a tracker's RPC
     │   ├── LoginRefused            exit 77, EACCES  wrong user name or password
     │   ├── PermissionMissing       exit 77, EACCES  logged in, but not allowed
+    │   ├── ChangeRejected          exit 76, EIO     the tracker does not take a change, in its own words
     │   ├── Suspicious              exit 65, EIO     so much is gone that the answer is not believed
     │   └── TSAPIError              exit 76, EIO     `teamtrack.tsapi_error`: a TeamTrack's database or server
     │       ├── TSAPIUnreachable    exit 69, EIO     … which does not answer (an Unreachable, too)
@@ -109,6 +110,10 @@ class LoginRefused(TrackerError):
 class PermissionMissing(TrackerError):
     exit_code = 77
     errno = errno.EACCES
+
+
+class ChangeRejected(TrackerError):
+    pass
 
 
 class Suspicious(TrackerError):

@@ -22,11 +22,13 @@ MEANINGS = {
     "timezone": "The time zone of the dates and times after @.",
     "interval": "The pause between two syncs, in seconds.",
     "write": "Whether tickets can be changed in a mount.",
+    "push_after": "Seconds after which a saved change is sent by itself; 0: it waits for `offtracfs push`.",
 }  # as the file's comments say it
 
 KINDS: dict[str, tuple[tuple[type, ...], str]] = {
     "interval": ((int, float), "a number"),
     "write": ((bool,), "true or false"),
+    "push_after": ((int, float), "a number"),
 }  # of values, where they are no texts; and how a message calls them
 
 
@@ -40,6 +42,7 @@ class Settings:
     timezone: str = "UTC"  # of the dates in "@…"
     interval: float = INTERVAL  # seconds
     write: bool = False  # whether a mount is one in which tickets can be saved
+    push_after: float = 0.0  # seconds that a draft has rested when it is sent by itself; 0: never
 
     def __post_init__(self) -> None:
         for item in fields(self):
@@ -53,6 +56,8 @@ class Settings:
             )
         if not MIN_INTERVAL <= self.interval <= MAX_INTERVAL:
             raise UsageError("config.toml: interval is not between 1 second and a month.")
+        if not 0 <= self.push_after <= MAX_INTERVAL:
+            raise UsageError("config.toml: push_after is not between 0 seconds and a month.")
         _ = self.zone
 
     @property

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from offtracfs import records
@@ -22,7 +24,7 @@ from offtracfs.drafts.checks import (
 )
 from offtracfs.drafts.forms import Wanted, path_of, place, stamp_of, values_of
 from offtracfs.drafts.merging import Merged, merge, normal
-from offtracfs.drafts.store import Draft, DraftStore, Face
+from offtracfs.drafts.store import Draft, DraftStore, Face, now
 from offtracfs.errors import DatabaseDamaged, DraftRefused, OfftracfsError, UsageError
 from offtracfs.index import Reader, Revision
 from offtracfs.kinds import DB_PATH, FIELDS_PATH, changelog_path, ticket_path
@@ -31,6 +33,7 @@ from offtracfs.texts import Labels, address_part, log_part
 from offtracfs.trackers.registry import ticket_pages
 
 LISTS = {"cc", "keywords"}  # whose members are added and taken away one by one, whatever a tracker calls them
+SENT = " sent"  # at the end of the name of a state on top of which a draft is shown that was sent
 MAX_LOGS = 50  # versions of a change log in which the lines of a text are looked for
 
 
@@ -159,7 +162,7 @@ class Drafts:
 
     def _face(self, draft: Draft, form: str) -> Face:
         known = self._known(draft.ticket)
-        key = known.key + draft.state if draft.state == "sent" else known.key
+        key = f"{known.key}{SENT}" if draft.state == "sent" else known.key
         found = self.store.face(draft.id, form, key)
         if found:
             return found
@@ -194,27 +197,37 @@ class Drafts:
             fields = draft.fields
             return Standing(draft, None, Merged(dict(fields), {}, dict(fields)), draft.comment, draft.action)
         record = self._known(draft.ticket).record if theirs is None else theirs
-        base, now = values_of(draft.base), values_of(record or draft.base)
-        comment, action = draft.comment, draft.action
+        base, there = values_of(draft.base), values_of(record or draft.base)
+        fields, comment, action = draft.fields, draft.comment, draft.action
         for sent in self._sent(draft):
+            fields = {name: value for name, value in fields.items() if not _was_sent(name, value, sent)}
             base |= {
                 name: value
                 for name, value in sent.fields.items()
-                if normal(value) == normal(now.get(name, ""))
+                if normal(value) == normal(there.get(name, ""))
             }
             comment = without(comment, sent.comment)
             action = "" if action == sent.action else action
         labels = self._labels()
-        merged = merge(
-            base, draft.fields, now, lists=labels.lists | LISTS, long=labels.long | {"description"}
-        )
+        merged = merge(base, fields, there, lists=labels.lists | LISTS, long=labels.long | {"description"})
         return Standing(draft, record, merged, comment, action)
 
     def _sent(self, draft: Draft) -> list[Draft]:
-        """The drafts that were made from the same version and are in the tracker: an editor stayed open."""
-        stamp = stamp_of(draft.base)
-        found = self.store.of_ticket(draft.ticket, "sent")
-        return [sent for sent in found if sent.base is not None and stamp_of(sent.base) == stamp]
+        """The drafts that are in the tracker, and may stand in the text of a later one.
+
+        An editor stayed open: that text was made from a version on top of which the earlier draft was shown
+        before it was sent.
+        """
+        return self._in_texts_of(draft.ticket, stamp_of(draft.base))
+
+    def _in_texts_of(self, ticket: str, stamp: str) -> list[Draft]:
+        return [sent for sent in self.store.of_ticket(ticket, "sent") if stamp in self._shown_on(sent)]
+
+    def _shown_on(self, sent: Draft) -> set[str]:
+        """The stamps of the versions on top of which a draft was shown until it was sent."""
+        own = {stamp_of(sent.base)} if sent.base is not None else set()
+        shown = (key.split(" ", 1)[0] for key in self.store.shown_on(sent.id) if not key.endswith(SENT))
+        return own | {sent.detail.get("stamp", "")} | set(shown)
 
     def refusal(self, path: str) -> bytes | None:
         """Why the last save of a file was refused, or what was sent of it: a sentence on a line."""
@@ -227,14 +240,31 @@ class Drafts:
             return None
         return f"{last.reason}\n".encode()
 
+    def text(self, ticket: str) -> bytes:
+        """A ticket's text with its draft, if it has one. Raises UsageError where there is no such ticket."""
+        shown = self.shown(path_of(ticket, "txt"))
+        if shown:
+            return shown.data
+        known = self._known(ticket)
+        if known.record is None:
+            raise UsageError(f"There is no ticket {ticket} here: `offtracfs sync` brings what is new.")
+        labels = self._labels()
+        told = self._told(int(ticket), known.log, labels)
+        return forms.shown_text(known.record, {}, "", "", {}, labels, told)
+
+    def free_name(self) -> str:
+        """A name for a new ticket that none had yet: ``new-1``."""
+        taken = self.store.names(forms.NEW)
+        return next(name for number in count(1) if (name := f"{forms.NEW}{number}") not in taken)
+
     def became(self, ticket: str) -> int | None:
         """The number of the ticket that a new one (``new-NAME``) became; None while it was not sent."""
         sent = self.store.of_ticket(ticket, "sent") if ticket.startswith(forms.NEW) else []
         return int(sent[-1].detail["number"]) if sent else None
 
-    def template(self, form: str) -> bytes:
-        """What a new ticket's file holds before it is saved."""
-        values = _defaults(self._definitions())
+    def template(self, form: str, values: Mapping[str, str] = MappingProxyType({})) -> bytes:
+        """What a new ticket's file holds before it is saved, with some values set."""
+        values = _defaults(self._definitions()) | dict(values)
         return forms.new_json(values, "") if form == "json" else forms.new_text(values, "", self._labels())
 
     # What is saved.
@@ -285,16 +315,18 @@ class Drafts:
     def change(self, ticket: str, values: dict[str, str], comment: str, action: str) -> Draft | None:
         """Set values of a ticket, and add to its comment, on top of its draft if it has one.
 
-        Raises DraftRefused.
+        Raises DraftRefused, and UsageError where there is no such ticket.
         """
         known = self._known(ticket)
         if known.record is None:
-            raise DraftRefused(f"There is no ticket {ticket} here: `offtracfs sync` brings what is new.")
+            raise UsageError(f"There is no ticket {ticket} here: `offtracfs sync` brings what is new.")
         draft = self._draft(ticket)
         if draft:
             standing = self.on_top(draft)
-            if standing.merged.conflicts:
-                raise DraftRefused(f"The draft of {ticket} has a conflict: settle that first.")
+            if open_ := standing.merged.conflicts.keys() - values.keys():
+                raise DraftRefused(
+                    f"The draft of {ticket} has a conflict: settle it with --set {min(open_)}=…"
+                )
             values = standing.merged.send | values
             comment = "\n\n".join(filter(None, (standing.comment, comment)))
             action = action or standing.action
@@ -333,7 +365,6 @@ class Drafts:
             return Wanted(0, "", {})
         check_names(wanted.values, {}, known)
         check_values({"summary": ""} | values, known)
-        check_comment(wanted.comment)
         if values.get("status", "new") != "new" or "resolution" in values or wanted.action:
             raise DraftRefused(
                 "A new ticket has no action, resolution or status yet: the tracker gives it one."
@@ -343,7 +374,10 @@ class Drafts:
     def _after_creation(self, name: str, number: int, wanted: Wanted) -> tuple[str, Any, Wanted]:
         """What a new ticket's text, saved when the tracker has the ticket, says that was not sent."""
         sent = self.store.of_ticket(name, "sent")[-1]
-        base = self.store.met(name)[0]
+        met = self.store.met(str(number))
+        base = met[-1] if met else self._stored(number).record
+        if base is None:
+            raise DraftRefused(f"This became ticket {number}: `offtracfs sync` brings it, then change that.")
         values = {
             key: value
             for key, value in wanted.values.items()
@@ -362,15 +396,10 @@ class Drafts:
             check_closing(values, before, known)
         check_comment(wanted.comment)
         comment, action = wanted.comment, wanted.action
-        for sent in self.store.of_ticket(str(wanted.number), "sent"):
-            if sent.base is not None and stamp_of(sent.base) == stamp_of(base):
-                comment = without(comment, sent.comment)
-                action = "" if action == sent.action else action
-                values = {
-                    name: value
-                    for name, value in values.items()
-                    if normal(sent.fields.get(name, "\0")) != normal(value)
-                }
+        for sent in self._in_texts_of(str(wanted.number), stamp_of(base)):
+            comment = without(comment, sent.comment)
+            action = "" if action == sent.action else action
+            values = {name: value for name, value in values.items() if not _was_sent(name, value, sent)}
         return Wanted(wanted.number, wanted.stamp, values, comment, action)
 
     def _base(self, wanted: Wanted) -> Any:
@@ -428,7 +457,9 @@ class Drafts:
         """Take a draft back; `undo` brings it again. Raises UsageError where there is none, or it is sent."""
         draft = self._draft(ticket)
         if draft is None or draft.state == "sent":
-            raise UsageError(f"There is no draft of {ticket}.")
+            draft = self.store.last_saved(ticket)
+            if draft is None or draft.accepted or draft.state != "refused":
+                raise UsageError(f"There is no draft of {ticket}.")
         if draft.state == "sending":
             raise UsageError(
                 f"The draft of {ticket} is being sent: `offtracfs push` finds out what became of it."
@@ -437,7 +468,7 @@ class Drafts:
 
     def undo(self, ticket: str) -> Draft:
         """Bring back the draft that was discarded last. Raises UsageError where there is none."""
-        found = self.store.of_ticket(ticket, "discarded")
+        found = [draft for draft in self.store.of_ticket(ticket, "discarded") if draft.accepted]
         if not found:
             raise UsageError(f"No draft of {ticket} was discarded.")
         if self._draft(ticket):
@@ -449,7 +480,41 @@ class Drafts:
         self.standing()
         self.store.retire([draft for draft in self._standing.values() if self._is_over(draft)])
 
+    def waits(self, tickets: Collection[str], reason: str) -> None:
+        """Note what some drafts wait for, where that is news."""
+        for draft in self.standing().values():
+            if draft.ticket in tickets and draft.state == "draft" and draft.reason != reason:
+                self.store.becomes(draft, "draft", reason)
+
+    def pending(self) -> list[Draft]:
+        """The drafts that are not in the tracker, as far as is known, in the order of their saves."""
+        return [draft for draft in self.standing().values() if draft.state != "sent"]
+
+    def rested(self, seconds: float) -> list[str]:
+        """The tickets whose draft was saved that long ago, and that has no conflict and was not refused."""
+        before = now() - int(seconds * records.SECOND)
+        drafts = [draft for draft in self.pending() if draft.state == "draft" and draft.saved <= before]
+        ready = [draft.ticket for draft in drafts if not self.on_top(draft).merged.conflicts]
+        return list(dict.fromkeys([*(draft.ticket for draft in self.store.in_state("sending")), *ready]))
+
+    def to_send(self) -> list[str]:
+        """The tickets of which something waits to be sent, or was being sent, in the order of their saves."""
+        sending = self.store.in_state("sending")
+        return list(dict.fromkeys(draft.ticket for draft in [*sending, *self.pending()]))
+
     # What is known.
+
+    def labels(self) -> Labels:
+        """What the fields are called now."""
+        return self._labels()
+
+    def statuses(self) -> list[str]:
+        """All that the status of a ticket may be."""
+        return list(self._definitions().get("status", {}).get("options") or [])
+
+    def times(self) -> set[str]:
+        """The names of the fields that hold a time."""
+        return {name for name, field in self._definitions().items() if field.get("type") == "time"}
 
     def _known(self, ticket: str) -> _Ticket:
         if ticket.startswith(forms.NEW):
@@ -457,15 +522,18 @@ class Drafts:
         stored = self._stored(int(ticket))
         met = self.store.met(ticket)
         if met and not self._has_caught_up(ticket, stored.record):
-            return _Ticket(met[0], stored.log, f"{stamp_of(met[0])} {stored.key}")
+            return _Ticket(met[0], stored.log, f"{stamp_of(met[0])} met {stored.key}")
         return stored
 
     def _stored(self, number: int) -> _Ticket:
         """A ticket as the newest revision has it."""
         blobs = [self._newest(path) for path in (ticket_path(number), changelog_path(number), FIELDS_PATH)]
         record = self._loaded(blobs[0])
-        key = " ".join(blob.hex() if blob else "-" for blob in blobs)
-        return _Ticket(record if _is_ticket(record) else None, self._loaded(blobs[1]), key)
+        record = record if _is_ticket(record) else None
+        key = " ".join(
+            [stamp_of(record) if record else "-", *(blob.hex() if blob else "-" for blob in blobs)]
+        )
+        return _Ticket(record, self._loaded(blobs[1]), key)
 
     def _has_caught_up(self, ticket: str, record: Any) -> bool:
         """Whether what is stored of a ticket is at least as new as what a push met last."""
@@ -506,6 +574,10 @@ def without(comment: str, sent: str) -> str:
         return comment
     rest = normal(comment)[len(normal(sent)) :]
     return rest.strip() if not rest or rest.startswith("\n") else comment
+
+
+def _was_sent(name: str, value: str, sent: Draft) -> bool:
+    return name in sent.fields and normal(sent.fields[name]) == normal(value)
 
 
 def _is_ticket(record: Any) -> bool:

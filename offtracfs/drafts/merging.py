@@ -60,9 +60,9 @@ def merge(
     merged = Merged()
     for name, value in mine.items():
         old, now = base.get(name, ""), theirs.get(name, "")
-        if _same_as(name in lists, value, now) or _same_as(name in lists, value, old):
+        if same_value(value, now, listed=name in lists) or same_value(value, old, listed=name in lists):
             continue
-        if _same_as(name in lists, old, now):
+        if same_value(old, now, listed=name in lists):
             wanted = value
         elif name in lists:
             wanted = merged_list(old, value, now)
@@ -80,8 +80,9 @@ def merge(
     return merged
 
 
-def _same_as(is_list: bool, one: str, other: str) -> bool:
-    return same(one, other) or (is_list and members(one) == members(other))
+def same_value(one: str, other: str, *, listed: bool) -> bool:
+    """Whether two values of a field say the same; of a list, members are compared."""
+    return same(one, other) or (listed and members(one) == members(other))
 
 
 def merged_list(base: str, mine: str, theirs: str) -> str:
