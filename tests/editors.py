@@ -29,12 +29,15 @@ class Session(Protocol):
 
 
 class Program(Protocol):
-    """A way to change files. `complains` is what it says when a save is refused, "" where it says nothing."""
+    """A way to change files."""
 
-    complains: str
+    @property
+    def complains(self) -> str:
+        """What it says when a save is refused, "" where it says nothing."""
 
     def session(self, file: Path, home: Path) -> AbstractContextManager[Session]:
         """The program at work on a file."""
+        ...
 
 
 @asynccontextmanager

@@ -4,7 +4,7 @@ An editor makes files beside the one that it edits: a swap file, a backup, a tem
 over the ticket. Any name that is no ticket's may be made in the directories of tickets. Such a file lies below
 the database's directory, under its own name: so it survives the driver, and vim's swap file can be recovered.
 
-A ticket itself is written in a `Writing`: a file of its own, which has the ticket's name for as long as it
+A ticket itself is written in a `WorkingCopy`: a file of its own, which has the ticket's name for as long as it
 holds what was not saved yet.
 """
 
@@ -93,7 +93,7 @@ class Scratch:
         return self.read(0, os.fstat(self._file).st_size) if self.opened else self._named().read_bytes()
 
 
-class Writing(Scratch):
+class WorkingCopy(Scratch):
     """What is written to a ticket; it begins with what the ticket's file held.
 
     `target` is the ticket's path in the mount, and `stands_for` the inode of that file, 0 for a new ticket.

@@ -4,7 +4,7 @@ Everything that `offtracfs.mount.fuse` says of names, attributes and contents st
 
 - *No stored inode is ever written.* Its contents are shared with every ``@…``, and the kernel keeps them. Who
   opens a version or a draft to write it gets ESTALE. The kernel then looks the name up again, and once more
-  when it finds another inode; both lookups give a `Writing`, an inode that is on disk and may change. They
+  when it finds another inode; both lookups give a `WorkingCopy`, an inode that is on disk and may change. They
   come from the thread that was refused, so that thread's claim tells which inode it wants. Where the name was
   looked up below ``@…``, the thread comes back with the inode that it had: now it gets EROFS.
 - *A draft's inode holds the same for ever*, as a version's does (`offtracfs.mount.overlay`). Only its name may
@@ -45,7 +45,7 @@ from offtracfs.kinds import TICKETS
 from offtracfs.mount.fuse import BLOCK, FILE_MODE, Opened, Operations, answered
 from offtracfs.mount.inodes import FIRST_NUMBER, Numbered
 from offtracfs.mount.overlay import INODES, Overlay
-from offtracfs.mount.scratch import FOLDER, MemoryFile, Scratch, ScratchFiles, Writing
+from offtracfs.mount.scratch import FOLDER, MemoryFile, Scratch, ScratchFiles, WorkingCopy
 from offtracfs.names import NAME_MAX
 from offtracfs.reports.outputs import Outputs
 from offtracfs.tree import Directory, File, Node, Tree
@@ -99,7 +99,7 @@ class Claim:
 
     held: bytes
     until: float
-    writing: Writing | None = None
+    copy: WorkingCopy | None = None
 
 
 def on_disk(handler: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Coroutine[Any, Any, T]]:
@@ -125,7 +125,7 @@ class WritableOperations(Operations):
         super().__init__(tree, outputs)
         self.overlay = overlay
         self._scratch = {place.path: ScratchFiles(directory / FOLDER / place.path) for place in WRITABLE}
-        self._unsaved: dict[str, Writing] = {}  # by path: whose name stands for what is not saved
+        self._unsaved: dict[str, WorkingCopy] = {}  # by path: whose name stands for what is not saved
         self._claims: dict[tuple[int, int], Claim] = {}  # by thread and inode
         self._drafts: dict[int, File] = {}  # that the kernel may know, by inode
         self._bytes: dict[int, bytes] = {}  # by handle
@@ -152,8 +152,8 @@ class WritableOperations(Operations):
         if place.form == REFUSAL:
             reason = await self.overlay.refusal(f"{TICKETS}/{place.ticket}.json")
             return self._in_memory(place, reason) if reason is not None else None
-        if writing := self._unsaved.get(place.path):
-            return writing
+        if copy := self._unsaved.get(place.path):
+            return copy
         draft: File | MemoryFile | None = self._draft(place.path)
         if draft is None and place.is_new:
             draft = await self._new(directory, place)
@@ -179,12 +179,12 @@ class WritableOperations(Operations):
 
     def _claimed(
         self, directory: Directory, place: Place, draft: File | MemoryFile | None, thread: int
-    ) -> Writing | None:
+    ) -> WorkingCopy | None:
         """What a thread is given that was refused to write what has this name; None for other threads."""
         claims = [claim for (claimant, _), claim in self._claims.items() if claimant == thread]
         for claim in claims:
-            if claim.writing and claim.writing.target == place.path:
-                return claim.writing  # the kernel asks twice
+            if claim.copy and claim.copy.target == place.path:
+                return claim.copy  # the kernel asks twice
         if not claims:
             return None
         stands = draft or self.tree.lookup(directory, place.path.rpartition("/")[2])
@@ -192,8 +192,8 @@ class WritableOperations(Operations):
         if (thread, inode) not in self._claims:
             return None
         claim = self._claims[thread, inode]
-        claim.writing = Writing(place.path, self._scratch[directory.path].folder, claim.held, inode)
-        return claim.writing
+        claim.copy = WorkingCopy(place.path, self._scratch[directory.path].folder, claim.held, inode)
+        return claim.copy
 
     def _number(self, node: Node | MemoryFile | None) -> int:
         """The inode of a file that the kernel knows; 0 where it knows none."""
@@ -321,7 +321,9 @@ class WritableOperations(Operations):
         place, files = _place(directory, text), self._scratch[directory.path]
         if place.ticket and not place.is_new:
             raise pyfuse3.FUSEError(errno.EPERM)  # the tracker gives tickets their numbers
-        made = Writing(place.path, files.folder, b"", 0) if place.is_new else files.create(text, mode, flags)
+        made = (
+            WorkingCopy(place.path, files.folder, b"", 0) if place.is_new else files.create(text, mode, flags)
+        )
         attributes = self._looked_up(made)
         attributes.entry_timeout = 0
         return self._open_scratch(attributes.st_ino, made, 0, ctx.pid), attributes
@@ -340,7 +342,7 @@ class WritableOperations(Operations):
         """
         scratch = self._of_handle(fh)
         scratch.write(off, buf)
-        if isinstance(scratch, Writing):
+        if isinstance(scratch, WorkingCopy):
             self._unsaved[scratch.target] = scratch
             if off == 0 and not _BEGINS[scratch.target.rpartition(".")[2]].match(buf):
                 raise pyfuse3.FUSEError(errno.EINVAL)
@@ -348,7 +350,7 @@ class WritableOperations(Operations):
 
     def _truncate(self, scratch: Scratch, size: int) -> None:
         scratch.truncate(size)
-        if isinstance(scratch, Writing):
+        if isinstance(scratch, WorkingCopy):
             self._unsaved[scratch.target] = scratch
 
     @on_disk
@@ -373,7 +375,7 @@ class WritableOperations(Operations):
             raise pyfuse3.FUSEError(errno.EPERM)
         if fields.update_size:
             self._truncate(node, attr.st_size)
-        if not isinstance(node, Writing):
+        if not isinstance(node, WorkingCopy):
             _set_attributes(node.place(), attr, fields)
         return _as_ticket(self._numbered_attributes(node, inode), node)
 
@@ -387,32 +389,32 @@ class WritableOperations(Operations):
     @on_disk
     async def _flushed(self, fh: int) -> None:
         scratch = self._of_handle(fh)
-        if isinstance(scratch, Writing):
+        if isinstance(scratch, WorkingCopy):
             await self._save(scratch)
 
-    async def _save(self, writing: Writing) -> None:
+    async def _save(self, copy: WorkingCopy) -> None:
         """Save what was written, unless that is nothing. Raises DraftRefused, DiskFull, DatabaseError."""
-        async with writing.saving:  # two programs may close it at once
-            if not writing.unsaved or writing.empty:
+        async with copy.saving:  # two programs may close it at once
+            if not copy.unsaved or copy.empty:
                 return
-            writing.unsaved = False  # before the wait: what is written meanwhile must be saved again
-            mtime = int(os.stat(writing.place()).st_mtime)
+            copy.unsaved = False  # before the wait: what is written meanwhile must be saved again
+            mtime = int(os.stat(copy.place()).st_mtime)
             try:
-                await self.overlay.save(writing.target, writing.contents(), mtime)
+                await self.overlay.save(copy.target, copy.contents(), mtime)
             except DraftRefused:  # the text is kept with the reason
-                self._settle(writing)
+                self._settle(copy)
                 raise
             except BaseException:
-                writing.unsaved = True
+                copy.unsaved = True
                 raise
-            self._settle(writing)
+            self._settle(copy)
 
-    def _settle(self, writing: Writing) -> None:
+    def _settle(self, copy: WorkingCopy) -> None:
         """Give the name back to the ticket, unless there is something to be saved by now."""
-        if not writing.unsaved:
-            writing.settle()
-            if self._unsaved.get(writing.target) is writing:
-                del self._unsaved[writing.target]
+        if not copy.unsaved:
+            copy.settle()
+            if self._unsaved.get(copy.target) is copy:
+                del self._unsaved[copy.target]
 
     @on_disk
     async def release(self, fh: int) -> None:
@@ -426,7 +428,7 @@ class WritableOperations(Operations):
 
     async def _released(self, scratch: Scratch) -> None:
         try:
-            if isinstance(scratch, Writing) and scratch.opened == 1:
+            if isinstance(scratch, WorkingCopy) and scratch.opened == 1:
                 await self._save(scratch)  # it was saved at its close, but for what a mapping wrote later
                 scratch.unsaved = False  # what is unsaved now is empty
                 self._settle(scratch)
@@ -478,19 +480,19 @@ class WritableOperations(Operations):
 
 
 def _as_ticket(attributes: pyfuse3.EntryAttributes, node: Numbered | None) -> pyfuse3.EntryAttributes:
-    """What fstat(2) says of a `Writing`: that it is the file which it stands for.
+    """What fstat(2) says of a `WorkingCopy`: that it is the file which it stands for.
 
     An editor may compare what it has opened with what it looked at before: vim would write nothing. So may
     the kernel what a lookup gives, but here it passes the number on.
     """
-    if isinstance(node, Writing) and node.stands_for:
+    if isinstance(node, WorkingCopy) and node.stands_for:
         attributes.st_ino = node.stands_for
     return attributes
 
 
 def _set_scratch(made: pyfuse3.EntryAttributes, scratch: Scratch) -> None:
     """Fill in what the disk says of a scratch file."""
-    if not isinstance(scratch, Writing):
+    if not isinstance(scratch, WorkingCopy):
         found = os.stat(scratch.place())
         made.st_mode, made.st_uid, made.st_gid = found.st_mode, found.st_uid, found.st_gid
         made.st_size, made.st_mtime_ns = found.st_size, found.st_mtime_ns
