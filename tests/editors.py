@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -54,8 +54,8 @@ async def at_work(tool: Program, file: Path, home: Path) -> AsyncIterator[Sessio
 class Editor:
     """An editor at a terminal: which keys do what, and what it then shows.
 
-    `ready` is seen when it can be typed into, `saved` when it has saved, and `asks` when it has noticed that
-    somebody else has changed the file; then `anyway` saves it.
+    `ready` is seen when it can be typed into, `saved` when it has saved. `asks` are questions of an editor
+    that has noticed that somebody else changed the file, and the answers of a person who goes on.
     """
 
     command: Sequence[str]
@@ -65,8 +65,7 @@ class Editor:
     saved: str
     complains: str
     ready: str = "Created"
-    asks: str = ""
-    anyway: str = ""
+    asks: Mapping[str, str] = field(default_factory=dict)
 
     @contextmanager
     def session(self, file: Path, home: Path) -> Iterator[Session]:
@@ -93,15 +92,18 @@ class _Typing:
     def _save(self, keys: str) -> str:
         before = len(self.terminal.shown)
         for key in keys.split("\0"):  # with a pause, where an editor must have come so far
-            self.terminal.type(key)
-            self.terminal.pause()
-        self.terminal.type(self.editor.save)
-        words = [self.editor.saved, self.editor.complains, *filter(None, [self.editor.asks])]
-        self.terminal.read_any(*words)
-        if self.editor.asks and self.editor.asks in self.terminal.shown[before:]:
-            self.terminal.type(self.editor.anyway)
-            self.terminal.read_any(*words[:2])
+            self._type(key)
+        self._type(self.editor.save)
+        self.terminal.read_any(self.editor.saved, self.editor.complains)
         return self.terminal.shown[before:]
+
+    def _type(self, key: str, *asked: str) -> None:
+        self.terminal.skip()
+        self.terminal.type(key)
+        self.terminal.pause()
+        for question, answer in self.editor.asks.items():
+            if question in self.terminal.unread and question not in asked:  # it is shown with the answer, too
+                self._type(answer, question)
 
 
 @dataclass(frozen=True)
@@ -146,7 +148,7 @@ class _Running:
             check=False,
         )
         said = done.stdout + done.stderr
-        assert bool(done.returncode) == bool(said), done
+        assert said or not done.returncode
         return said
 
 
@@ -183,6 +185,7 @@ EDITORS: dict[str, Program] = {
         "\x18\x13",
         "Wrote ",
         "nvalid argument",
+        asks={"really edit the buffer": "y", "Save anyway": f"yes{RETURN}"},
     ),
     "nano": Editor(
         ["nano"],
@@ -191,8 +194,7 @@ EDITORS: dict[str, Program] = {
         f"\x0f\0{RETURN}",
         "Wrote ",
         "Invalid argument",
-        asks="has changed",
-        anyway="Y",
+        asks={"has changed": "Y"},
     ),
     "micro": Editor(
         ["micro"],
@@ -211,13 +213,13 @@ EDITORS: dict[str, Program] = {
         "",
     ),
     "ed": Editor(
-        ["ed", "-v"],
+        ["ed", "-v", "-p", "* "],
         lambda old, new: f",s/{old}/{new}/{RETURN}",
         lambda word: f"g/{word}/d{RETURN}",
         f"w{RETURN}",
-        "\n",
+        "\n* ",
         "Invalid argument",
-        ready="\n",
+        ready="* ",
     ),
 }
 COMMANDS: dict[str, Program] = {
@@ -235,7 +237,8 @@ COMMANDS: dict[str, Program] = {
     "sponge": Command('sed "$EDIT" "$FILE" | sponge "$FILE"'),
     "cp": Command(NEW_TEXT + 'cp $T/new "$FILE"'),
     "mv": Command(
-        NEW_TEXT + 'cp $T/new "$FILE.tmp" && mv "$FILE.tmp" "$FILE" || { rm "$FILE.tmp"; exit 1; }'
+        NEW_TEXT + 'cp $T/new "$FILE.tmp" && mv "$FILE.tmp" "$FILE" || { rm "$FILE.tmp"; exit 1; }',
+        "cannot move",
     ),
     ">": Command(NEW_TEXT + 'cat $T/new >"$FILE"'),
     "python": Command(

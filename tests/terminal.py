@@ -56,13 +56,25 @@ class Terminal:
             self._bytes += part
         self._read = at + len(words.encode())
 
-    def read_any(self, *words: str) -> None:
-        """Waits for one of several words; for a pause, where "" is among them."""
+    def read_any(self, *words: str) -> str:
+        """Waits for one of several words, and gives it; for a pause, where "" is among them."""
         deadline = time.monotonic() + TIMEOUT
-        while not any(word and word.encode() in self._bytes[self._read :] for word in words):
+        while True:
+            for word in filter(None, words):
+                if word.encode() in self._bytes[self._read :]:
+                    self.skip()
+                    return word
             if not self._more(0.5) and "" in words:
-                break
+                return ""
             assert time.monotonic() < deadline, f"none of {words!r} comes after {self.shown[-2000:]!r}"
+
+    @property
+    def unread(self) -> str:
+        """What was shown since the words that were waited for last."""
+        return self._bytes[self._read :].decode(errors="replace")
+
+    def skip(self) -> None:
+        """What was shown so far was waited for."""
         self._read = len(self._bytes)
 
     def pause(self) -> None:
