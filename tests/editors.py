@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
@@ -225,7 +224,8 @@ EDITORS: dict[str, Program] = {
 COMMANDS: dict[str, Program] = {
     "sed": Command('sed -i "$EDIT" "$FILE"'),
     "perl": Command(
-        'perl -i -ne \'BEGIN { $e = shift } $e =~ m{^/(.*)/d} ? (/$1/ or print) : (eval $e, print)\' "$EDIT" "$FILE"'
+        "perl -i -ne 'BEGIN { $e = shift } $e =~ m{^/(.*)/d} ? (/$1/ or print) : (eval $e, print)'"
+        ' "$EDIT" "$FILE"'
     ),
     "patch": Command(NEW_TEXT + 'diff -u "$FILE" $T/new | patch "$FILE" >/dev/null'),
     "git apply": Command(
@@ -246,7 +246,7 @@ COMMANDS: dict[str, Program] = {
         "import sys; from pathlib import Path; "
         'Path(sys.argv[2]).write_bytes(Path(sys.argv[1]).read_bytes())\' $T/new "$FILE"'
     ),
-    # Visual Studio Code, in src/vs/platform/files/node/diskFileSystemProvider.ts: truncates, writes, fdatasync, closes.
+    # As in src/vs/platform/files/node/diskFileSystemProvider.ts: truncates, writes, fdatasync, closes.
     "VS Code": Command(
         NEW_TEXT + "$PYTHON -c '"
         'import os, sys; data = open(sys.argv[1], "rb").read(); '

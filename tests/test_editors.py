@@ -17,7 +17,7 @@ FORMS = ["text/1.txt", "ticket/1.json"]
 
 @pytest.mark.parametrize("name", EACH)
 async def test_saves_and_a_refusal(site: Site, tmp_path: Path, name: str) -> None:
-    """A ticket is saved twice, again after a sync moved it, and a mistake is told; the tracker's own stays."""
+    """A ticket is saved twice, and again after a sync has moved it; then a mistake is told."""
     file, tool = site.mnt / "text/1.txt", PROGRAMS[name]
     before = await away((site.mnt / "@HEAD/text/1.txt").read_bytes)
     async with at_work(tool, file, tmp_path) as session:

@@ -32,6 +32,11 @@ def replaced(path: Path, old: bytes, new: bytes) -> None:
     path.write_bytes(data.replace(old, new))
 
 
+def names_in(folder: Path) -> list[str]:
+    """What a directory lists, in order."""
+    return sorted(path.name for path in folder.iterdir())
+
+
 def refused(function: Callable[..., Any], *arguments: Any) -> int:
     """The number of the error that a call fails with."""
     with pytest.raises(OSError) as caught:  # noqa: PT011  # the number is looked at
@@ -72,7 +77,7 @@ async def test_nothing_else_sees_what_is_saved(site: Site) -> None:
         places = [site.mnt / at for at in ("@HEAD", "@2019-04-10", "@2019-04-09", "changelog")]
         return [
             [
-                (str(path), path.read_bytes(), os.stat(path)[:10])
+                (str(path), path.read_bytes(), path.stat()[:10])
                 for path in sorted(place.rglob("*.*"))
                 if path.is_file()
             ]
@@ -95,7 +100,7 @@ async def test_nothing_else_sees_what_is_saved(site: Site) -> None:
 
 
 async def test_a_draft_has_a_number_of_its_own_for_ever(site: Site, place: Path) -> None:
-    """A draft's inode and time stay through other saves and another mount; an opened one is read to its end."""
+    """A draft's inode and time stay in another mount; an opened one is read to its end."""
 
     def saved_twice() -> os.stat_result:
         replaced(site.mnt / JSON, *OWNER)
@@ -115,16 +120,16 @@ async def test_a_draft_has_a_number_of_its_own_for_ever(site: Site, place: Path)
 
 async def test_listings_have_drafts_in_their_places(site: Site) -> None:
     """`ls` gives the names that it always gave, with the sizes and inodes of drafts."""
-    names = [await away(os.listdir, site.mnt / top) for top in ("", "ticket", "text")]
+    names = [await away(names_in, site.mnt / top) for top in ("", "ticket", "text")]
     await away(replaced, site.mnt / TEXT, *OWNER_IN_TEXT)
     await away((site.mnt / "ticket/x.tmp").touch)
     await away((site.mnt / "ticket/new-x.json").write_bytes, b'{"summary":"x"}')
-    assert [await away(os.listdir, site.mnt / top) for top in ("", "ticket", "text")] == names
+    assert [await away(names_in, site.mnt / top) for top in ("", "ticket", "text")] == names
 
     def listed(top: str) -> None:
         with os.scandir(site.mnt / top) as entries:
             for entry in entries:
-                found = os.stat(entry.path)
+                found = Path(entry.path).stat()
                 assert (entry.inode(), entry.stat().st_size) == (found.st_ino, found.st_size)
                 assert found.st_size == len(Path(entry.path).read_bytes())
 
@@ -134,17 +139,17 @@ async def test_listings_have_drafts_in_their_places(site: Site) -> None:
 
 async def test_pending_leads_to_what_waits(site: Site) -> None:
     """`pending` has a link for each draft, also one that another process made, and is not listed."""
-    assert await away(os.listdir, site.mnt / "pending") == []
+    assert await away(names_in, site.mnt / "pending") == []
     await away(replaced, site.mnt / JSON, *OWNER)
     await away((site.mnt / "text/new-bridge.txt").write_bytes, b"#new Bridge closed\n")
     with drafts_of(site.database) as drafts:
         drafts.change("2", {"owner": "bob"}, "", "")
-    await until(lambda: len(os.listdir(site.mnt / "pending")) == 3)
-    assert sorted(await away(os.listdir, site.mnt / "pending")) == ["1.txt", "2.txt", "new-bridge.txt"]
+    await until(lambda: len(names_in(site.mnt / "pending")) == 3)
+    assert await away(names_in, site.mnt / "pending") == ["1.txt", "2.txt", "new-bridge.txt"]
     assert "bob" in await away((site.mnt / "pending/2.txt").read_text)
     assert "bob" in await away((site.mnt / "pending/2.json").read_text)
     assert "Bridge" in await away((site.mnt / "pending/new-bridge.txt").read_text)
-    assert "pending" not in await away(os.listdir, site.mnt)
+    assert "pending" not in await away(names_in, site.mnt)
     assert not await away((site.mnt / "@HEAD/pending").exists)
 
 
@@ -191,10 +196,11 @@ async def test_what_cannot_be_a_draft_is_refused_at_close(site: Site, form: str)
     assert reason == site.refusal()
     with drafts_of(site.database) as drafts:
         last = drafts.store.last_saved("1")
-    assert last and last.raw == data
+    assert last
+    assert last.raw == data
     await away(replaced, site.mnt / form, b"carol", b"bob")
     assert not await away((site.mnt / "ticket/1.error").exists)
-    assert "1.error" not in await away(os.listdir, site.mnt / "ticket")
+    assert "1.error" not in await away(names_in, site.mnt / "ticket")
 
 
 async def test_what_cannot_be_a_draft_is_refused_at_rename(site: Site) -> None:
@@ -276,7 +282,7 @@ async def test_deleting_everything_deletes_nothing(site: Site) -> None:
 
 
 async def test_scratch_files_are_files(site: Site) -> None:
-    """Any other name is a file as on any disk: linked to no ticket, unlisted, renamed, deleted while open."""
+    """Any other name is a file as on any disk, but unlisted: it is renamed, and deleted while open."""
     path, other = site.mnt / "ticket/.1.json.swp", site.mnt / "text/~x ä"
 
     def use() -> None:
@@ -298,13 +304,13 @@ async def test_scratch_files_are_files(site: Site) -> None:
         assert refused(path.unlink) == errno.ENOENT
         with path.open("xb"):
             assert refused(path.open, "xb") == errno.EEXIST
-        assert path.name not in os.listdir(site.mnt / "ticket")
+        assert path.name not in names_in(site.mnt / "ticket")
 
     await away(use)
 
 
 async def test_scratch_files_outlive_the_mount(site: Site, tmp_path: Path, place: Path) -> None:
-    """What a program left is there after a remount, also what was being written to a ticket by a kill."""
+    """What a program left is there after a kill, also what was being written to a ticket."""
     await away((site.mnt / "ticket/.1.json.swp").write_bytes, b"swap")
     file = await away(os.open, site.mnt / JSON, os.O_WRONLY | os.O_TRUNC)
     await away(os.write, file, b"[1, half of it")

@@ -18,8 +18,8 @@ import trio
 
 from offtracfs.errors import MountError, OfftracfsError
 from offtracfs.index import Revision
+from offtracfs.mount.drafted import WRITABLE, DraftedOperations
 from offtracfs.mount.fuse import Operations
-from offtracfs.mount.writing import WRITABLE, WritableOperations
 from offtracfs.tree import Directory
 
 POLL = 1.0  # seconds between two looks for a new revision
@@ -74,7 +74,7 @@ async def serve(operations: Operations, settled: Callable[[], int]) -> None:
         await nursery.start(operations.outputs.serve)
         nursery.start_soon(_end_at_signal, operations)
         nursery.start_soon(_follow, operations, settled)
-        if isinstance(operations, WritableOperations):
+        if isinstance(operations, DraftedOperations):
             nursery.start_soon(_follow_drafts, operations)
         await pyfuse3.main(max_tasks=MAX_TASKS)
         nursery.cancel_scope.cancel()
@@ -123,7 +123,7 @@ async def _follow(operations: Operations, settled: Callable[[], int]) -> None:
             failing = True
 
 
-async def _follow_drafts(operations: WritableOperations) -> None:
+async def _follow_drafts(operations: DraftedOperations) -> None:
     """Make the kernel forget the names of tickets that get a draft, from this mount or in another way."""
     overlay, failing = operations.overlay, False
     while True:
@@ -140,7 +140,7 @@ async def _follow_drafts(operations: WritableOperations) -> None:
             await overlay.changed.wait()
 
 
-async def _tell_names(operations: WritableOperations, names: list[tuple[str, str]]) -> None:
+async def _tell_names(operations: DraftedOperations, names: list[tuple[str, str]]) -> None:
     """Make the kernel forget names in directories of the present."""
     numbers = {node: number for number, node in operations.inodes.directories() if node in WRITABLE}
     places = [(Directory("", path), os.fsencode(name)) for path, name in names]

@@ -72,8 +72,8 @@ class Overlay:
     async def save(self, path: str, data: bytes, mtime: int | None = None) -> None:
         """Keep what was written to a file, in seconds since 1970 UTC if not now.
 
-        When this returns, the file's name stands for the draft. Raises DraftRefused, and then the text is kept
-        with the reason.
+        When this returns, the file's name stands for the draft. Raises DraftRefused, and then the text is
+        kept with the reason.
         """
         saved = None if mtime is None else mtime * SECOND
         try:

@@ -1,17 +1,19 @@
 """Files that programs make in a writable mount, and those in which they write tickets: kept on disk.
 
 An editor makes files beside the one that it edits: a swap file, a backup, a temporary file that it renames
-over the ticket. Any name that is no ticket's may be made in the directories of tickets. Such a file lies below
-the database's directory, under its own name: so it survives the driver, and vim's swap file can be recovered.
+over the ticket. Any name that is no ticket's may be made in the directories of tickets. Such a file lies
+below the database's directory, under its own name: so it survives the driver, and vim's swap file can be
+recovered.
 
-A ticket itself is written in a `WorkingCopy`: a file of its own, which has the ticket's name for as long as it
-holds what was not saved yet.
+A ticket itself is written in a `WorkingCopy`: a file of its own, which has the ticket's name for as long as
+it holds what was not saved yet.
 """
 
 from __future__ import annotations
 
 import os
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 from weakref import WeakValueDictionary
@@ -64,9 +66,18 @@ class Scratch:
             raise FileNotFoundError
         return self.path
 
-    def place(self) -> int | Path:
-        """What os.stat and its kin take."""
-        return self._file if self.opened else self._named()
+    @contextmanager
+    def opening(self) -> Iterator[int]:
+        """Its descriptor, as long as the block runs."""
+        self.open()
+        try:
+            yield self._file
+        finally:
+            self.close()
+
+    def stat(self) -> os.stat_result:
+        """Its attributes."""
+        return os.fstat(self._file) if self.opened else self._named().lstat()
 
     def close(self) -> None:
         """Close it once."""
@@ -86,11 +97,13 @@ class Scratch:
 
     def truncate(self, size: int) -> None:
         """Make it so many bytes long."""
-        os.truncate(self.place(), size)
+        with self.opening() as file:
+            os.ftruncate(file, size)
 
     def contents(self) -> bytes:
         """All that it holds."""
-        return self.read(0, os.fstat(self._file).st_size) if self.opened else self._named().read_bytes()
+        with self.opening():
+            return self.read(0, self.stat().st_size)
 
 
 class WorkingCopy(Scratch):

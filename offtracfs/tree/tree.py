@@ -41,8 +41,8 @@ class Tree:
 
     `settled` is set by the driver: no commit is added before that moment (seconds since 1970 UTC).
     `may_change` needs it. `pages` is what a ticket's number is put behind to make the address of its page in
-    the tracker; "" where that is not known. `drafts` gives the tickets that ``pending`` lists; without it there
-    is no such directory. Methods may raise DatabaseDamaged.
+    the tracker; "" where that is not known. `drafts` gives the tickets that ``pending`` lists; without it
+    there is no such directory. Methods may raise DatabaseDamaged.
     """
 
     def __init__(
