@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -568,11 +569,12 @@ class Drafts:
 
 
 def without(comment: str, sent: str) -> str:
-    """A comment without one that was sent, where it begins with that."""
-    if not sent or not normal(comment).startswith(normal(sent)):
+    """A comment without one that was sent, where that is one of its paragraphs, or several in a row."""
+    known = normal(sent)
+    if not known:
         return comment
-    rest = normal(comment)[len(normal(sent)) :]
-    return rest.strip() if not rest or rest.startswith("\n") else comment
+    parts = re.split(rf"(?:\A|\n\n+){re.escape(known)}(?=\n|\Z)", normal(comment), maxsplit=1)
+    return "\n\n".join(filter(None, (part.strip("\n") for part in parts))) if len(parts) > 1 else comment
 
 
 def _was_sent(name: str, value: str, sent: Draft) -> bool:
