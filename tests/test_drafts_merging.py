@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from offtracfs.drafts.drafts import without
 from offtracfs.drafts.forms import LEFT
 from offtracfs.drafts.merging import members, merge, merged_lines, merged_list, same
 
@@ -84,3 +86,23 @@ def test_changes_of_different_lines_are_both_kept() -> None:
     base = "one\r\ntwo\r\nthree\r\nfour\r\nfive"
     found = merged_lines(base, "ONE\ntwo\nthree\nfour\nfive\n", base.replace("five", "FIVE"))
     assert found == ("ONE\r\ntwo\r\nthree\r\nfour\r\nFIVE", True)
+
+
+@pytest.mark.parametrize(
+    ("comment", "sent", "left"),
+    [
+        ("One.", "One.", ""),
+        ("One.\r\n", "One.", ""),
+        ("One.\n\nTwo.", "One.", "Two."),
+        ("One.\nTwo.", "One.", "Two."),
+        ("Two.\n\nOne.", "One.", "Two."),
+        ("Two.\n\nOne.\n\nThree.", "One.", "Two.\n\nThree."),
+        ("One. Two.", "One.", "One. Two."),
+        ("None.\nOne.", "One.", "None.\nOne."),
+        ("One.\n\nOne.", "One.", "One."),
+        ("One.", "", "One."),
+    ],
+)
+def test_what_was_sent_is_not_said_again(comment: str, sent: str, left: str) -> None:
+    """A comment that stands in a later one as paragraphs of its own is taken out of that, once."""
+    assert without(comment, sent) == left

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
+import trio
 
 from offtracfs import records
 from offtracfs.drafts.merging import normal
@@ -14,6 +18,7 @@ from offtracfs.errors import LoginRefused
 from tests.drafting import Desk
 from tests.standin import StandInTrac
 from tests.tracclient import Trac
+from tests.tracservers import RealTrac, served
 
 SPRING = datetime(2011, 4, 9, 21, 16, 7, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -250,3 +255,100 @@ async def test_a_change_costs_three_requests(desk: Desk, trac: Trac) -> None:
     await desk.push_by(tracker)
     assert tracker.requests - before == 6
     await tracker.aclose()
+
+
+@pytest.mark.parametrize("trac", ["standin"], indirect=True)
+async def test_a_ticket_that_is_saved_while_it_is_sent(desk: Desk, trac: StandInTrac) -> None:
+    """The first text is sent as it was, and the second one sends what is new in it, once."""
+    text = desk.text(1) + "==== Comment\nOne.\n"
+    desk.save_bytes("text/1.txt", text.encode())
+
+    def saved_meanwhile(request: httpx.Request) -> httpx.Response:
+        again = text.replace("major", "minor") + "Two.\n"
+        desk.save_bytes("text/1.txt", again.encode())
+        return trac.honest(request)
+
+    trac.faults.extend([trac.honest, trac.honest, saved_meanwhile])
+    assert [result.fate for result in await desk.push()] == ["sent"]
+    assert comments(trac, 1) == ["One."]
+    (waits,) = desk.pending()
+    assert (waits["comment"], list(waits["fields"])) == ("Two.", ["priority"])
+    assert [result.fate for result in await desk.push()] == ["sent"]
+    assert comments(trac, 1) == ["One.", "Two."]
+    assert values(trac, 1)["priority"] == "minor"
+
+
+@pytest.mark.parametrize("trac", ["standin"], indirect=True)
+async def test_a_change_that_slips_in_is_told(desk: Desk, trac: StandInTrac) -> None:
+    """Trac's check is not atomic: what came between our look and our change is in the log, and is said."""
+    desk.change(1, "Mine.", owner="bob")
+
+    def slips_in(request: httpx.Request) -> httpx.Response:
+        trac.change(1, SPRING + DAY, "eve", "Hers.", priority="minor")
+        trac.tickets[1].changed = SPRING  # as if both had read the same
+        return trac.honest(request)
+
+    trac.faults.extend([trac.honest, trac.honest, slips_in])
+    (result,) = await desk.push()
+    assert result.fate == "sent"
+    assert result.sentences == ["Meanwhile eve changed it, too (comment, priority): have a look at it."]
+
+
+@on_both
+async def test_six_writers_at_once(tmp_path: Path, trac: RealTrac) -> None:
+    """Six people comment on one ticket and change it at the same time: each comment is there once."""
+    trac.create("Points stick", SPRING, owner="carol")
+    desks = [Desk(tmp_path / f"db{place}", trac) for place in range(6)]
+    for place, one in enumerate(desks):
+        await one.sync()
+        one.save(1, cc=f"user{place}", comment=f"Said by {place}.")
+
+    async def push(one: Desk) -> None:
+        for _ in range(6):
+            if all(result.fate == "sent" for result in await one.push()):
+                break
+
+    async with trio.open_nursery() as nursery:
+        for one in desks:
+            nursery.start_soon(push, one)
+    assert sorted(comments(trac, 1)) == [f"Said by {place}." for place in range(6)]
+    assert not any(one.pending() for one in desks)
+
+
+@pytest.mark.slow
+async def test_a_trac_in_another_language(tmp_path: Path) -> None:
+    """Hints of actions and faults are French: actions are found, and a collision is no refusal."""
+    with served("modern", packages=["Babel"]) as server:
+        trac = server.new()
+        trac.configure("trac", default_language="fr")
+        trac.create("Points stick", SPRING, owner="carol")
+        actions = trac.call("ticket.getActions", 1)
+        assert any("prochain" in action[2].casefold() for action in actions), actions
+        desk = Desk(tmp_path / "db", trac)
+        await desk.sync()
+        desk.save(1, status="closed", resolution="fixed", comment="Done.")
+        (result,) = await desk.push()
+        assert (result.fate, result.sentences) == ("sent", [])
+        assert values(trac, 1)["resolution"] == "fixed"
+        desk.change(1, "More.", milestone="milestone1")
+        trac.call("ticket.milestone.delete", "milestone1")
+        assert [result.fate for result in await desk.push()] == ["refused"]
+        desk.change(1, milestone="milestone2")
+        behind = replace(trac, transport=_Overtaken(lambda: trac.change(1, SPRING + DAY, "eve", "Hers.")))
+        desk.trac = behind
+        assert [result.fate for result in await desk.push()] == ["sent"]
+        assert comments(trac, 1) == ["Hers.", "Done.", "More."]
+
+
+class _Overtaken(httpx.AsyncHTTPTransport):
+    """The way to a site on which somebody else is faster, once."""
+
+    def __init__(self, other: Callable[[], None]) -> None:
+        super().__init__()
+        self._others = [other]
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Lets the other one change something just before our update."""
+        if b"ticket.update" in await request.aread() and self._others:
+            await trio.to_thread.run_sync(self._others.pop())
+        return await super().handle_async_request(request)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -124,11 +125,10 @@ class Drafts:
             self._seen = version
         return {ticket: draft for ticket, draft in self._standing.items() if not self._is_over(draft)}
 
-    def _draft(self, ticket: str) -> Draft | None:
-        version = self.store.version
-        if version != self._seen:
-            self.standing()
-        found = self._standing.get(ticket)
+    def draft(self, ticket: str) -> Draft | None:
+        """The draft of a ticket that has one to show or to send."""
+        known = self._seen == self.store.version
+        found = self._standing.get(ticket) if known else self.store.standing_of(ticket)
         return None if found is None or self._is_over(found) else found
 
     def _is_over(self, draft: Draft) -> bool:
@@ -149,7 +149,7 @@ class Drafts:
             ticket, form = place(path)
         except DraftRefused:
             return None
-        draft = self._draft(ticket)
+        draft = self.draft(ticket)
         if draft is None:
             return None
         found = self._face(draft, form)
@@ -278,7 +278,7 @@ class Drafts:
         ``ticket/new-NAME.json``. Raises DraftRefused with the reason; text and reason are kept first.
         """
         ticket, form = place(path)
-        standing, last = self._draft(ticket), self.store.last_saved(ticket)
+        standing, last = self.draft(ticket), self.store.last_saved(ticket)
         again = last is not None and (last.raw, last.form) == (data, form)
         if standing and standing.state != "sent" and self._face(standing, form).data == data:
             return (
@@ -297,7 +297,7 @@ class Drafts:
         self, ticket: str, form: str, data: bytes, base: Any, wanted: Wanted, saved: int | None = None
     ) -> Draft | None:
         if not (wanted.values or wanted.comment or wanted.action):
-            standing = self._draft(ticket)
+            standing = self.draft(ticket)
             if standing and standing.state in ("draft", "refused"):
                 self.store.becomes(standing, "discarded")  # all that it changed was taken back
             return None
@@ -322,7 +322,7 @@ class Drafts:
         known = self._known(ticket)
         if known.record is None:
             raise UsageError(f"There is no ticket {ticket} here: `offtracfs sync` brings what is new.")
-        draft = self._draft(ticket)
+        draft = self.draft(ticket)
         if draft:
             standing = self.on_top(draft)
             if open_ := standing.merged.conflicts.keys() - values.keys():
@@ -457,7 +457,7 @@ class Drafts:
 
     def discard(self, ticket: str) -> Draft:
         """Take a draft back; `undo` brings it again. Raises UsageError where there is none, or it is sent."""
-        draft = self._draft(ticket)
+        draft = self.draft(ticket)
         if draft is None or draft.state == "sent":
             draft = self.store.last_saved(ticket)
             if draft is None or draft.accepted or draft.state != "refused":
@@ -473,7 +473,7 @@ class Drafts:
         found = [draft for draft in self.store.of_ticket(ticket, "discarded") if draft.accepted]
         if not found:
             raise UsageError(f"No draft of {ticket} was discarded.")
-        if self._draft(ticket):
+        if self.draft(ticket):
             raise UsageError(f"There is another draft of {ticket} by now: discard that first.")
         return self.store.stands_again(found[-1])
 
@@ -571,11 +571,12 @@ class Drafts:
 
 
 def without(comment: str, sent: str) -> str:
-    """A comment without one that was sent, where it begins with that."""
-    if not sent or not normal(comment).startswith(normal(sent)):
+    """A comment without one that was sent, where that is one of its paragraphs, or several in a row."""
+    known = normal(sent)
+    if not known:
         return comment
-    rest = normal(comment)[len(normal(sent)) :]
-    return rest.strip() if not rest or rest.startswith("\n") else comment
+    parts = re.split(rf"(?:\A|\n\n+){re.escape(known)}(?=\n|\Z)", normal(comment), maxsplit=1)
+    return "\n\n".join(filter(None, (part.strip("\n") for part in parts))) if len(parts) > 1 else comment
 
 
 def _was_sent(name: str, value: str, sent: Draft) -> bool:

@@ -122,7 +122,7 @@ class Push:
 
     def _standing(self, ticket: str) -> Draft | None:
         """The draft of a ticket that is to be sent."""
-        found = self._drafts.standing().get(ticket)
+        found = self._drafts.draft(ticket)
         return None if found is None or found.state == "sent" else found
 
     # A change of a ticket. None says that the ticket, or the draft, has moved meanwhile.
