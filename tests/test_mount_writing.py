@@ -230,7 +230,7 @@ async def test_a_line_that_begins_no_ticket_is_refused_at_once(site: Site) -> No
     ],
 )
 async def test_an_empty_file_is_no_draft(site: Site, words: str) -> None:
-    """A ticket that is made empty, or filled with zeros, is as it was; nothing is refused and nothing kept."""
+    """A ticket that is made empty, or filled with zeros, is as it was; nothing is refused or kept."""
     before = await away((site.mnt / JSON).read_bytes)
     await run("bash", "-c", words, cwd=site.mnt / "ticket")
     assert await away((site.mnt / JSON).read_bytes) == before
@@ -266,7 +266,7 @@ WRITES: dict[str, tuple[int, Callable[[Path], Any]]] = {
 
 @pytest.mark.parametrize(("number", "write"), WRITES.values(), ids=WRITES)
 async def test_what_nobody_can_write(site: Site, number: int, write: Callable[[Path], Any]) -> None:
-    """The past and all that is no ticket is read-only; tickets cannot be made, deleted or renamed by names."""
+    """The past and all that is no ticket is read-only; tickets cannot be made, deleted or renamed."""
     assert await away(refused, write, site.mnt) == number
     assert not site.operations.overlay.tickets
 

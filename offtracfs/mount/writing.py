@@ -87,8 +87,8 @@ class WritableOperations(DraftedOperations):
         return await super().open(inode, flags, ctx)
 
     def _open_scratch(self, inode: int, scratch: Scratch, flags: int, thread: int) -> pyfuse3.FileInfo:
+        self._claims.end(thread)  # also where opening fails
         scratch.open()
-        self._claims.end(thread)
         if flags & os.O_TRUNC:
             self._truncate(scratch, 0)
         return pyfuse3.FileInfo(fh=SCRATCH | inode, keep_cache=False)
