@@ -280,8 +280,10 @@ class Drafts:
         ticket, form = place(path)
         standing, last = self.draft(ticket), self.store.last_saved(ticket)
         again = last is not None and (last.raw, last.form) == (data, form)
-        if standing and (standing.raw, standing.form) == (data, form) and standing.state != "sent":
-            return standing  # an editor may also have put back what there was before a text that was refused
+        if standing and standing.state != "sent" and self._face(standing, form).data == data:
+            return (
+                standing  # it may be that an editor puts back what there was before a text that was refused
+            )
         try:
             ticket, base, wanted = self._examined(ticket, form, data)
         except OfftracfsError as error:

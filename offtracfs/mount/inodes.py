@@ -8,12 +8,13 @@ from collections.abc import Iterator
 
 import pyfuse3
 
+from offtracfs.mount.scratch import MemoryFile, Scratch
 from offtracfs.reports.outputs import Output
 from offtracfs.tree import ROOT, Directory, Link
 
 FIRST_NUMBER = 1 << 48  # of what is not stored; below are the file versions, for ever
 
-Numbered = Directory | Link | Output
+Numbered = Directory | Link | Output | Scratch | MemoryFile
 
 
 class InodeTable:
@@ -32,6 +33,9 @@ class InodeTable:
     def __len__(self) -> int:
         return len(self._nodes)
 
+    def __contains__(self, node: Numbered) -> bool:
+        return node in self._numbers
+
     def of(self, node: Numbered) -> int:
         """The number of a node, a new one where it has none; counts as one lookup by the kernel."""
         number = self._numbers.get(node)
@@ -41,13 +45,17 @@ class InodeTable:
         self._lookups[number] += 1
         return number
 
-    def known(self, node: Directory) -> int:
-        """The number of a directory that the kernel already knows. Raises KeyError."""
+    def known(self, node: Numbered) -> int:
+        """The number of a node that the kernel already knows. Raises KeyError."""
         return self._numbers[node]
 
     def node(self, number: int) -> Numbered:
         """What has that number. Raises KeyError."""
         return self._nodes[number]
+
+    def get(self, number: int) -> Numbered | None:
+        """What has that number, None where nothing has."""
+        return self._nodes.get(number)
 
     def forget(self, number: int, lookups: int) -> None:
         """The kernel gives back so many lookups; after the last one the number is never used again."""

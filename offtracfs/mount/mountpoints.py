@@ -41,11 +41,11 @@ class Mounted(NamedTuple):
     source: str
 
 
-def options(directory: Path, *, allow_other: bool) -> set[str]:
+def options(directory: Path, *, allow_other: bool, write: bool = False) -> set[str]:
     """What a mount of the database in `directory` is made with; see `database_of` for its source."""
     # Options are a comma-separated list, and pyfuse3 takes ASCII only: hence the quoting.
-    made = {"ro", "default_permissions", f"subtype={TYPE}", f"fsname={quote(str(directory), safe='/~+@')}"}
-    return made | ({"allow_other"} if allow_other else set())
+    made = {"default_permissions", f"subtype={TYPE}", f"fsname={quote(str(directory), safe='/~+@')}"}
+    return made | ({"allow_other"} if allow_other else set()) | (set() if write else {"ro"})
 
 
 def database_of(found: Mounted) -> Path | None:

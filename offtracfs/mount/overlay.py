@@ -1,0 +1,135 @@
+"""The drafts of a database as a mount shows them: which files have one, and what these hold.
+
+`Drafts` reads and writes files, and waits for other processes that do. So it is asked in a thread, one
+question at a time. What the kernel asks most, whether a name stands for a draft, is answered from memory:
+`Overlay.files`, which `refresh` and `save` bring up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from contextlib import AbstractContextManager
+from functools import partial
+from typing import TypeVar
+
+import trio
+
+from offtracfs.database import Database
+from offtracfs.drafts import Drafts, opened
+from offtracfs.index import Revision
+from offtracfs.kinds import TICKETS
+from offtracfs.records import SECOND
+from offtracfs.tree import File
+from offtracfs.tree.texts import TEXTS
+
+DRAFT = 1 << 46
+"""A draft's inode is this and its number: versions are below, texts have a bit above.
+
+The number belongs to one saved draft, in one form, on top of one state of the ticket: so the inode holds the
+same for ever.
+"""
+INODES = range(DRAFT, 2 * DRAFT)  # of drafts
+
+T = TypeVar("T")
+
+
+def drafts_of(database: Database) -> AbstractContextManager[Drafts]:
+    """The drafts of a database that is open, as an `Overlay` needs them.
+
+    They read the index and git by connections of their own, since that happens in a thread.
+    """
+    return opened(Database(database.path), few=False)
+
+
+def places(ticket: str) -> list[tuple[str, str]]:
+    """All names of a ticket (``42``, ``new-NAME``) in a mount: directory's path, and name."""
+    forms = (TICKETS, "json"), (TICKETS, "txt"), (TEXTS, "txt")
+    return [(directory, f"{ticket}.{form}") for directory, form in forms]
+
+
+class Overlay:
+    """What lies on top of the tracker's tickets. Methods raise the errors of `Drafts`."""
+
+    def __init__(self, drafts: Drafts) -> None:
+        self.files: Mapping[str, File] = {}  # by path in the mount
+        self.names: frozenset[bytes] = frozenset()  # of these, without their directories
+        self.tickets: frozenset[str] = frozenset()  # those that have a draft: 42, new-NAME
+        self.changed = trio.Event()  # set when there are tickets in `untold`
+        self._untold: set[str] = set()  # that have a draft of which the kernel was not told yet
+        self._drafts = drafts
+        self._asking = trio.Lock()
+        self._seen: tuple[Revision | None, int] = (None, 0)  # the head and the number of the last change
+
+    async def _ask(self, question: Callable[[], T]) -> T:
+        async with self._asking:
+            return await trio.to_thread.run_sync(question)
+
+    async def refresh(self) -> None:
+        """Take in what was saved, sent or discarded in any way, and what syncs have brought."""
+        async with self._asking:  # else an older look might be taken in after a newer one
+            self._take_in(await trio.to_thread.run_sync(self._look))
+
+    async def save(self, path: str, data: bytes, mtime: int | None = None) -> None:
+        """Keep what was written to a file, in seconds since 1970 UTC if not now.
+
+        When this returns, the file's name stands for the draft. Raises DraftRefused, and then the text is
+        kept with the reason.
+        """
+        saved = None if mtime is None else mtime * SECOND
+        try:
+            await self._ask(partial(self._drafts.save, path, data, saved))
+        finally:
+            await self.refresh()
+
+    async def data(self, inode: int) -> bytes | None:
+        """All that a draft holds, None where there never was one with that inode."""
+        shown = await self._ask(partial(self._drafts.shown_as, inode ^ DRAFT))
+        return shown.data if shown else None
+
+    async def refusal(self, path: str) -> bytes | None:
+        """Why the last save of a file was refused."""
+        return await self._ask(partial(self._drafts.refusal, path))
+
+    async def became(self, ticket: str) -> int | None:
+        """The number of the ticket that ``new-NAME`` has become."""
+        return await self._ask(partial(self._drafts.became, ticket))
+
+    async def template(self, form: str) -> bytes:
+        """What a new ticket's file holds before it is saved."""
+        return await self._ask(partial(self._drafts.template, form))
+
+    def drafted(self) -> Collection[str]:
+        """The tickets that have a draft: ``42``, ``new-NAME``."""
+        return self.tickets
+
+    def untold(self) -> list[tuple[str, str]]:
+        """The names that came to stand for drafts since this was asked last: directory's path, and name."""
+        tickets, self._untold = self._untold, set()
+        return [place for ticket in tickets for place in places(ticket)]
+
+    def _look(self) -> Mapping[str, File | None]:
+        """What has changed since the last look: the draft in each file, None where there is none any more."""
+        head, (known, since) = self._drafts.refresh(), self._seen
+        last, changed = self._drafts.changed(since)
+        tickets = {*changed} if head == known else {*changed} | self.tickets
+        found: dict[str, File | None] = {}
+        for ticket in tickets:
+            for directory, name in places(ticket):
+                path = f"{directory}/{name}"
+                shown = self._drafts.shown(path)
+                found[path] = (
+                    None if shown is None else File(DRAFT | shown.number, len(shown.data), shown.mtime)
+                )
+        self._seen = head, last
+        return found
+
+    def _take_in(self, found: Mapping[str, File | None]) -> None:
+        if not found:
+            return
+        files = {path: file for path, file in {**self.files, **found}.items() if file}
+        names = [path.rpartition("/")[2] for path in files]
+        tickets = frozenset(name.rpartition(".")[0] for name in names)
+        self._untold |= tickets - self.tickets
+        self.files, self.names, self.tickets = files, frozenset(name.encode() for name in names), tickets
+        if self._untold:
+            self.changed.set()

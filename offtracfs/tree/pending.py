@@ -1,0 +1,64 @@
+"""What was changed and is not in the tracker yet: ``pending/``, in a mount that can be written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from time import monotonic
+
+from offtracfs.index import Revision
+from offtracfs.kinds import TICKETS
+from offtracfs.tree.computed import Computed, Stopped, Work
+from offtracfs.tree.kind import Sources
+from offtracfs.tree.nodes import ROOT, Contents, Directory, Kept, Link, Listing, Node
+from offtracfs.tree.texts import TEXTS
+
+PENDING = ROOT.child("pending")
+
+
+class Links:
+    """A link for each ticket (``42``, ``new-NAME``), to its text; one to its record can be entered, too."""
+
+    def __init__(self, tickets: Iterable[str], mtime: int) -> None:
+        self.names = [f"{ticket}.txt" for ticket in sorted(tickets)]
+        self._mtime = mtime
+        self.size = 0  # it is kept for as long as the directory is open
+
+    def node(self, directory: Directory, name: str) -> Link | None:
+        """The link of that name."""
+        ticket, _, form = name.rpartition(".")
+        top = {"txt": TEXTS, "json": TICKETS}.get(form)
+        return Link(f"../{top}/{name}", self._mtime) if top and f"{ticket}.txt" in self.names else None
+
+
+class Pending(Computed):
+    """The directory ``pending``, in the present alone. It is made anew whenever it is opened or looked into.
+
+    There is nothing to compute, so no thread ever works for it.
+    """
+
+    max_age = 0  # its names are not told to the kernel
+
+    def __init__(self, sources: Sources, tickets: Callable[[], Iterable[str]]) -> None:
+        super().__init__(sources)
+        self._tickets = tickets
+
+    def serves(self, directory: Directory) -> bool:
+        """``pending``."""
+        return directory == PENDING
+
+    def contents(self, path: str, revision: Revision, numbers: object, stopped: Stopped) -> Contents | None:
+        """Not called."""
+        raise NotImplementedError
+
+    def opened(self, listing: Listing) -> Listing:
+        """The listing with the links that there are now."""
+        mtime = listing.revision.committed if listing.revision else 0
+        return listing._replace(kept=Kept(Links(self._tickets(), mtime), monotonic()))
+
+    def work(self, listing: Listing) -> Work | None:
+        """None."""
+        return None
+
+    def unlisted(self, listing: Listing, name: str) -> Node | None:
+        """The directory, in the root of the present."""
+        return PENDING if listing.directory == ROOT and name == PENDING.path else None
