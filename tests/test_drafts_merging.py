@@ -6,7 +6,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from offtracfs.drafts.drafts import without
+from offtracfs.drafts.earlier import without
 from offtracfs.drafts.forms import LEFT
 from offtracfs.drafts.merging import members, merge, merged_lines, merged_list, same
 
