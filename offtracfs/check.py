@@ -17,7 +17,8 @@ from sqlalchemy.pool import NullPool
 
 from offtracfs import index, kinds, records, search, sync
 from offtracfs.database import Database, Snapshot
-from offtracfs.drafts.store import FILE, STATES, DraftStore
+from offtracfs.drafts.rows import FILE, STATES
+from offtracfs.drafts.store import DraftStore
 from offtracfs.errors import DatabaseDamaged, DatabaseError, TrackerError
 from offtracfs.index.build import branch_is_gone
 from offtracfs.index.opening import LINK, opened, translate

@@ -12,7 +12,8 @@ from urllib.parse import quote
 
 from offtracfs import index
 from offtracfs.database import Database, State
-from offtracfs.drafts.store import FILE, DraftStore
+from offtracfs.drafts.rows import FILE
+from offtracfs.drafts.store import DraftStore
 from offtracfs.errors import DatabaseError
 from offtracfs.mount import mountpoints
 

@@ -15,7 +15,7 @@ import trio
 
 from offtracfs.database import Database
 from offtracfs.drafts import Drafts
-from offtracfs.drafts.store import FILE
+from offtracfs.drafts.rows import FILE
 from offtracfs.errors import DraftRefused, UsageError
 from tests.drafting import as_json, as_text, drafts_of, record, refusal
 from tests.helpers import one_sentence

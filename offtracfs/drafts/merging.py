@@ -13,6 +13,8 @@ from offtracfs.drafts.forms import TRACKER, YOURS, Conflict
 from offtracfs.records import LOST_IN_XML
 from offtracfs.text import lines
 
+LISTS = {"cc", "keywords"}  # whose members come and go one by one, whatever a tracker calls them
+
 _APART = re.compile(r"[;,\s]+")
 
 

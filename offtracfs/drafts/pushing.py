@@ -8,17 +8,17 @@ check is not atomic, the change log is read afterwards, too.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Literal
 
 from offtracfs import records
-from offtracfs.drafts.drafts import LISTS, Drafts, Standing
+from offtracfs.drafts import evidence
+from offtracfs.drafts.drafts import Drafts, Standing
 from offtracfs.drafts.forms import stamp_of, values_of
-from offtracfs.drafts.merging import normal, same_value
-from offtracfs.drafts.store import Draft, now
+from offtracfs.drafts.rows import Draft
+from offtracfs.drafts.store import now
 from offtracfs.drafts.workflow import planned
 from offtracfs.errors import (
     ChangeRejected,
@@ -30,8 +30,6 @@ from offtracfs.errors import (
     TrackerError,
     Unreachable,
 )
-from offtracfs.records import Row
-from offtracfs.texts.log import is_edit
 from offtracfs.trackers import Missing, Seen, Ticket, Value, Writing
 
 SETTLING = 120.0  # seconds in which a server may still carry out a request of which the answer was lost
@@ -70,7 +68,7 @@ class Push:
         self._store = drafts.store
         self._tracker = tracker
         self._settling = settling
-        self._me = tracker.user or "anonymous"
+        self._me = tracker.user or evidence.ANONYMOUS
 
     async def run(
         self, tickets: Collection[str], report: Callable[[Result], None], *, dry_run: bool = False
@@ -158,7 +156,8 @@ class Push:
         result = Result(draft.ticket, "would send", draft.number, values, standing.comment)
         if dry_run:
             return result
-        sending = self._journaled(draft, met=record, **self._mark(seen.ticket, standing))
+        mark = evidence.mark(seen.ticket, standing.comment, standing.action, self._me)
+        sending = self._journaled(draft, met=record, **mark)
         if sending is None:
             return None
         try:
@@ -180,12 +179,6 @@ class Push:
         except DatabaseBusy:
             return None
 
-    def _mark(self, ticket: Ticket, standing: Standing) -> dict[str, Any]:
-        """What tells later whether a change was made: how often we had said this, and had done something."""
-        comment, action = standing.comment, standing.action
-        said = self._said(ticket, comment) if comment else self._rows(ticket)
-        return {"stamp": stamp_of(ticket.record), "comment": comment, "action": action, "said": said}
-
     async def _rejected(self, sending: Draft, error: ChangeRejected) -> Result | None:
         """A fault: a refusal where the ticket stands as before, else a collision. No text is compared."""
         seen = await self._tracker.look(int(sending.ticket))
@@ -205,33 +198,15 @@ class Push:
         """What came out: a change that slipped in between, and values that are not as wanted, are told."""
         result.fate = "sent"
         self._sent(sending, answer)
-        result.sentences += self._unlike(standing.merged.send, values_of(answer))
+        result.sentences += evidence.unlike(standing.merged.send, answer)
         try:
             seen = await self._tracker.look(int(sending.ticket))
         except TrackerError as error:
             result.sentences.append(f"What others did meanwhile is not known: {error}")
             return result
         if isinstance(seen, Seen):
-            result.sentences += self._slipped_in(before, seen.ticket, str(answer[2]))
+            result.sentences += evidence.slipped_in(before, seen.ticket, str(answer[2]), self._me)
         return result
-
-    def _slipped_in(self, before: Ticket, after: Ticket, changed: str) -> Iterable[str]:
-        known = Counter(map(_row, before.changelog))
-        others = []
-        for row in (Row(*row) for row in after.changelog):
-            key = _row(row)
-            if known[key]:
-                known[key] -= 1
-            elif (row.author or "anonymous") != self._me or row.time[:19] != changed[:19]:
-                others.append(row)
-        for author in dict.fromkeys(row.author or "anonymous" for row in others):
-            fields = dict.fromkeys(row.field for row in others if (row.author or "anonymous") == author)
-            yield f"Meanwhile {author} changed it, too ({', '.join(fields)}): have a look at it."
-
-    def _unlike(self, wanted: Mapping[str, str], now: Mapping[str, str]) -> Iterable[str]:
-        for name, value in wanted.items():
-            if not same_value(value, now.get(name, ""), listed=name in LISTS):
-                yield f"The tracker has made {now.get(name, '')!r} of {name}, instead of {value!r}."
 
     # A new ticket.
 
@@ -263,7 +238,7 @@ class Push:
         seen = await self._tracker.look(number)
         if isinstance(seen, Seen):
             self._store.becomes(sent, "sent", met=seen.ticket.record, number=number)
-            result.sentences += self._unlike(values, values_of(seen.ticket.record))
+            result.sentences += evidence.unlike(values, seen.ticket.record)
         return result
 
     # What nobody has answered.
@@ -287,30 +262,8 @@ class Push:
         return Result(sending.ticket, "waits", sending.number, sentences=["It did not arrive."])
 
     def _is_ours(self, sending: Draft, ticket: Ticket) -> bool:
-        """Whether a ticket has the change in it that was sent.
-
-        A comment of ours that was not there before says so. Where there was none to send, all values are.
-        """
-        mark = sending.detail
-        if mark["comment"]:
-            return self._said(ticket, mark["comment"]) > int(mark["said"])
-        merged = self._drafts.on_top(sending, ticket.record).merged
-        done = not mark["action"] or self._rows(ticket) > int(mark["said"])
-        return stamp_of(ticket.record) != mark["stamp"] and done and not (merged.send or merged.conflicts)
-
-    def _rows(self, ticket: Ticket) -> int:
-        """How many rows of a change log are ours."""
-        return sum((row[1] or "anonymous") == self._me for row in ticket.changelog)
-
-    def _said(self, ticket: Ticket, comment: str) -> int:
-        """How often we have said something, also where it was edited since."""
-        texts = []
-        for row in (Row(*row) for row in ticket.changelog):
-            if row.field == "comment" and (row.author or "anonymous") == self._me:
-                texts.append(row.new or "")
-            elif is_edit(row.field):
-                texts.append(row.old or "")
-        return sum(normal(text) == normal(comment) for text in texts)
+        left = self._drafts.on_top(sending, ticket.record).merged
+        return evidence.has_arrived(sending.detail, ticket, left, self._me)
 
     async def _created(self, sending: Draft) -> Ticket | None:
         """The ticket that a new one became: ours, with the same summary and description, since then."""
@@ -321,18 +274,10 @@ class Push:
             found = [
                 ticket
                 async for ticket in stream
-                if isinstance(ticket, Ticket) and self._is_created(sending, since, ticket.record)
+                if isinstance(ticket, Ticket)
+                and evidence.is_created(ticket.record, sending.detail["values"], since, self._me)
             ]
         return min(found, key=lambda ticket: ticket.number, default=None)
-
-    def _is_created(self, sending: Draft, since: str, record: Any) -> bool:
-        wanted, now_there = sending.detail["values"], values_of(record)
-        if records.microseconds(record[1]) < records.microseconds(since):
-            return False
-        reporter = wanted.get("reporter") or self._me
-        pairs = [(reporter, now_there.get("reporter", ""))]
-        pairs += [(wanted.get(name, ""), now_there.get(name, "")) for name in ("summary", "description")]
-        return all(normal(one) == normal(other) for one, other in pairs)
 
     # What becomes of a draft.
 
@@ -376,7 +321,3 @@ class Push:
 
 def _missing(found: Missing) -> str:
     return f"The tracker has no ticket {found.number} any more." if found.gone else found.reason
-
-
-def _row(row: Iterable[Any]) -> tuple[Any, ...]:
-    return tuple(row)

@@ -9,7 +9,7 @@ from offtracfs import records
 from offtracfs.changes.words import INDENT, Line, change_lines
 from offtracfs.drafts.drafts import Drafts, Standing
 from offtracfs.drafts.forms import ACTION, COMMENT, TRACKER, YOURS, Conflict, values_of
-from offtracfs.drafts.store import Draft
+from offtracfs.drafts.rows import Draft
 from offtracfs.texts import Labels
 from offtracfs.texts.escapes import indented, on_a_line
 from offtracfs.texts.log import value_lines
