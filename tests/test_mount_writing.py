@@ -15,6 +15,7 @@ import pyfuse3
 import pytest
 
 from offtracfs.mount.fuse import Operations
+from offtracfs.mount.writing import NO_FLUSH
 from tests.drafting import drafts_of
 from tests.mounting import away, run, until, walk
 from tests.program import PROGRAM
@@ -382,11 +383,11 @@ def test_a_mount_that_is_only_read_has_no_handler_more() -> None:
 
 
 async def test_reading_costs_a_flush_more(site: Site) -> None:
-    """To read a file that was read before takes an OPEN, a FLUSH and a RELEASE."""
+    """To read a file that was read before takes an OPEN, a RELEASE, and a FLUSH where pyfuse3 needs one."""
     for _ in range(2):  # the first time that it is looked at after a READ, the kernel asks when that was
         await run("cat", *(site.mnt / f"ticket/{number}.json" for number in (1, 2, 3)))
     await until(lambda: site.operations.requests["release"] == 6)
     site.operations.requests.clear()
     await run("cat", *(site.mnt / f"ticket/{number}.json" for number in (1, 2, 3)))
     await until(lambda: site.operations.requests["release"] == 3)
-    assert site.operations.requests == {"open": 3, "flush": 3, "release": 3}
+    assert site.operations.requests == {"open": 3, "release": 3} | ({} if NO_FLUSH else {"flush": 3})
