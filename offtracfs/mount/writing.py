@@ -36,7 +36,7 @@ SCRATCH = 1 << 62  # of a scratch file: this and its inode. So all who have it o
 BYTES = 1 << 61  # of what is in memory: this and a count
 
 NO_FLUSH: dict[str, Any] = {"noflush": True} if hasattr(pyfuse3.FileInfo, "noflush") else {}
-"""For a file that is only read: the kernel need not say that it was closed. pyfuse3 3.5 cannot tell it that."""
+"""Of a file that is only read the kernel need not say that it was closed. pyfuse3 3.5 cannot tell it that."""
 
 RENAME_NOREPLACE = 1  # renameat2(2); the kernel itself sees to it
 _BEGINS = {"json": re.compile(rb"[\s\0]*[\[{]"), "txt": re.compile(rb"[\s\0]*[^\s\0]")}
