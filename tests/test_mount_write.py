@@ -138,6 +138,10 @@ def test_a_full_disk_is_told_to_the_editor(database: Database, tmp_path: Path, p
         with pytest.raises(OSError) as caught:  # noqa: PT011  # the number is looked at
             (place / "ticket/1.json").write_bytes(as_json(there, 1, owner="perry"))
         assert caught.value.errno == errno.ENOSPC
+        os.truncate(hog, hog.stat().st_size - 16_384)  # room for the text, but not for a draft
+        with pytest.raises(OSError, match="No space left"):
+            (place / "ticket/1.json").write_bytes(as_json(there, 1, owner="perry"))
+        assert b'"owner":"perry"' in (place / "ticket/1.json.unsaved").read_bytes()
         assert b'"owner":"dora"' in (place / "ticket/1.json").read_bytes()
         hog.unlink()
         (place / "ticket/1.json").write_bytes(as_json(there, 1, owner="perry"))
