@@ -7,7 +7,7 @@ import logging
 import os
 import sys
 from collections.abc import Awaitable, Callable
-from contextlib import ExitStack, closing, suppress
+from contextlib import ExitStack, aclosing, closing, suppress
 from functools import partial
 from pathlib import Path
 
@@ -15,23 +15,26 @@ import click
 import trio
 
 from offtracfs.database import Database
-from offtracfs.errors import DatabaseError, UsageError
+from offtracfs.errors import DatabaseError, PermissionMissing, TrackerError, UsageError
 from offtracfs.mount import driver, mountpoints, sideprocess
 from offtracfs.mount.fuse import Operations
 from offtracfs.mount.overlay import Overlay, drafts_of
 from offtracfs.mount.writing import WritableOperations
 from offtracfs.reports import process
 from offtracfs.reports.outputs import Outputs, ReportFile
-from offtracfs.trackers import registry
+from offtracfs.trackers import Writing, registry
 from offtracfs.tree import Tree
 
 from . import shared
-from .connect import check_address
-from .text import count, said
+from .connect import Connector, check_address
+from .drafting import writable
+from .text import said, waits
 
 NO_SYNC_YET = "{}: nothing has been synced yet. The folders are empty until the first sync is done{}."
 
-WAITING = "Changes of %s are not in the tracker yet: `offtracfs push` sends them."
+MAX_ASKING = (
+    5.0  # seconds for a tracker to say what we may do; without a network, a mount begins all the same
+)
 
 log = logging.getLogger(__name__)
 
@@ -75,15 +78,15 @@ def command(
     settings = Database(directory).settings
     if not no_sync:
         check_address(settings)  # else the side process would end and be started for ever
-    if write and not registry.kind(settings.url).writable:
-        raise UsageError(f"{settings.url} cannot be changed over that address: mount it without --write.")
+    if write := write or settings.write:
+        writable(directory)
     return mount(
         directory,
         mountpoint,
         foreground=foreground,
         allow_other=allow_other,
         sync=None if no_sync else _sync_command(directory, interval),
-        write=write or settings.write,
+        write=write,
     )
 
 
@@ -165,6 +168,8 @@ def _drive(
 
     async def live(record: mountpoints.Mount) -> None:
         if overlay:
+            if syncing:
+                await _ask_permission(database)
             await overlay.refresh()
             operations: Operations = WritableOperations(tree, outputs, overlay, database.path)
         else:
@@ -182,7 +187,7 @@ def _drive(
                 await driver.serve(operations, lambda: database.state().settled)
             nursery.cancel_scope.cancel()
         if overlay and overlay.tickets:
-            log.warning(WAITING, count(len(overlay.tickets), "ticket"))
+            log.warning("%s", waits(len(overlay.tickets)))
 
     with ExitStack() as stack:
         overlay = Overlay(stack.enter_context(drafts_of(database))) if write else None
@@ -191,6 +196,23 @@ def _drive(
         outputs = stack.enter_context(closing(Outputs(partial(_report_command, database.path))))
         record = stack.enter_context(mountpoints.recorded(database.path, mountpoint))
         trio.run(live, record)
+
+
+async def _ask_permission(database: Database) -> None:
+    """Raises PermissionMissing where the tracker says that we may change nothing; it need not answer."""
+    with database.snapshot() as snapshot:
+        number = next(snapshot.tickets(), None)
+    if number is None:
+        return
+    allowed = True
+    with trio.move_on_after(MAX_ASKING), suppress(TrackerError, UsageError):
+        tracker = await Connector(database.settings, database.path)()
+        async with aclosing(tracker):
+            allowed = not isinstance(tracker, Writing) or await tracker.may_change(number)
+    if not allowed:
+        raise PermissionMissing(
+            f"{database.user() or 'A visitor'} may not change tickets there: mount it without --write."
+        )
 
 
 def _say_empty(mountpoint: Path, *, syncs: bool) -> None:

@@ -63,7 +63,7 @@ class Editor:
     save: str
     saved: str
     complains: str
-    ready: str = "Created"
+    ready: str = "2019-04-09"
     asks: Mapping[str, str] = field(default_factory=dict)
 
     @contextmanager

@@ -16,7 +16,7 @@ from pathlib import Path
 from tests.program import PROGRAM, surroundings
 
 ROWS, COLUMNS = 24, 80
-TIMEOUT = 15.0  # seconds for a word to appear
+TIMEOUT = 60.0  # seconds for a word to appear
 
 
 class Terminal:

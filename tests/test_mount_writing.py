@@ -15,6 +15,7 @@ import pyfuse3
 import pytest
 
 from offtracfs.mount.fuse import Operations
+from offtracfs.mount.writing import NO_FLUSH
 from tests.drafting import drafts_of
 from tests.mounting import away, run, until, walk
 from tests.program import PROGRAM
@@ -230,7 +231,7 @@ async def test_a_line_that_begins_no_ticket_is_refused_at_once(site: Site) -> No
     ],
 )
 async def test_an_empty_file_is_no_draft(site: Site, words: str) -> None:
-    """A ticket that is made empty, or filled with zeros, is as it was; nothing is refused and nothing kept."""
+    """A ticket that is made empty, or filled with zeros, is as it was; nothing is refused or kept."""
     before = await away((site.mnt / JSON).read_bytes)
     await run("bash", "-c", words, cwd=site.mnt / "ticket")
     assert await away((site.mnt / JSON).read_bytes) == before
@@ -266,7 +267,7 @@ WRITES: dict[str, tuple[int, Callable[[Path], Any]]] = {
 
 @pytest.mark.parametrize(("number", "write"), WRITES.values(), ids=WRITES)
 async def test_what_nobody_can_write(site: Site, number: int, write: Callable[[Path], Any]) -> None:
-    """The past and all that is no ticket is read-only; tickets cannot be made, deleted or renamed by names."""
+    """The past and all that is no ticket is read-only; tickets cannot be made, deleted or renamed."""
     assert await away(refused, write, site.mnt) == number
     assert not site.operations.overlay.tickets
 
@@ -382,11 +383,11 @@ def test_a_mount_that_is_only_read_has_no_handler_more() -> None:
 
 
 async def test_reading_costs_a_flush_more(site: Site) -> None:
-    """To read a file that was read before takes an OPEN, a FLUSH and a RELEASE."""
+    """To read a file that was read before takes an OPEN, a RELEASE, and a FLUSH where pyfuse3 needs one."""
     for _ in range(2):  # the first time that it is looked at after a READ, the kernel asks when that was
         await run("cat", *(site.mnt / f"ticket/{number}.json" for number in (1, 2, 3)))
     await until(lambda: site.operations.requests["release"] == 6)
     site.operations.requests.clear()
     await run("cat", *(site.mnt / f"ticket/{number}.json" for number in (1, 2, 3)))
     await until(lambda: site.operations.requests["release"] == 3)
-    assert site.operations.requests == {"open": 3, "flush": 3, "release": 3}
+    assert site.operations.requests == {"open": 3, "release": 3} | ({} if NO_FLUSH else {"flush": 3})

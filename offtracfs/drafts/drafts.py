@@ -262,17 +262,19 @@ class Drafts:
             if standing and standing.state in ("draft", "refused"):
                 self.store.becomes(standing, "discarded")  # all that it changed was taken back
             return None
-        draft = self.store.add(
-            ticket,
-            form,
-            data,
-            base=base,
-            fields=wanted.values,
-            comment=wanted.comment,
-            action=wanted.action,
-            saved=saved,
-        )
-        self._face(draft, form)
+        with self.store.transaction():  # one wait for the disk, which takes most of the time
+            draft = self.store.add(
+                ticket,
+                form,
+                data,
+                base=base,
+                fields=wanted.values,
+                comment=wanted.comment,
+                action=wanted.action,
+                saved=saved,
+            )
+            for each in ("json", "txt"):
+                self._face(draft, each)
         return draft
 
     def change(self, ticket: str, values: dict[str, str], comment: str, action: str) -> Draft | None:

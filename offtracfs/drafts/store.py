@@ -68,7 +68,7 @@ class DraftStore:
         self._sqlite.execute("PRAGMA foreign_keys = ON")
         version = self._version()
         if version == 0 and not read_only:
-            with self._transaction():
+            with self.transaction():
                 if self._version() == 0:  # else another process was first
                     for statement in SCHEMA.split(";\n"):
                         self._sqlite.execute(statement)
@@ -81,8 +81,11 @@ class DraftStore:
         return int(found)
 
     @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        """All of it is on the disk when this ends, or nothing."""
+    def transaction(self) -> Iterator[None]:
+        """All of it is on the disk when this ends, or nothing; in another one, it is part of that."""
+        if self._sqlite.in_transaction:
+            yield
+            return
         with _translated():
             self._sqlite.execute("BEGIN IMMEDIATE")
             try:
@@ -189,7 +192,7 @@ class DraftStore:
             action,
             not refusal,
         )
-        with self._transaction():
+        with self.transaction():
             cursor = self._sqlite.execute(
                 "INSERT INTO draft (ticket, form, saved, raw, base, fields, comment, action, accepted)"
                 " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -209,7 +212,7 @@ class DraftStore:
         One that was saved again meanwhile is not sent any more, either. `met` is the record of the ticket
         that was met in the tracker on the way.
         """
-        with self._transaction():
+        with self.transaction():
             (last,) = self._sqlite.execute(
                 "SELECT max(id) FROM event WHERE draft = ?", (draft.id,)
             ).fetchone()
@@ -224,7 +227,7 @@ class DraftStore:
 
     def stands_again(self, draft: Draft) -> Draft:
         """A draft that was discarded is its ticket's draft again. Raises DatabaseBusy where there is one."""
-        with self._transaction():
+        with self.transaction():
             if self._sqlite.execute("SELECT 1 FROM current WHERE ticket = ?", (draft.ticket,)).fetchone():
                 raise DatabaseBusy(f"There is another draft of {draft.ticket} by now.")
             self._sqlite.execute("INSERT INTO current VALUES (?, ?)", (draft.ticket, draft.id))
@@ -234,7 +237,7 @@ class DraftStore:
     def retire(self, drafts: list[Draft]) -> None:
         """Drafts that were sent, and that a sync has brought, need not be shown any more."""
         if drafts:
-            with self._transaction():
+            with self.transaction():
                 those = [(draft.id,) for draft in drafts]
                 self._sqlite.executemany("DELETE FROM current WHERE draft = ?", those)
 
@@ -294,7 +297,7 @@ class DraftStore:
 
     def keep_face(self, draft: int, form: str, theirs: str, mtime: int, data: bytes | None) -> Face:
         """Keep what is shown of a draft; `data` of None is what was saved. What was kept first stays."""
-        with self._transaction():
+        with self.transaction():
             self._sqlite.execute(
                 "INSERT OR IGNORE INTO face (draft, form, theirs, mtime, data) VALUES (?, ?, ?, ?, ?)",
                 (draft, form, theirs, mtime, data),

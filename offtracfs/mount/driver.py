@@ -124,7 +124,7 @@ async def _follow(operations: Operations, settled: Callable[[], int]) -> None:
 
 
 async def _follow_drafts(operations: DraftedOperations) -> None:
-    """Make the kernel forget the names of tickets that get a draft, from this mount or in another way."""
+    """Make the kernel forget the names of tickets whose drafts change, from this mount or in another way."""
     overlay, failing = operations.overlay, False
     while True:
         try:
@@ -148,6 +148,8 @@ async def _tell_names(operations: DraftedOperations, names: list[tuple[str, str]
     for first in range(0, len(stale), MAX_NAMES):
         async with operations.invalidating:
             await trio.to_thread.run_sync(_invalidate, stale[first : first + MAX_NAMES])
+    for number in {number for number, _ in stale}:  # what is listed there has other inodes
+        _invalidate_if_known(pyfuse3.invalidate_inode, number)
 
 
 async def _tell(operations: Operations, told: Revision | None) -> None:

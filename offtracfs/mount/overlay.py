@@ -47,6 +47,10 @@ def places(ticket: str) -> list[tuple[str, str]]:
     return [(directory, f"{ticket}.{form}") for directory, form in forms]
 
 
+def _ticket(path: str) -> str:
+    return path.rpartition("/")[2].rpartition(".")[0]
+
+
 class Overlay:
     """What lies on top of the tracker's tickets. Methods raise the errors of `Drafts`."""
 
@@ -55,7 +59,7 @@ class Overlay:
         self.names: frozenset[bytes] = frozenset()  # of these, without their directories
         self.tickets: frozenset[str] = frozenset()  # those that have a draft: 42, new-NAME
         self.changed = trio.Event()  # set when there are tickets in `untold`
-        self._untold: set[str] = set()  # that have a draft of which the kernel was not told yet
+        self._untold: set[str] = set()  # that have another draft than the kernel was told of, or none now
         self._drafts = drafts
         self._asking = trio.Lock()
         self._seen: tuple[Revision | None, int] = (None, 0)  # the head and the number of the last change
@@ -103,7 +107,7 @@ class Overlay:
         return self.tickets
 
     def untold(self) -> list[tuple[str, str]]:
-        """The names that came to stand for drafts since this was asked last: directory's path, and name."""
+        """The names that stand for something else since this was asked last: directory's path, and name."""
         tickets, self._untold = self._untold, set()
         return [place for ticket in tickets for place in places(ticket)]
 
@@ -127,9 +131,8 @@ class Overlay:
         if not found:
             return
         files = {path: file for path, file in {**self.files, **found}.items() if file}
-        names = [path.rpartition("/")[2] for path in files]
-        tickets = frozenset(name.rpartition(".")[0] for name in names)
-        self._untold |= tickets - self.tickets
-        self.files, self.names, self.tickets = files, frozenset(name.encode() for name in names), tickets
+        self._untold |= {_ticket(path) for path, file in found.items() if file != self.files.get(path)}
+        self.files, self.tickets = files, frozenset(map(_ticket, files))
+        self.names = frozenset(path.rpartition("/")[2].encode() for path in files)
         if self._untold:
             self.changed.set()

@@ -130,7 +130,12 @@ class WorkingCopy(Scratch):
             turn += 1
             self.path = self._folder / f"{name}-{turn}"
         made = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        os.pwrite(made, self.held, 0)
+        try:
+            os.pwrite(made, self.held, 0)
+        except OSError:
+            os.close(made)
+            self.settle()
+            raise
         return made
 
     def write(self, offset: int, data: bytes) -> None:

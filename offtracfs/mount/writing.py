@@ -35,6 +35,9 @@ from offtracfs.tree import Directory, Tree
 SCRATCH = 1 << 62  # of a scratch file: this and its inode. So all who have it open share a handle.
 BYTES = 1 << 61  # of what is in memory: this and a count
 
+NO_FLUSH: dict[str, Any] = {"noflush": True} if hasattr(pyfuse3.FileInfo, "noflush") else {}
+"""Of a file that is only read the kernel need not say that it was closed. pyfuse3 3.5 cannot tell it that."""
+
 RENAME_NOREPLACE = 1  # renameat2(2); the kernel itself sees to it
 _BEGINS = {"json": re.compile(rb"[\s\0]*[\[{]"), "txt": re.compile(rb"[\s\0]*[^\s\0]")}
 
@@ -61,6 +64,8 @@ class WritableOperations(DraftedOperations):
     Only the owner of the mount may write.
     """
 
+    inode_as_fh = False  # for a pyfuse3 that could: what is written must be opened, so the kernel has to ask
+
     def __init__(self, tree: Tree, outputs: Outputs, overlay: Overlay, directory: Path) -> None:
         super().__init__(tree, outputs, overlay, directory)
         self._bytes: dict[int, bytes] = {}  # by handle
@@ -83,12 +88,13 @@ class WritableOperations(DraftedOperations):
         if inode in INODES or isinstance(node, MemoryFile):
             handle = BYTES | next(self._handles)
             self._bytes[handle] = await self._held(inode, node)
-            return pyfuse3.FileInfo(fh=handle, keep_cache=True)
-        return await super().open(inode, flags, ctx)
+        else:
+            handle = (await super().open(inode, flags, ctx)).fh
+        return pyfuse3.FileInfo(fh=handle, keep_cache=True, **NO_FLUSH)
 
     def _open_scratch(self, inode: int, scratch: Scratch, flags: int, thread: int) -> pyfuse3.FileInfo:
+        self._claims.end(thread)  # also where opening fails
         scratch.open()
-        self._claims.end(thread)
         if flags & os.O_TRUNC:
             self._truncate(scratch, 0)
         return pyfuse3.FileInfo(fh=SCRATCH | inode, keep_cache=False)

@@ -22,6 +22,7 @@ from tests.bench import (
     processes,
     pushing,
     reports,
+    saving,
     syncs,
     teamtracks,
 )
@@ -30,13 +31,14 @@ from tests.tracservers import RealTrac, TracServer, served
 
 PARTS = (
     "sync", "import", "index", "mount", "browsing", "texts", "files", "history", "changes", "reports",
-    "teamtrack", "push",
+    "saving", "teamtrack", "push",
 )  # fmt: skip
 READING = {
     "mount": mounts.first_listing,
     "browsing": browsing.measure,
     "texts": mounts.texts,
     "changes": changes.measure,
+    "saving": saving.measure,
 }
 """The parts that need nothing but a database."""
 
