@@ -203,3 +203,15 @@ def test_check_finds_damaged_drafts(desk: Path) -> None:
         assert "drafts.db" in done.stdout + done.stderr
     run(desk, "status")
     assert file.read_bytes() == before
+
+
+def test_a_draft_waits_and_says_what_for(desk: Path, trac: ServedTrac) -> None:
+    """Without a permission, or an answer, the draft waits; `pending` has the reason."""
+    run(desk, "comment", "1", "-m", "Hm.")
+    trac.lacks.add("XML_RPC")
+    done = offtracfs(desk, "--db", "db", "push")
+    assert done.returncode == 77
+    assert "waits: " in run(desk, "pending")
+    assert "XML_RPC" in run(desk, "pending")
+    trac.lacks.clear()
+    assert run(desk, "push") == "#1: sent (a comment).\n"

@@ -13,12 +13,13 @@ from pathlib import Path
 import pytest
 import trio
 
+from offtracfs.check import check
 from offtracfs.database import Database
 from offtracfs.drafts import Drafts
 from offtracfs.drafts.rows import FILE
-from offtracfs.errors import DraftRefused, UsageError
+from offtracfs.errors import DiskFull, DraftRefused, UsageError
 from tests.drafting import as_json, as_text, drafts_of, record, refusal
-from tests.helpers import one_sentence
+from tests.helpers import fill, killed, one_sentence, small_disk
 from tests.standin import StandInTrac
 from tests.syncing import new_database, synced
 
@@ -356,3 +357,100 @@ with opened(Database(Path(sys.argv[1]))) as drafts:
     assert (draft.fields, draft.comment) == ({"owner": "zoe"}, "From afar.\n\nAnd once more.")
     journal = database.path / f"{FILE}-journal"
     assert not journal.exists() or not journal.stat().st_size  # so a copy of the one file is a backup
+
+
+async def test_a_new_ticket_takes_no_comment(drafts: Drafts) -> None:
+    """There is nothing yet to comment on: it is refused before it can be lost."""
+    text = drafts.template("txt").decode().replace("#new", "#new Crossing dark")
+    with pytest.raises(DraftRefused, match="no comments yet"):
+        drafts.save("text/new-x.txt", f"{text}\n==== Comment\nHm.\n".encode())
+
+
+async def test_a_custom_field(database: Database, site: StandInTrac, drafts: Drafts) -> None:
+    """A time must be one, a checkbox 0 or 1, and a text stay on its line."""
+    site.definitions = [
+        {"name": "due", "type": "time", "label": "Due", "custom": True},
+        {"name": "urgent", "type": "checkbox", "label": "Urgent", "custom": True},
+    ]
+    await synced(database, site, full=True)
+    saved = drafts.save(JSON, as_json(database, 1, due="2019-05-01T00:00:00", urgent="1"))
+    assert saved
+    assert saved.fields == {"due": "2019-05-01T00:00:00", "urgent": "1"}
+    for values, sentence in (
+        ({"due": "soon"}, "Due is no time"),
+        ({"urgent": "yes"}, "Urgent cannot be 'yes'"),
+        ({"keywords": "a\nb"}, "Keywords is longer than a line"),
+    ):
+        with pytest.raises(DraftRefused, match=sentence):
+            drafts.save(JSON, as_json(database, 1, **values))
+
+
+async def test_drafts_survive_what_can_be_made_again(
+    database: Database, site: StandInTrac, tmp_path: Path
+) -> None:
+    """The index is built anew, and git put back from an older copy: drafts and their numbers stay."""
+    copy = shutil.copytree(database.path / "git", tmp_path / "copy")
+    site.change(1, SPRING + timedelta(days=2), "eve", "", priority="minor")
+    await synced(database, site)
+    with drafts_of(database) as drafts:
+        drafts.save(JSON, as_json(database, 1, owner="bob", comment="Hm."))
+        before = drafts.shown(JSON)
+    with database.writing("test"):
+        database.rebuild()
+    with drafts_of(database) as drafts:
+        assert drafts.shown(JSON) == before
+    shutil.rmtree(database.path / "git")
+    shutil.copytree(copy, database.path / "git")
+    with database.writing("test"):
+        database.rebuild()
+    with drafts_of(Database(database.path)) as drafts:
+        shown = drafts.shown(JSON)
+        assert shown
+        assert b'"owner":"bob"' in shown.data
+        assert b'"comment":"Hm."' in shown.data
+        assert drafts.save(JSON, before.data if before else b"")  # the version that it was made from is known
+
+
+def test_a_full_disk_loses_no_draft(database: Database, tmp_path: Path) -> None:
+    """A save that finds no room is an error, and what was saved before is whole."""
+    with small_disk(tmp_path / "disk", "8m") as disk:
+        home = Database(Path(shutil.copytree(database.path, disk / "db", symlinks=True)))
+        with drafts_of(home) as drafts:
+            drafts.save(JSON, as_json(home, 1, owner="bob", comment="Kept."))
+            hog = fill(disk)
+            with pytest.raises(DiskFull) as caught:
+                drafts.save(JSON, as_json(home, 1, owner="eve", comment="x" * 100_000))
+            assert one_sentence(caught.value)
+            assert drafts.standing()["1"].comment == "Kept."
+            hog.unlink()
+            assert drafts.save(JSON, as_json(home, 1, owner="eve", comment="Fits."))
+        assert not list(check(home))
+
+
+KILLED = """
+import os, sys
+from pathlib import Path
+from offtracfs.database import Database
+from offtracfs.drafts import opened
+from offtracfs.drafts.store import DraftStore
+inner = DraftStore._event
+def killed(*arguments):
+    inner(*arguments)
+    print('ready', flush=True)
+    input()
+DraftStore._event = killed
+with opened(Database(Path(sys.argv[1]))) as drafts:
+    drafts.change("1", {"owner": "zoe"}, "Half.", "")
+"""
+
+
+def test_a_save_that_is_killed_leaves_all_or_nothing(database: Database) -> None:
+    """Killed within the transaction: the draft before it stands, and the next save works."""
+    with drafts_of(database) as drafts:
+        drafts.change("1", {}, "Whole.", "")
+    killed(KILLED, database.path)
+    with drafts_of(database) as drafts:
+        assert drafts.standing()["1"].comment == "Whole."
+        drafts.change("1", {}, "More.", "")
+        assert drafts.standing()["1"].comment == "Whole.\n\nMore."
+    assert not list(check(database))

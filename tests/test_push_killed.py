@@ -59,7 +59,7 @@ def around(inner):
         step()
     return stepping
 
-store.DraftStore._transaction = around(store.DraftStore._transaction)
+store.DraftStore.transaction = around(store.DraftStore.transaction)
 
 async def traced(name, _):
     if name in ("http11.send_request_body.complete", "http11.receive_response_headers.complete"):

@@ -13,11 +13,12 @@ import pytest
 import trio
 
 from offtracfs import records
+from offtracfs.drafts.checks import MAX_TEXT
 from offtracfs.drafts.merging import normal
 from offtracfs.errors import LoginRefused
 from tests.drafting import Desk
 from tests.standin import StandInTrac
-from tests.tracclient import Trac
+from tests.tracclient import Trac, connected
 from tests.tracservers import RealTrac, served
 
 SPRING = datetime(2011, 4, 9, 21, 16, 7, tzinfo=UTC)
@@ -25,6 +26,7 @@ DAY = timedelta(days=1)
 
 SLOW = [pytest.param(kind, marks=pytest.mark.slow) for kind in ("legacy", "modern-xml")]
 on_all = pytest.mark.parametrize("trac", ["standin", "modern", "legacy-xml", *SLOW], indirect=True)
+on_real = pytest.mark.parametrize("trac", ["legacy-xml", "modern", *SLOW], indirect=True)
 on_both = pytest.mark.parametrize("trac", ["modern", SLOW[0]], indirect=True)
 
 
@@ -234,6 +236,15 @@ async def test_a_deleted_ticket_and_a_wrong_password_keep_the_draft(desk: Desk, 
 
 
 @on_both
+async def test_a_tracker_tells_whether_tickets_can_be_changed(desk: Desk, trac: RealTrac) -> None:
+    """Its page of a ticket has a form for whoever may."""
+    for permissions, may in (([], False), (["TICKET_APPEND"], True), (["TICKET_CHGPROP"], True)):
+        trac.permit("reader", "XML_RPC", "TICKET_VIEW", *permissions)
+        async with connected(trac, "reader") as tracker:
+            assert await tracker.may_change(1) == may
+
+
+@on_both
 async def test_a_dry_run_changes_nothing(desk: Desk, trac: Trac) -> None:
     """It says what would be sent; neither the tracker nor the drafts move."""
     desk.save(1, status="closed", resolution="fixed", comment="Done.")
@@ -292,6 +303,25 @@ async def test_a_change_that_slips_in_is_told(desk: Desk, trac: StandInTrac) -> 
     (result,) = await desk.push()
     assert result.fate == "sent"
     assert result.sentences == ["Meanwhile eve changed it, too (comment, priority): have a look at it."]
+
+
+@on_real
+async def test_custom_fields_and_long_texts(tmp_path: Path, trac: RealTrac) -> None:
+    """A time is sent as one; texts may be as long as Trac's limit; `_ts` may go back."""
+    trac.configure("ticket-custom", **{"due": "time", "due.label": "Due", "note": "textarea"})
+    trac.create("Points stick", datetime.now(UTC) + DAY, owner="carol")
+    desk = Desk(tmp_path / "db", trac)
+    await desk.sync()
+    desk.save(1, due="2019-05-01T00:00:00", note="one\ntwo")
+    assert [(result.fate, result.sentences) for result in await desk.push()] == [("sent", [])]
+    assert values(trac, 1)["due"].startswith("2019-05-01T00:00:00")
+    await desk.sync()
+    long = ("points stick " * MAX_TEXT)[: MAX_TEXT - 1] + "."
+    desk.save(1, description=long, comment=long)
+    trac.change(1, SPRING, "eve", "Long ago.", priority="minor")
+    assert [result.fate for result in await desk.push()] == ["sent"]
+    assert values(trac, 1)["description"] == long
+    assert sorted(map(len, comments(trac, 1))) == [len("Long ago."), MAX_TEXT]
 
 
 @on_both
