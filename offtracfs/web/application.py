@@ -143,6 +143,8 @@ def _failed(error: Exception) -> Response:
     if isinstance(error, HTTPException):
         response = error.get_response()
         sentence, status = error.description or "", error.code or 500
+        if sentence == NotFound.description:
+            sentence = "There is no such page."
     elif isinstance(error, OfftracfsError):
         response = Response()
         sentence, status = str(error), next(status for kind, status in STATUSES if isinstance(error, kind))
