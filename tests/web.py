@@ -11,7 +11,10 @@ from werkzeug.test import Client, TestResponse
 from offtracfs.web.application import application
 from offtracfs.web.guard import Guard
 
-EXAMPLES: dict[str, dict[str, Any]] = {"front": {}, "ticket": {"number": 1}}
+EXAMPLES: dict[str, dict[str, Any]] = {
+    "front": {},
+    "ticket": {"number": 1},
+}
 """Page → values of its rule for which there is something in the small tracker of `tests.tickets`."""
 
 

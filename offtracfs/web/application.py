@@ -44,13 +44,8 @@ def application(directory: Path, guard: Guard) -> Flask:
     app.url_map.strict_slashes = app.url_map.merge_slashes = False
     settings = Database(directory).settings
     statics = _statics()
-    rendering.prepare(
-        app,
-        PAGES=PAGES,
-        address=address,
-        tracker=_name(settings.url),
-        version={name: caching.digest(body) for name, body in statics.items()},
-    )
+    digests = {name: caching.digest(body) for name, body in statics.items()}
+    rendering.prepare(app, _name(settings.url), PAGES, digests)
     serve = partial(_serve, Readers(directory), caching.fingerprint(settings))
     for page in PAGES:
         app.add_url_rule(page.rule, page.name, partial(serve, page), provide_automatic_options=False)
@@ -85,16 +80,17 @@ def _serve(readers: Readers, made_by: str, page: Page, **values: Any) -> Respons
     if isinstance(asked, Response):
         return asked
     g.asked, g.page = asked, page
-    response = Response(status=304)
-    if page.pure and caching.is_known(request, caching.validators(response, asked, made_by)):
-        return response
+    kept = caching.headers(asked, made_by) if page.pure else {}
+    if kept and caching.is_known(request, kept["ETag"]):
+        return Response(status=304, headers=kept)
     if form in page.formats:
         media_type, write = page.formats[form]
         response = Response(write(asked, **values), content_type=f"{media_type}; charset=utf-8")
     else:
         data = page.view(asked, **values)
         response = rendering.json(data) if form == "json" else rendering.html(page.name, data)
-    return caching.validators(response, asked, made_by) if page.pure else response
+    response.headers.update(kept)
+    return response
 
 
 def _asked(readers: Readers) -> Asked | Response:
