@@ -11,6 +11,7 @@ from markupsafe import Markup, escape
 
 from offtracfs import records, wiki
 from offtracfs.records import SECOND, from_iso, from_microseconds, iso
+from offtracfs.web import plots
 from offtracfs.web.addresses import address, described, last_day
 from offtracfs.web.page import Asked, Data, Page
 from offtracfs.web.wikilinks import resolver
@@ -101,4 +102,4 @@ def prepare(app: Flask, tracker: str, pages: Sequence[Page], digests: Mapping[st
     environment.undefined = StrictUndefined
     environment.trim_blocks = environment.lstrip_blocks = True
     environment.filters.update(wiki=wiki_html, time=time_html)
-    environment.globals.update(site=Site(tracker, pages, digests))
+    environment.globals.update(site=Site(tracker, pages, digests), plots=plots)
