@@ -14,6 +14,8 @@ from offtracfs.web.guard import Guard
 EXAMPLES: dict[str, dict[str, Any]] = {
     "front": {},
     "ticket": {"number": 1},
+    "versions": {"number": 1},
+    "links": {"number": 1},
 }
 """Page → values of its rule for which there is something in the small tracker of `tests.tickets`."""
 
