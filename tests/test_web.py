@@ -55,7 +55,7 @@ def test_every_page_is_there_at_every_moment(
     assert (shown.status_code, shown.mimetype) == (200, "text/html")
     tree = parsed(shown)
     # A link that leads to another moment on purpose says so.
-    anchors = tree.css("main a[href]:not([data-moment]), nav a[href]")
+    anchors = tree.css("main a[href]:not([data-moment]), body > header a[href]")
     links = [node.attributes["href"] or "" for node in anchors]
     inside = [link for link in links if link.startswith("/")]
     assert all(link.startswith(f"/{at}" if at else "/") for link in inside)
