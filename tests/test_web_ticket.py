@@ -53,7 +53,7 @@ def test_the_change_log(browser: Client) -> None:
     assert attached == "bob, 2011-07-08 12:00 Attachment trace.txt"
     assert change.startswith("comment:1 bob, 2011-07-08 12:00")
     assert "Status new → closed" in change
-    lines = [span.text() for span in parsed(shown).css(".diff span")]
+    lines = [span.text().rstrip("\n") for span in parsed(shown).css(".diff span")]
     assert [line for line in lines if line[0] in "+-"] == ["- two", "+ 2"]
     assert "Fixed." in text(shown, ".change .wiki-text")
     assert not parsed(browser.get(f"/{SPRINGLY}/ticket/1")).css(".change")
