@@ -14,6 +14,7 @@ from offtracfs.web.guard import Guard
 EXAMPLES: dict[str, dict[str, Any]] = {
     "front": {},
     "ticket": {"number": 1},
+    "timeline": {},
 }
 """Page → values of its rule for which there is something in the small tracker of `tests.tickets`."""
 
