@@ -15,6 +15,11 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "front": {},
     "ticket": {"number": 1},
     "timeline": {},
+    "compare": {},
+    "roadmap": {},
+    "milestone": {"name": "1.0 Crocus"},
+    "component": {"name": "ui"},
+    "person": {"name": "ann"},
 }
 """Page → values of its rule for which there is something in the small tracker of `tests.tickets`."""
 

@@ -7,7 +7,7 @@ texts of tickets: of a tracker with 100,000 tickets each takes a tenth of a seco
 
 from __future__ import annotations
 
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 from offtracfs.index.queries import Reader, Revision
 from offtracfs.kinds.ticket import CLOSED, SHORT
@@ -33,12 +33,12 @@ NEWEST = (
         coalesce(t.type, ''), coalesce(t.priority, ''), coalesce(t.owner, ''), t.changetime
     """
     + _WITH_VALUE
-    + "AND (:closed IS NULL OR t.status IS NOT :closed) ORDER BY t.changetime DESC, t.id DESC LIMIT :most"
+    + "AND (:closed IS NULL OR t.status IS NOT :closed) ORDER BY t.changetime DESC, t.id DESC LIMIT :limit"
 )
 RECORDS = f"SELECT {{columns}} FROM offtracfs_{{table}} AS r WHERE {_AT.format('r')} ORDER BY r.number"  # noqa: S608
 NAMED = RECORDS.replace(" ORDER", " AND r.name = :name ORDER")
 _BETWEEN = """
-    FROM offtracfs_{table} AS v WHERE v.{field} = :field AND NOT (v.since <= :low AND v.until > :high)
+    FROM offtracfs_ticket_value AS v WHERE v.field = :field AND NOT (v.since <= :low AND v.until > :high)
         AND ((v.since <= :old AND v.until > :old) OR (v.since <= :new AND v.until > :new))
     GROUP BY v.ticket
 """
@@ -46,12 +46,12 @@ _PAIR = """
     max(CASE WHEN v.since <= :old AND v.until > :old THEN v.value END) AS before,
     max(CASE WHEN v.since <= :new AND v.until > :new THEN v.value END) AS after
 """
-FATES = f"""
+FATE_COUNTS = f"""
     SELECT before IS NULL, after IS NULL, before IS :closed, after IS :closed, count(*)
-    FROM (SELECT {_PAIR} {_BETWEEN.format(table="ticket_value", field="field")})
+    FROM (SELECT {_PAIR} {_BETWEEN})
     GROUP BY 1, 2, 3, 4
 """  # noqa: S608
-MOVED = f"SELECT ticket FROM (SELECT v.ticket AS ticket, {_PAIR} {_BETWEEN}) WHERE {{condition}}"  # noqa: S608
+MOVED = f"SELECT ticket FROM (SELECT v.ticket AS ticket, {_PAIR} {_BETWEEN}) WHERE {{}}"  # noqa: S608
 FIELDS = """
     SELECT v.field, count(*) FROM offtracfs_ticket_value AS v
     JOIN offtracfs_ticket_value AS other ON other.ticket = v.ticket AND other.field = v.field
@@ -60,17 +60,22 @@ FIELDS = """
     GROUP BY v.field
 """
 COMMENTS = """
-    SELECT count(*) FROM offtracfs_ticket_change AS c
-    WHERE c.field = 'comment' AND c.newvalue <> '' AND c.since > :low AND c.since <= :high AND c.until > :high
-"""
+    SELECT count(*) FILTER (WHERE c.since > :low AND c.since <= :high AND c.until > :high)
+        - count(*) FILTER (WHERE c.since <= :low AND c.until > :low AND c.until <= :high AND EXISTS (
+            SELECT 1 FROM offtracfs_ticket_change AS edited
+            WHERE edited.ticket = c.ticket AND edited.until > :high AND edited.since <= :high
+                AND edited.time = c.time AND edited.author = c.author AND edited.field = 'comment'
+        ))
+    FROM offtracfs_ticket_change AS c WHERE c.field = 'comment' AND c.newvalue <> ''
+"""  # an edited comment is another row, and no new comment
 
-Fate = Literal["new", "deleted", "closed", "reopened"]
-_CONDITIONS: dict[str, str] = {
+FATES = {
     "new": "before IS NULL",
     "deleted": "after IS NULL",
     "closed": "before IS NOT NULL AND before <> :closed AND after = :closed",
     "reopened": "before = :closed AND after IS NOT NULL AND after <> :closed",
 }
+"""What may become of a ticket between two revisions, if one looks at these alone; and which tickets do."""
 
 
 class Progress(NamedTuple):
@@ -122,7 +127,7 @@ def newest(
 ) -> list[Listed]:
     """Of the tickets with a value in a field of `SHORT`, those that were changed last, newest first."""
     closed = CLOSED if only_open else None
-    found = {"field": field, "value": value, "closed": closed, "revision": revision.number, "most": most}
+    found = {"field": field, "value": value, "closed": closed, "revision": revision.number, "limit": most}
     return [Listed(*row) for row in reader.select(NEWEST, **found)]
 
 
@@ -132,10 +137,10 @@ def records(reader: Reader, table: str, columns: str, revision: Revision, name: 
     return reader.select(statement, revision=revision.number, name=name)
 
 
-def fates(reader: Reader, old: Revision, new: Revision) -> dict[Fate, int]:
-    """How many tickets came, went, were closed and were reopened, if one looks at two revisions alone."""
-    found: dict[Fate, int] = {"new": 0, "closed": 0, "reopened": 0, "deleted": 0}
-    rows = reader.select(FATES, field="status", closed=CLOSED, **_span(old, new))
+def fates(reader: Reader, old: Revision, new: Revision) -> dict[str, int]:
+    """How many tickets have which of `FATES` between two revisions."""
+    found = dict.fromkeys(FATES, 0)
+    rows = reader.select(FATE_COUNTS, field="status", closed=CLOSED, **_span(old, new))
     for came, went, was_closed, is_closed, count in rows:
         if came:
             found["new"] += count
@@ -146,9 +151,9 @@ def fates(reader: Reader, old: Revision, new: Revision) -> dict[Fate, int]:
     return found
 
 
-def with_fate(reader: Reader, fate: Fate, old: Revision, new: Revision) -> list[int]:
+def with_fate(reader: Reader, fate: str, old: Revision, new: Revision) -> list[int]:
     """The tickets that `fates` counts."""
-    statement = MOVED.format(table="ticket_value", field="field", condition=_CONDITIONS[fate])
+    statement = MOVED.format(FATES[fate])
     return [
         number for (number,) in reader.select(statement, field="status", closed=CLOSED, **_span(old, new))
     ]
@@ -160,15 +165,15 @@ def changed_fields(reader: Reader, old: Revision, new: Revision) -> dict[str, in
 
 
 def with_field(reader: Reader, field: str, old: Revision, new: Revision) -> list[int]:
-    """The tickets whose values in a field may differ: in one of `SHORT`, or in a custom field."""
-    table, column = ("ticket_value", "field") if field in SHORT else ("ticket_custom", "name")
-    condition = "coalesce(before, '') <> coalesce(after, '')"
-    statement = MOVED.format(table=table, field=column, condition=condition)
-    return [number for (number,) in reader.select(statement, field=field, **_span(old, new))]
+    """The tickets, there at both revisions, that have two different values in a field of `SHORT`."""
+    found = reader.select(MOVED.format("before <> after"), field=field, **_span(old, new))
+    return [number for (number,) in found]
 
 
 def comments(reader: Reader, old: Revision, new: Revision) -> int:
-    """How many comments came between two revisions, and are still there."""
+    """How many comments came between two revisions, and are still there; none on the way back."""
+    if old > new:
+        return 0
     ((count,),) = reader.select(COMMENTS, **_span(old, new))
     return int(count)
 

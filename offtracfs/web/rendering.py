@@ -84,6 +84,10 @@ class Site:
         """The moment in the page's address, "" for now."""
         return g.asked.at if g.asked else ""
 
+    def has(self, name: str) -> bool:
+        """Whether there is a page of that name."""
+        return any(page.name == name for page in self.pages)
+
     def link(self, path: str, at: str | None = None) -> str:
         """The address of a page at the moment of this one, or at another."""
         return address(self.at if at is None else at, path)

@@ -1,11 +1,16 @@
 """The pages: each is a module here that holds a `Page`, a line in this table, and a template."""
 
 from offtracfs.web.page import Page
-from offtracfs.web.pages import front, ticket, timeline
+from offtracfs.web.pages import compare, component, front, milestone, person, roadmap, ticket, timeline
 
 PAGES: tuple[Page, ...] = (
     front.PAGE,
     ticket.PAGE,
     timeline.PAGE,
+    compare.PAGE,
+    roadmap.PAGE,
+    milestone.PAGE,
+    component.PAGE,
+    person.PAGE,
 )
 """Every page; those with a label stand in the navigation in this order."""
