@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 import hypothesis
 import pytest
 
+from offtracfs import demo
 from offtracfs.database import Database
 from offtracfs.mount import driver
 from offtracfs.store import Store
@@ -122,6 +123,12 @@ def fuse() -> None:
     """A machine on which something can be mounted."""
     if why := missing():
         needs(why)
+
+
+@pytest.fixture(scope="session")
+def demo_database(tmp_path_factory: pytest.TempPathFactory) -> Database:
+    """The demo, made once: to be read, or copied with the folder it is in."""
+    return demo.database(tmp_path_factory.mktemp("demo"))
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from offtracfs import demo, index, records
+from offtracfs import index, records
 from offtracfs.check import MAX_LISTED, check
 from offtracfs.database import Database, State
 from offtracfs.status import look
@@ -34,9 +34,9 @@ SOUND = {
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def whole(demo_database: Database) -> Path:
     """The demo, in which all is well."""
-    return demo.database(tmp_path_factory.mktemp("demo")).path
+    return demo_database.path
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from offtracfs import demo, records, search
+from offtracfs import records, search
 from offtracfs.database import Database
 from offtracfs.errors import QueryRefused
 from offtracfs.index import Reader, Revision
@@ -301,8 +301,7 @@ def test_brute_force(
             assert set(listed) == matching(texts, wanted), (revision.number, wanted)
 
 
-def _against_demo(tmp_path: Path, seed: int, moments: int, queries: int) -> None:
-    database = demo.database(tmp_path)
+def _against_demo(database: Database, seed: int, moments: int, queries: int) -> None:
     dice, all_revisions = Random(seed), revisions(database)
     for revision in dice.choices(all_revisions, k=moments):
         texts = texts_at(database, revision)
@@ -312,15 +311,15 @@ def _against_demo(tmp_path: Path, seed: int, moments: int, queries: int) -> None
             assert set(listed) == matching(texts, wanted, unwanted), (revision.number, wanted, unwanted)
 
 
-def test_brute_force_on_the_demo(tmp_path: Path) -> None:
+def test_brute_force_on_the_demo(demo_database: Database) -> None:
     """Random words, beginnings and phrases at random moments of ten years: the same tickets."""
-    _against_demo(tmp_path, 1, 3, 30)
+    _against_demo(demo_database, 1, 3, 30)
 
 
 @pytest.mark.slow
-def test_brute_force_on_the_demo_at_length(tmp_path: Path) -> None:
+def test_brute_force_on_the_demo_at_length(demo_database: Database) -> None:
     """The same, for many."""
-    _against_demo(tmp_path, 2, 10, 100)
+    _against_demo(demo_database, 2, 10, 100)
 
 
 def test_hits(database: Database) -> None:

@@ -15,7 +15,6 @@ import trio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from offtracfs import demo
 from offtracfs.changes import Event, TicketChange, Timeline, opened
 from offtracfs.changes.comparison import TicketState, compare, values
 from offtracfs.changes.words import difference_lines, full_lines, sentence
@@ -32,9 +31,9 @@ REVISIONS = st.integers(1, 2_400)
 
 
 @pytest.fixture(scope="module")
-def database(tmp_path_factory: pytest.TempPathFactory) -> Database:
+def database(demo_database: Database) -> Database:
     """The demo."""
-    return demo.database(tmp_path_factory.mktemp("demo"))
+    return demo_database
 
 
 def git(database: Database, *arguments: str) -> str:
