@@ -9,7 +9,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from offtracfs import records, search
@@ -20,7 +20,7 @@ from offtracfs.search import hits, parse
 from offtracfs.search.hits import _SENTENCE
 from offtracfs.search.query import Term
 from offtracfs.search.words import compounds, pieces
-from tests.helpers import few, one_sentence
+from tests.helpers import examples, few, one_sentence
 from tests.mounting import SPRING, append, new_database
 from tests.searching import found, has, matching, random_query, texts_at, words
 
@@ -365,7 +365,7 @@ def test_refused(text: str) -> None:
     assert one_sentence(raised.value)
 
 
-@settings(max_examples=60)
+@examples(25)
 @given(st.text(st.sampled_from("ab\"*-:()^+{}NEAR OROAND\\'\n\t%_;é漢\u200b") | st.characters(), max_size=30))
 def test_any_text_is_safe(shared: Database, text: str) -> None:
     """No text means anything to SQLite: it finds something or nothing, or is refused."""
