@@ -27,6 +27,7 @@ from offtracfs.names import file_name
 from offtracfs.reports.outputs import Command, Outputs, ReportFile
 from offtracfs.tree import Tree
 from tests import forkserver
+from tests.program import Done
 
 SPRING = int(datetime(2011, 4, 9, 12, tzinfo=UTC).timestamp())
 SUMMER = SPRING + 90 * 86_400
@@ -249,7 +250,7 @@ def arguments(pid: int) -> list[str]:
 async def offtracfs(database: Database, *words: str | Path, code: int = 0) -> str:
     """What one of our commands prints; it must end with that code."""
     command = ["--db", *map(str, (database.path, *words))]
-    done = await away(partial(forkserver.run, command, env=os.environ, cwd=Path.cwd()))
+    done: Done = await away(partial(forkserver.run, command, env=os.environ, cwd=Path.cwd()))
     text = done.stdout + done.stderr
     assert done.returncode == code, text
     return text
