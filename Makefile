@@ -68,7 +68,7 @@ test: SELECTION := -m 'not slow'
 test-all: SELECTION := --hypothesis-profile=new-stories
 test test-all: lint
 	packaging/system-dependencies run test
-	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist worksteal $(SELECTION)
+	$(BIN)/pytest --numprocesses 4 --dist worksteal $(SELECTION)
 
 .PHONY: bench
 bench: $(VENV)/ready

@@ -142,9 +142,13 @@ build.database(Path(sys.argv[1]))
 """
 
 
-def test_killed_while_it_is_made(tmp_path: Path) -> None:
+STEPS = ("Database.create", "records.dump", "Database.catch_up", "Database.save", "Path.rename")
+
+
+@pytest.mark.parametrize("every", [2, pytest.param(1, marks=pytest.mark.slow)])
+def test_killed_while_it_is_made(tmp_path: Path, every: int) -> None:
     """At whatever step its maker is killed, nothing half made is used, and the next one makes it whole."""
-    for step in ("Database.create", "records.dump", "Database.catch_up", "Database.save", "Path.rename"):
+    for step in STEPS[::every]:
         done = subprocess.run([sys.executable, "-c", DIES.format(step), tmp_path / "demo"], check=False)
         assert done.returncode == -signal.SIGKILL
         assert not list((tmp_path / "demo").glob("[0-9]*"))
