@@ -21,6 +21,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib import import_module
 from pathlib import Path
+from typing import IO
 
 from offtracfs_cli.main import COMMANDS, main
 
@@ -33,13 +34,17 @@ def run(arguments: Sequence[str], *, env: Mapping[str, str], cwd: Path) -> subpr
     """What the program says, and how it ends; by SIGALRM after TIMEOUT."""
     reading, writing = os.pipe()
     request = json.dumps([*arguments, dict(env), str(cwd)]).encode()
-    with _ONE_AT_A_TIME, os.fdopen(reading, "rb") as output, tempfile.TemporaryFile() as errors:
+    with _ONE_AT_A_TIME, os.fdopen(reading, encoding="utf-8") as output, _file() as errors:
         socket.send_fds(_server(), [request], [writing, errors.fileno()])
         os.close(writing)
         stdout = output.read()
         code = int(_server().recv(16))
         errors.seek(0)
-        return subprocess.CompletedProcess(arguments, code, stdout.decode(), errors.read().decode())
+        return subprocess.CompletedProcess(arguments, code, stdout, errors.read())
+
+
+def _file() -> IO[str]:
+    return tempfile.TemporaryFile("w+", encoding="utf-8")
 
 
 @cache
@@ -79,6 +84,7 @@ def _serve(client: socket.socket) -> None:
     sys.argv[1:] = arguments
     os.environ.clear()
     os.environ.update(environment)
+    sys.path[:0] = filter(None, environment.get("PYTHONPATH", "").split(":"))  # as Python does when it starts
     time.tzset()
     os.chdir(cwd)
     signal.alarm(TIMEOUT)
