@@ -34,8 +34,9 @@ signal.signal(signal.SIGQUIT, signal.SIG_DFL)
 
 # A busy machine is no failure.
 PATIENT: Any = {"deadline": None, "suppress_health_check": [hypothesis.HealthCheck.too_slow]}
-hypothesis.settings.register_profile("offtracfs", **PATIENT)
-hypothesis.settings.register_profile("new-stories", print_blob=True, **PATIENT)  # `make test-all`
+hypothesis.settings.register_profile("offtracfs", max_examples=30, **PATIENT)
+# `make test-all`
+hypothesis.settings.register_profile("new-stories", max_examples=200, print_blob=True, **PATIENT)
 hypothesis.settings.load_profile("offtracfs")  # pytest's --hypothesis-profile comes after this
 
 
