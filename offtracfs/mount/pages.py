@@ -23,6 +23,7 @@ import pyfuse3
 from offtracfs.tree import Directory, File, Link, Listing, Tree
 
 PAGE = 1_000  # entries; making so many takes some milliseconds, in which nobody else is answered
+COMPUTED_PAGE = 100  # of a computed directory, whose pages are not kept: as many as one answer has
 MAX_BYTES = 48 << 20  # of all pages; an entry takes about 300
 OVERHEAD = 860  # bytes that a page takes besides its columns: its object, key and revision, places in tables
 
@@ -34,7 +35,7 @@ A directory or link gets its inode number with each answer (`InodeTable`).
 
 
 class Page:
-    """Up to `PAGE` entries of a listing behind position `after`; `ended` says that they are the last.
+    """Some entries of a listing behind position `after`; `ended` says that they are the last.
 
     They are in columns, because a tuple for each entry would take a third more memory.
     """
@@ -47,16 +48,17 @@ class Page:
         listing: Listing,
         after: int,
         prepare: Callable[[File], pyfuse3.EntryAttributes],
+        most: int,
     ) -> None:
         self.after = after
         self.positions = array("q")
         self.names: list[bytes] = []
         self.prepared: list[Prepared] = []
-        for position, name, node in islice(tree.entries(listing, after), PAGE):
+        for position, name, node in islice(tree.entries(listing, after), most):
             self.positions.append(position)
             self.names.append(name.encode())
             self.prepared.append(prepare(node) if isinstance(node, File) else node)
-        self.ended = len(self.names) < PAGE
+        self.ended = len(self.names) < most
         columns = (self.positions, self.names, self.prepared)
         self.size = OVERHEAD + sum(map(sys.getsizeof, (*columns, *self.names, *self.prepared)))
 
@@ -84,13 +86,14 @@ class Pages:
 
     def page(self, listing: Listing, after: int) -> Page:
         """The entries of a listing behind a position, up to `PAGE` of them. Raises as `Tree.entries` does."""
+        if self._tree.is_computed(listing.directory):  # what is computed is kept elsewhere
+            return Page(self._tree, listing, after, self._prepare, COMPUTED_PAGE)
         key = listing, after
         if key in self._pages:
             self._pages.move_to_end(key)
             return self._pages[key]
-        page = Page(self._tree, listing, after, self._prepare)
-        # A page of an old revision is of no use to other readers; what is computed is kept elsewhere.
-        if self._tree.is_current(listing) and not self._tree.is_computed(listing.directory):
+        page = Page(self._tree, listing, after, self._prepare, PAGE)
+        if self._tree.is_current(listing):  # a page of an old revision is of no use to other readers
             self._pages[key] = page
             self.size += page.size
             while self.size > MAX_BYTES:
