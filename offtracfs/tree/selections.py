@@ -12,6 +12,7 @@ from array import array
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from itertools import chain
 
 from offtracfs.index import Revision
@@ -145,7 +146,9 @@ class Links:
         self._in_name = numbered
         self._numbers, self._changed = array("q"), array("q")
         self.size = 0
-        near: dict[int, list[int]] = defaultdict(list)  # places of tickets whose numbers are near each other
+        near: dict[int, array[int]] = defaultdict(
+            partial(array, "i")
+        )  # places of tickets whose numbers are near each other
         for place, (name, (number, _, changed)) in enumerate(tickets):
             self._names.append(name)
             self._numbers.append(number)
