@@ -27,9 +27,9 @@ MAX_NAMES = 1_000  # that one call in the thread makes the kernel forget; each t
 SWITCH_INTERVAL = 0.0005
 """Seconds after which a thread that computes lets another one run that waits for its turn.
 
-The thread that answers gives its turn away with each look at the kernel, several times a request, and then has
-to wait for it: with Python's default for 5 ms each time, while a worker thread is busy. Where none is, this
-costs nothing.
+The thread that answers gives its turn away with each look at the kernel, several times a request, and then
+has to wait for it: with Python's default for 5 ms each time, while a worker thread is busy. Where none is,
+this costs nothing.
 """
 GC_THRESHOLDS = 700, 10, 1_000
 """When Python looks for garbage in cycles: seldom among all objects (Python's default is 700, 10, 10).

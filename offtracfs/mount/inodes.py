@@ -15,8 +15,8 @@ FIRST_NUMBER = 1 << 48  # of what is not stored; below are the file versions, fo
 SHARDS = 64
 """Into so many tables each one is divided.
 
-A table that grows is made anew, now and then. With all of 100,000 links in it that takes 4 ms, in which nobody is
-answered.
+A table that grows is made anew, now and then. With all of 100,000 links in it that takes 4 ms, in which
+nobody is answered.
 """
 
 Numbered = Directory | Link | Output
