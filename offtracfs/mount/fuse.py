@@ -152,7 +152,7 @@ class Operations(pyfuse3.Operations):
         match node:
             case Link(target, mtime):
                 made = self._link  # one object, as in `_file_attributes`
-                made.st_size = len(os.fsencode(target))
+                made.st_size = len(target.encode())
             case Output(report, file, size):
                 made, mtime = self._attributes(FILE_MODE), report.mtime
                 # The name stands for a new output after each commit, and after a minute.

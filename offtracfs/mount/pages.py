@@ -23,7 +23,7 @@ import pyfuse3
 from offtracfs.tree import Directory, File, Link, Listing, Tree
 
 PAGE = 1_000  # entries; making so many takes some milliseconds, in which nobody else is answered
-COMPUTED_PAGE = 100  # of a computed directory, whose pages are not kept: as many as one answer has
+COMPUTED_PAGE = 150  # of a computed directory, whose pages are not kept: as many as one answer has
 MAX_BYTES = 48 << 20  # of all pages; an entry takes about 300
 OVERHEAD = 860  # bytes that a page takes besides its columns: its object, key and revision, places in tables
 

@@ -130,8 +130,7 @@ def matching(
     """
     made = statement(query, context)
     with asking(database.path, revision, stopped) as run:
-        for number, summary, changetime, *_ in run(paged(made, query, run), made.values):
-            yield _ticket(number, summary, changetime)
+        yield from _tickets(run(paged(made, query, run), made.values))
 
 
 def numbered(
@@ -145,7 +144,7 @@ def numbered(
     with asking(database.path, revision, stopped) as run:
         for first in range(0, len(numbers), BATCH):
             batch = numbers[first : first + BATCH]
-            found = {row[0]: _ticket(*row) for row in run(statement, [json.dumps(batch)])}
+            found = {ticket.number: ticket for ticket in _tickets(run(statement, [json.dumps(batch)]))}
             yield from (found[number] for number in batch if number in found)
 
 
@@ -161,5 +160,6 @@ def values(database: Database, revision: Revision, field: str, stopped: Stopped)
         return ["", *found] if [*run(WITHOUT, [field])] else found
 
 
-def _ticket(number: int, summary: str | None, changetime: int) -> Ticket:
-    return Ticket(number, summary or "", changetime // SECOND)
+def _tickets(rows: Iterable[Sequence[Any]]) -> Iterator[Ticket]:
+    for number, summary, changetime, *_ in rows:
+        yield Ticket._make((number, summary or "", changetime // SECOND))
