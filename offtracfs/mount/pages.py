@@ -4,6 +4,9 @@ The kernel keeps names, but no listings: each time a directory is listed, it ask
 a listing holds never changes (see `offtracfs.tree.Listing`), so it is kept here, in pages of 1,000 entries.
 So a large directory does not hold up other requests while its entries are made, and memory stays bounded.
 
+The entries of a computed directory are not kept here, since `offtracfs.tree.cache` has what they are made from.
+Each answer gets a small page, so that others get theirs after a millisecond.
+
 Nothing here can be out of date, since a page belongs to a revision. Pages of a revision that no directory
 shows any more only take room, and `drop_outdated` lets go of them when there is a new revision. A directory
 that is still being read at the old one keeps the page that it is at, and gets the next ones made anew.
