@@ -4,8 +4,8 @@ The kernel keeps names, but no listings: each time a directory is listed, it ask
 a listing holds never changes (see `offtracfs.tree.Listing`), so it is kept here, in pages of 1,000 entries.
 So a large directory does not hold up other requests while its entries are made, and memory stays bounded.
 
-The entries of a computed directory are not kept here, since `offtracfs.tree.cache` has what they are made from.
-Each answer gets a small page, so that others get theirs after a millisecond.
+The entries of a computed directory are not kept here, since `offtracfs.tree.cache` has what they are made
+from. Each answer gets a small page, so that others get theirs after a millisecond.
 
 Nothing here can be out of date, since a page belongs to a revision. Pages of a revision that no directory
 shows any more only take room, and `drop_outdated` lets go of them when there is a new revision. A directory
@@ -54,13 +54,12 @@ class Page:
         most: int,
     ) -> None:
         self.after = after
-        self.positions = array("q")
-        self.names: list[bytes] = []
-        self.prepared: list[Prepared] = []
-        for position, name, node in islice(tree.entries(listing, after), most):
-            self.positions.append(position)
-            self.names.append(name.encode())
-            self.prepared.append(prepare(node) if isinstance(node, File) else node)
+        entries = list(islice(tree.entries(listing, after), most))
+        self.positions = array("q", [position for position, _, _ in entries])
+        self.names = [name.encode() for _, name, _ in entries]
+        self.prepared: list[Prepared] = [
+            prepare(node) if isinstance(node, File) else node for _, _, node in entries
+        ]
         self.ended = len(self.names) < most
         columns = (self.positions, self.names, self.prepared)
         self.size = OVERHEAD + sum(map(sys.getsizeof, (*columns, *self.names, *self.prepared)))
