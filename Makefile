@@ -27,11 +27,12 @@ export CFLAGS := -g0
 PIP := $(BIN)/pip --quiet --disable-pip-version-check
 
 # pyproject.toml says what the environment holds: here what the program itself needs, which is enough for the demo.
-$(VENV)/installed: pyproject.toml
+$(VENV)/installed: pyproject.toml $(wildcard packaging/pyfuse3/*)
 	@echo 'Looking for the system packages that offtracfs needs ...'
 	@packaging/system-dependencies run build
 	@echo 'Installing offtracfs and the Python packages that it needs into $(VENV), which takes up to a minute ...'
 	@$(PYTHON) -m venv $(VENV)
+	@packaging/pyfuse3/install $(BIN)/python
 	@$(PIP) install --editable .
 	@touch $@
 
@@ -76,6 +77,7 @@ bench: $(VENV)/ready
 install:
 	packaging/system-dependencies run build
 	$(PYTHON) -m venv --clear $(LIBRARY)
+	packaging/pyfuse3/install $(LIBRARY)/bin/python
 	mkdir $(LIBRARY)/source
 	cp -r pyproject.toml README.md LICENSE offtracfs cli $(LIBRARY)/source
 	$(LIBRARY)/bin/pip install --quiet $(LIBRARY)/source

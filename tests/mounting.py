@@ -150,6 +150,12 @@ class Counting(Operations):
         return found
 
 
+class WithHandles(Counting):
+    """The same as with a stock pyfuse3: the kernel asks to open each file."""
+
+    inode_as_fh = False
+
+
 REQUESTS = [name for name, found in vars(pyfuse3.Operations).items() if iscoroutinefunction(found)]
 
 

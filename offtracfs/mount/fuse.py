@@ -11,6 +11,13 @@ three things:
   `offtracfs.index.schema`). Those of directories do, and are forgotten with a new revision.
 - *Contents* of files, for the same reason for ever. It keeps no listings: pyfuse3 has no way to allow that.
 
+Nothing is held for a file that is opened, since READ says all when it comes with the inode. So the kernel
+need not ask whether a file can be opened, nor say that it was closed; these two requests would be nearly all
+that a warm `grep -r` costs. It sends neither any more when one OPEN was answered with ENOSYS
+(``FUSE_CAP_NO_OPEN_SUPPORT`` in libfuse's ``fuse_common.h``). Then READ comes without a handle, and only a
+patched pyfuse3 gives us the inode in its place (``packaging/pyfuse3``). With the stock one the kernel goes on
+asking, and the handle that it gets for a file is the inode. READ is answered in the same way for both.
+
 The danger is an old answer that reaches the kernel after the driver has told it of a new revision: the kernel
 would keep it for an hour. This cannot happen, for these reasons:
 
@@ -62,6 +69,7 @@ DIRECTORY_MODE = stat.S_IFDIR | 0o755
 FILE_MODE = stat.S_IFREG | 0o644
 TIMEOUT = 3600.0  # seconds for which the kernel need not ask again
 SHORT_TIMEOUT = 0.5  # seconds, for names that may change untold; less than two with the driver's POLL
+NOBODY = 0  # in place of the thread that waits: READ does not say which does
 BLOCK = 512  # bytes, the unit of st_blocks whatever the file system
 
 log = logging.getLogger(__name__)
@@ -113,6 +121,9 @@ class Operations(pyfuse3.Operations):
     """
 
     supports_dot_lookup = False
+    inode_as_fh = hasattr(
+        pyfuse3.Operations, "inode_as_fh"
+    )  # only a patched pyfuse3 has it (packaging/pyfuse3)
 
     def __init__(self, tree: Tree, outputs: Outputs) -> None:
         super().__init__()
@@ -214,7 +225,7 @@ class Operations(pyfuse3.Operations):
         except UnicodeDecodeError:
             node = None
         if isinstance(node, ReportFile):
-            return self._looked_up(self.outputs.output(node))
+            return self._looked_up(self.outputs.look_up(node, (parent_inode, name)))
         if node is not None:
             found = self._looked_up(node)
             found.entry_timeout = self._name_timeout(directory, node)
@@ -230,8 +241,8 @@ class Operations(pyfuse3.Operations):
         Only numbers of `InodeTable` are counted: file versions have fixed ones.
         """
         for inode, lookups in inode_list:
-            if inode >= FIRST_NUMBER:
-                self.inodes.forget(inode, lookups)
+            if inode >= FIRST_NUMBER and isinstance(gone := self.inodes.forget(inode, lookups), Output):
+                self.outputs.forget(gone)
 
     @answered
     async def getattr(self, inode: int, ctx: Any) -> pyfuse3.EntryAttributes:
@@ -325,41 +336,34 @@ class Operations(pyfuse3.Operations):
 
     @answered
     async def open(self, inode: int, flags: int, ctx: Any) -> pyfuse3.FileInfo:
-        """Open a file.
+        """Open a file: the kernel need not ask, where it is the inode that READ comes with.
 
-        Nothing is read yet; contents that the kernel has kept are still right (`keep_cache`).
+        Contents that the kernel has kept are still right (`keep_cache`).
         """
-        if inode >= FIRST_NUMBER:
-            # The handle of an output is FIRST_NUMBER plus a file descriptor; that of a version is its inode.
-            inode = FIRST_NUMBER + await self._output(inode, ctx.pid)
+        if self.inode_as_fh:
+            raise pyfuse3.FUSEError(errno.ENOSYS)
         return pyfuse3.FileInfo(fh=inode, keep_cache=True)
-
-    async def _output(self, number: int, reader: int) -> int:
-        """A new file descriptor of an output, since `Outputs` may close its own to make room."""
-        node = self.inodes.node(number)
-        if not isinstance(node, Output):
-            raise pyfuse3.FUSEError(errno.EISDIR)
-        file = await self.outputs.make(node, reader)
-        if file.closed:
-            raise pyfuse3.FUSEError(errno.ESTALE)  # the kernel then looks its name up again
-        return os.dup(file.fileno())
 
     @answered
     async def read(self, fh: int, off: int, size: int) -> bytes:
-        """Some bytes of a file."""
+        """Some bytes of a file, whose inode is `fh`."""
         if fh >= FIRST_NUMBER:
-            return os.pread(fh - FIRST_NUMBER, size, off)
+            return await self._read_output(self.inodes.node(fh), off, size)
         if self.tree.text_work(fh):
             async with self._making:  # the kernel asks for several pieces of a large file at once
                 if work := self.tree.text_work(fh):
                     await trio.to_thread.run_sync(work)
         return self.tree.read(fh)[off : off + size]
 
+    async def _read_output(self, node: Numbered, off: int, size: int) -> bytes:
+        assert isinstance(node, Output)
+        # It was made when the kernel asked for its size, and stays until the kernel forgets it.
+        file = await self.outputs.make(node, reader=NOBODY)
+        return os.pread(file.fileno(), size, off)
+
     @answered
     async def release(self, fh: int) -> None:
-        """Close a file."""
-        if fh >= FIRST_NUMBER:
-            os.close(fh - FIRST_NUMBER)
+        """Close a file, for which nothing was held."""
 
     @answered
     async def statfs(self, ctx: Any) -> pyfuse3.StatvfsData:

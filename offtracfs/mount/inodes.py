@@ -49,12 +49,18 @@ class InodeTable:
         """What has that number. Raises KeyError."""
         return self._nodes[number]
 
-    def forget(self, number: int, lookups: int) -> None:
-        """The kernel gives back so many lookups; after the last one the number is never used again."""
+    def forget(self, number: int, lookups: int) -> Numbered | None:
+        """The kernel gives back so many lookups; after the last one the number is never used again.
+
+        Returns the node that the kernel does not know any more; None while it knows it.
+        """
         self._lookups[number] -= lookups
-        if self._lookups[number] <= 0 and number != pyfuse3.ROOT_INODE:
-            del self._lookups[number]
-            del self._numbers[self._nodes.pop(number)]
+        if self._lookups[number] > 0 or number == pyfuse3.ROOT_INODE:
+            return None
+        del self._lookups[number]
+        node = self._nodes.pop(number)
+        del self._numbers[node]
+        return node
 
     def directories(self) -> Iterator[tuple[int, Directory]]:
         """The directories that the kernel knows."""
