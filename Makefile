@@ -36,11 +36,12 @@ $(VENV)/installed: pyproject.toml $(wildcard packaging/pyfuse3/*)
 	@$(PIP) install --editable .
 	@touch $@
 
-# pip understands --group from 25.1 on.
+# pip understands --group from 25.1 on. The stock pyfuse3 lies aside: the tests show that it gives the same tree.
 $(VENV)/ready: $(VENV)/installed
 	@echo 'Installing what its developers and tests need into $(VENV) ...'
 	@$(PIP) install --upgrade 'pip>=25.1'
 	@$(PIP) install --editable '.[keyring,postgresql]' --group dev
+	@$(PIP) install --no-deps --upgrade --target $(VENV)/stock 'pyfuse3>=3.3'
 	@touch $@
 
 .PHONY: demo
