@@ -17,6 +17,7 @@ help:
 	@echo 'make demo      mount a made-up tracker with years of history at $(DEMO), and look at it'
 	@echo 'make test      linter, type check, order of imports, tests (make test-all: slow ones and new stories too)'
 	@echo 'make bench     measure generated trackers of up to 100,000 tickets'
+	@echo 'make bench-peers  put the mount beside the disk, and bindfs, squashfuse, ratarmount, restic, borg if they are there'
 	@echo 'make install   install below $(PREFIX), for all users (make uninstall: take it away again)'
 	@echo 'make clean     remove what the others left in this folder'
 
@@ -72,6 +73,11 @@ test test-all: lint
 bench: $(VENV)/ready
 	packaging/system-dependencies run
 	$(BIN)/python -m tests.bench
+
+.PHONY: bench-peers
+bench-peers: $(VENV)/ready
+	packaging/system-dependencies run
+	$(BIN)/python -m tests.bench.peers
 
 # From a copy: a build leaves files beside its sources, which root would own, and packs what it finds of the last.
 .PHONY: install
