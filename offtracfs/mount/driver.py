@@ -138,10 +138,10 @@ async def _tell(operations: Operations, told: Revision | None) -> None:
         operations,
         ((number, os.fsencode(name)) for path, name in changed for number in moving.get(path, ())),
     )
-    # Also the attributes of directories (mtime, link count). The kernel needs no directory's lock to forget
-    # these, so this thread may make the call.
+    # Then the attributes of directories (mtime, link count), and what they list. The kernel needs no
+    # directory's lock to forget these, so this thread may make the call.
     for number in itertools.chain.from_iterable(moving.values()):
-        _invalidate_if_known(pyfuse3.invalidate_inode, number, True)
+        _invalidate_if_known(pyfuse3.invalidate_inode, number)
 
 
 async def _forget(operations: Operations, names: Iterable[tuple[int, bytes]]) -> None:

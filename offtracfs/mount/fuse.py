@@ -1,7 +1,7 @@
 """The kernel's requests, answered from `offtracfs.tree`: a thin adapter on pyfuse3.
 
 The kernel may keep every answer for an hour, since what is mounted changes only with a new revision. It keeps
-three things:
+four things:
 
 - *Names* (which inode a name in a directory stands for, or that there is none). They can change with a new
   revision, and `offtracfs.mount.driver` then says which to forget. Below ``@HEAD~1`` and its kin it keeps
@@ -9,14 +9,16 @@ three things:
   (`Operations._name_timeout`).
 - *Attributes.* Those of a file never change: its inode number stands for one immutable version (see
   `offtracfs.index.schema`). Those of directories do, and are forgotten with a new revision.
-- *Contents* of files, for the same reason for ever. It keeps no listings: pyfuse3 has no way to allow that.
+- *Contents* of files, for the same reason for ever.
+- *Listings* of directories whose names it may keep, as long as it knows these (`offtracfs.mount.listings`).
+  Only a patched pyfuse3 can allow that (``packaging/pyfuse3``).
 
 Nothing is held for a file that is opened, since READ says all when it comes with the inode. So the kernel
 need not ask whether a file can be opened, nor say that it was closed; these two requests would be nearly all
 that a warm `grep -r` costs. It sends neither any more when one OPEN was answered with ENOSYS
 (``FUSE_CAP_NO_OPEN_SUPPORT`` in libfuse's ``fuse_common.h``). Then READ comes without a handle, and only a
-patched pyfuse3 gives us the inode in its place (``packaging/pyfuse3``). With the stock one the kernel goes on
-asking, and the handle that it gets for a file is the inode. READ is answered in the same way for both.
+patched pyfuse3 gives us the inode in its place. With the stock one the kernel goes on asking, and the handle
+that it gets for a file is the inode. READ is answered in the same way for both.
 
 The danger is an old answer that reaches the kernel after the driver has told it of a new revision: the kernel
 would keep it for an hour. This cannot happen, for these reasons:
@@ -28,6 +30,11 @@ would keep it for an hour. This cannot happen, for these reasons:
   answer. An invalidation of a name in that directory waits for the lock, and so comes after the answer.
 - A directory that was opened before the new revision goes on showing the old one. `readdir` gives its entries
   with a timeout of 0, so that the kernel does not keep them.
+- A listing that the kernel may keep is begun at the present revision: whoever reads a directory from its
+  beginning gets that. The kernel holds the directory's lock also while it takes in entries. So when it has
+  forgotten the names that changed in a directory, no entry from before is on its way any more. Only then the
+  driver makes it forget the listing. Whoever is in the midst of one goes on, but the kernel keeps no listing
+  whose beginning is lost.
 
 The other danger is a wait inside `lookup` or `readdir`: the kernel holds the directory's lock meanwhile.
 Whoever else wants that directory waits, too, and so does an invalidation of a name in it. It is safe in
@@ -58,6 +65,7 @@ import trio
 
 from offtracfs.errors import OfftracfsError
 from offtracfs.mount.inodes import FIRST_NUMBER, InodeTable, Numbered
+from offtracfs.mount.listings import Listings
 from offtracfs.mount.pages import Page, Pages
 from offtracfs.mount.workers import Workers
 from offtracfs.names import NAME_MAX
@@ -100,10 +108,15 @@ def answered(handler: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Corout
 
 @dataclass(slots=True)
 class Opened:
-    """An opened directory, and the part of it that was read last; `reader` is the thread that opened it."""
+    """An opened directory, and the part of it that was read last; `reader` is the thread that opened it.
 
+    `kept` says that the kernel may keep what it lists.
+    """
+
+    number: int
     listing: Listing
     reader: int
+    kept: bool
     page: Page | None = None
 
 
@@ -121,9 +134,9 @@ class Operations(pyfuse3.Operations):
     """
 
     supports_dot_lookup = False
-    inode_as_fh = hasattr(
-        pyfuse3.Operations, "inode_as_fh"
-    )  # only a patched pyfuse3 has it (packaging/pyfuse3)
+    # The stock pyfuse3 knows neither (packaging/pyfuse3).
+    inode_as_fh = hasattr(pyfuse3.Operations, "inode_as_fh")
+    listings_are_kept = hasattr(pyfuse3.FileInfo, "cache_readdir")
 
     def __init__(self, tree: Tree, outputs: Outputs) -> None:
         super().__init__()
@@ -131,6 +144,7 @@ class Operations(pyfuse3.Operations):
         self.outputs = outputs
         self.workers = Workers(outputs)
         self.inodes = InodeTable()
+        self.listings = Listings(TIMEOUT / 2)  # so that there is time left to use the names
         self.invalidating = trio.Semaphore(1)  # held while the driver makes the kernel forget names
         self._making = trio.Lock()  # held while a large text is made
         self.ending = False  # whether the session is to end
@@ -220,6 +234,7 @@ class Operations(pyfuse3.Operations):
         if len(name) > NAME_MAX:
             raise pyfuse3.FUSEError(errno.ENAMETOOLONG)
         directory = self._directory(parent_inode)
+        self.listings.missed += 1
         try:
             node = self.tree.lookup_in(await self._open(directory, ctx.pid), name.decode())
         except UnicodeDecodeError:
@@ -240,9 +255,15 @@ class Operations(pyfuse3.Operations):
 
         Only numbers of `InodeTable` are counted: file versions have fixed ones.
         """
+        self.listings.missed += len(inode_list)
         for inode, lookups in inode_list:
-            if inode >= FIRST_NUMBER and isinstance(gone := self.inodes.forget(inode, lookups), Output):
-                self.outputs.forget(gone)
+            if inode < FIRST_NUMBER:
+                continue
+            match self.inodes.forget(inode, lookups):
+                case Output() as output:
+                    self.outputs.forget(output)
+                case Directory():
+                    self.listings.forget(inode)
 
     @answered
     async def getattr(self, inode: int, ctx: Any) -> pyfuse3.EntryAttributes:
@@ -273,20 +294,24 @@ class Operations(pyfuse3.Operations):
         return node
 
     @answered
-    async def opendir(self, inode: int, ctx: Any) -> int:
-        """Open a directory: it shows one revision until it is closed."""
+    async def opendir(self, inode: int, ctx: Any) -> int | pyfuse3.FileInfo:
+        """Open a directory: it shows one revision until it is closed, or read again from its beginning."""
         listing = await self._open(self._directory(inode), ctx.pid)
         handle = next(self._handles)
-        self._opened[handle] = Opened(listing, ctx.pid)
-        return handle
+        kept = self.listings_are_kept and self._name_timeout(listing.directory) == TIMEOUT
+        self._opened[handle] = Opened(inode, listing, ctx.pid, kept)
+        if not kept:
+            return handle
+        return pyfuse3.FileInfo(fh=handle, cache_readdir=True, keep_cache=self.listings.are_known(inode))
 
     @answered
     async def readdir(self, fh: int, start_id: int, token: pyfuse3.ReaddirToken) -> None:
         """The next entries of an opened directory, behind position `start_id`."""
         opened = self._opened[fh]
-        if start_id == 0 and opened.page:  # rewound: rewinddir(3) asks for the present state
+        if start_id == 0 and (opened.page or opened.kept):  # rewinddir(3) asks for the present state
             opened.listing = await self._open(opened.listing.directory, opened.reader)
             opened.page = None
+            self.listings.give(opened.number)
         self._fill(token, opened, self._dots(token, opened.listing.directory, start_id))
 
     def _dots(self, token: pyfuse3.ReaddirToken, here: Directory, after: int) -> int:
