@@ -429,7 +429,7 @@ async def test_outputs_make_room(
             for at in ("HEAD~1", "HEAD~2"):
                 for suffix in ("csv", "txt"):
                     await run("cat", place / f"@{at}/report/1.{suffix}")
-            assert descriptors() <= before + 2
+            await until(lambda: descriptors() <= before + 2)
             await away((tmp_path / "go").write_bytes, b"")
         assert said[0].startswith("report 1 as csv")
         assert len(asked.reports) == 5
