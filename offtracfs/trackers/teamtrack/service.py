@@ -23,7 +23,7 @@ from offtracfs.trackers.credentials import Credentials
 from offtracfs.trackers.registry import TrackerKind
 from offtracfs.trackers.teamtrack.cases import tickets
 from offtracfs.trackers.teamtrack.client import TeamTrack
-from offtracfs.trackers.teamtrack.fields import WORDS, Site, case_field
+from offtracfs.trackers.teamtrack.fields import WORDS, Names, Site, case_field
 from offtracfs.trackers.teamtrack.metadata import definitions
 
 PREFIX = "teamtrack+"
@@ -73,7 +73,7 @@ class ServiceSource:
             name: case_field(name, kind=kind.removeprefix("FLDTYPE-").replace("-", "_"))
             for name, kind in types.items()
         }
-        return Site(fields, {kind: {} for kind in WORDS.values()})
+        return Site(fields, {kind: Names({}) for kind in WORDS.values()})
 
     def metadata(self) -> Metadata:
         """Definitions of fields alone."""
