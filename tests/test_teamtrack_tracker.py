@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import aclosing, closing
@@ -39,7 +38,6 @@ from tests.program import offtracfs
 from tests.syncing import a_day_later, git, mirrored
 from tests.teamtracks import CASES, KINDS, Teamtracks, connected
 from tests.teamtrackserver import PASSWORD, StandIn, serving
-from tests.test_sync_killed import killed_at
 from tests.tracclient import fetch, outdated, stored
 from tests.tracdbs import everything
 from tests.truths import shown
@@ -451,28 +449,3 @@ def test_hostile_service(service: StandIn, tmp_path: Path) -> None:
     with pytest.raises(TrackerError, match="XML"):
         trio.run(lambda: sync.once(database, by_soap))
     assert mirrored(database) == before
-
-
-def _killed_at(write: int, database: Path) -> int:
-    """Sync in a process of its own, as `tests.test_sync_killed` has it; how many writes it came to."""
-    return killed_at(write, lambda: synced(Database(database), full=True))
-
-
-@pytest.mark.parametrize("every", [7, pytest.param(1, marks=pytest.mark.slow)])
-def test_killed_at_any_write(file: Path, tmp_path: Path, every: int) -> None:
-    """Wherever a first sync is killed, the next one makes the same past of every file."""
-    begun = new_database(tmp_path / "begun", tracker_url(f"sqlite:///{file}"))
-    whole = tmp_path / "whole"
-    shutil.copytree(begun.path, whole, symlinks=True)
-    writes = _killed_at(-1, whole)
-    past = ("log", "-p", "--format=%an %at %s", "main", "--", "ticket", "field")
-    told = git(Database(whole), *past)
-    assert writes > 15
-    for write in range(0, writes, every):
-        path = tmp_path / f"killed {write}"
-        shutil.copytree(begun.path, path, symlinks=True)
-        _killed_at(write, path)
-        trio.run(partial(synced, Database(path), full=True))
-        assert git(Database(path), *past) == told, f"another past after write {write}"
-        assert list(check(Database(path))) == []
-        shutil.rmtree(path)
