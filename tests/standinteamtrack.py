@@ -94,6 +94,10 @@ class StandInTeamTrack:
             self._tell(database, self._last, who, moment, SUBMIT, {})
         return self._last
 
+    def fill(self, count: int, when: datetime) -> list[int]:
+        """The ids of many new cases."""
+        return [self.create(f"case {n}", when) for n in range(count)]
+
     def change(self, number: int, when: datetime, author: str = "", comment: str = "", **fields: str) -> None:
         """A transition to the state `status`, where that is another, else an update.
 

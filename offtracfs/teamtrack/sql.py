@@ -207,6 +207,7 @@ class Database:
         """A record as it stands, which nobody else changes until the transaction ends."""
         target = self._schema.table(table)
         query = select(target).where(column(target, "ID") == number).with_for_update()
+        query = query.with_hint(target, "WITH (UPDLOCK)", "mssql")  # which has no FOR UPDATE
         if found := records(connection, query):
             return found[0]
         raise TSAPIError(f"There is no record with the id {number} in {target.name}.")
