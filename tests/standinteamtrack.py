@@ -26,6 +26,7 @@ from offtracfs.demo.workflows import CASE_FIELDS, STATES, TRANSITIONS
 from offtracfs.teamtrack.engines import opened
 from offtracfs.teamtrack.history import write_history
 from offtracfs.teamtrack.provisional import SUBMIT, TABLES, UPDATE
+from offtracfs.trackers import believed
 from offtracfs.trackers.teamtrack.client import TeamTrack
 from offtracfs.trackers.teamtrack.database import DatabaseSource
 
@@ -227,7 +228,7 @@ class _Source(DatabaseSource):
         super().__init__(engines)
 
     def now(self) -> datetime:
-        return self._teamtrack.clock
+        return believed(self._teamtrack.clock)
 
     def _failing(self, *_: Any) -> None:
         if self._teamtrack.faults and (fault := self._teamtrack.faults.popleft()):

@@ -20,7 +20,7 @@ from offtracfs.teamtrack.engines import SECRETS, Engines, opened
 from offtracfs.teamtrack.schema import Schema, column, records
 from offtracfs.teamtrack.server import Server
 from offtracfs.teamtrack.sql import Database
-from offtracfs.trackers import Metadata, Missing, Ticket
+from offtracfs.trackers import Metadata, Missing, Ticket, believed
 from offtracfs.trackers.credentials import Credentials
 from offtracfs.trackers.registry import TrackerKind
 from offtracfs.trackers.teamtrack.cases import ACTION, CHANGE, tickets
@@ -79,7 +79,7 @@ class DatabaseSource:
     def _look_at_the_clock(self, connection: Connection) -> None:
         if connection.dialect.name == "postgresql":
             now = connection.execute(select(func.clock_timestamp())).scalar_one()
-            self._ahead = now.astimezone(UTC) - datetime.now(UTC)
+            self._ahead = believed(now.astimezone(UTC)) - datetime.now(UTC)
 
     def site(self) -> Site:
         """A query for each of seven tables, all as they stood at one moment."""
