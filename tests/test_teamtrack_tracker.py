@@ -29,7 +29,8 @@ from offtracfs.errors import (
     UsageError,
 )
 from offtracfs.sync.replay import replay
-from offtracfs.trackers import Missing, Ticket, Tracker, registry
+from offtracfs.teamtrack.envelope import ENVELOPE, NAMESPACE
+from offtracfs.trackers import MAX_AHEAD, Missing, Ticket, Tracker, registry
 from offtracfs.trackers.credentials import Credentials
 from offtracfs.trackers.teamtrack.rules import TeamTrackRules
 from offtracfs.tree import Directory
@@ -438,14 +439,70 @@ def test_wrong_password(service: StandIn) -> None:
     assert "hunter3" not in str(caught.value)
 
 
-def test_hostile_service(service: StandIn, tmp_path: Path) -> None:
-    """An answer that is no SOAP ends a sync with a sentence, and what is stored stays."""
-    url = f"teamtrack+{service.url}"
-    database = new_database(tmp_path / "db", url)
-    by_soap = partial(tracker_at, url, JOE)
+BODY = '<e:Envelope xmlns:e="{}"><e:Body>{}</e:Body></e:Envelope>'
+NOTHING = BODY.format(ENVELOPE, f'<GetItemsResponse xmlns="{NAMESPACE}"/>').encode()
+FAULT = BODY.format(ENVELOPE, "<e:Fault><faultstring>Out of licences</faultstring></e:Fault>").encode()
+
+
+@pytest.mark.parametrize(
+    ("operation", "answer", "words"),
+    [
+        ("GetItemsByQuery", b"<nonsense", "XML"),
+        ("GetItemsByQuery", FAULT, "Out of licences"),
+        ("GetTables", FAULT, "Out of licences"),
+        ("GetVersion", b"", "XML"),
+    ],
+)
+def test_hostile_service(service: StandIn, tmp_path: Path, operation: str, answer: bytes, words: str) -> None:
+    """An answer that cannot be used ends a sync with a sentence; what is stored stays, and later all goes on."""
+    database = new_database(tmp_path / "db", f"teamtrack+{service.url}")
+    by_soap = partial(tracker_at, database.settings.url, JOE)
     trio.run(lambda: sync.once(database, by_soap))
     before = mirrored(database)
-    service.answers["GetItemsByQuery"] = b"<nonsense"
-    with pytest.raises(TrackerError, match="XML"):
-        trio.run(lambda: sync.once(database, by_soap))
+    service.answers[operation] = answer
+    for full in (False, True):
+        with pytest.raises(TrackerError, match=words):
+            trio.run(partial(sync.once, database, by_soap, full=full))
+        assert mirrored(database) == before
+    service.answers.clear()
+    assert trio.run(lambda: sync.once(database, by_soap, full=True)).commits == 0
+
+
+@pytest.mark.parametrize("answer", [NOTHING, FAULT])
+def test_cases_that_a_service_does_not_give(service: StandIn, tmp_path: Path, answer: bytes) -> None:
+    """A case that is listed and not given is named and kept, and comes later; one that is not listed is gone."""
+    database = new_database(tmp_path / "db", f"teamtrack+{service.url}")
+    by_soap = partial(tracker_at, database.settings.url, JOE)
+    trio.run(lambda: sync.once(database, by_soap))
+    before = mirrored(database)
+    service.answers["GetItems"] = answer
+    outcome = trio.run(lambda: sync.once(database, by_soap, full=True))
+    assert (outcome.deleted, outcome.commits, len(outcome.problems)) == (0, 0, CASES + 1)
     assert mirrored(database) == before
+    service.answers.clear()
+    service.server.delete_record(service.server.case_table_id(), 5)
+    outcome = trio.run(lambda: sync.once(database, by_soap, full=True))
+    assert (outcome.deleted, len(outcome.problems)) == (1, 1)
+    assert before.keys() - mirrored(database).keys() == {"ticket/5.json", "changelog/5.json"}
+
+
+def test_a_clock_that_is_years_ahead(teamtracks: Teamtracks, tmp_path: Path) -> None:
+    """What a PostgreSQL server's clock says is not believed where it is far ahead of ours."""
+    address = teamtracks.new("postgresql-issues")
+    engine = create_engine(address.replace("postgresql:", "postgresql+psycopg:"))
+    with engine.begin() as connection:
+        for statement in (
+            "CREATE SCHEMA ahead",
+            "CREATE FUNCTION ahead.clock_timestamp() RETURNS timestamptz"
+            " LANGUAGE sql AS 'SELECT timestamptz ''2099-01-01'''",
+            f"ALTER DATABASE {engine.url.database} SET search_path = ahead, pg_catalog, public",
+        ):
+            connection.exec_driver_sql(statement)
+    engine.dispose()
+    database = new_database(tmp_path / "db", f"{tracker_url(address)}&schema=public")
+    trio.run(synced, database)
+    with connected(f"{address}&schema=public") as server:
+        server.read_record(server.case_table_id(), 12).transition("newton", 3)
+    trio.run(partial(synced, database, full=True))
+    limit = datetime.now(UTC) + MAX_AHEAD + timedelta(minutes=1)
+    assert datetime.now(UTC).timestamp() < database.state().settled < limit.timestamp()

@@ -80,17 +80,26 @@ class ServiceSource:
         return Metadata({"fields.json": definitions(self.site(), {})}, ())
 
     def cases(self, site: Site, numbers: Sequence[int]) -> list[Ticket | Missing]:
-        """A request for each hundred."""
+        """A request for each hundred.
+
+        A case that the server does not give may be deleted, locked or not ours to see: only the list of all
+        cases tells that it is gone.
+        """
         items = list(self._soap.items(self._table, numbers))
         for item in items:
             for kind, key, word in _words(site, item):
                 site.words[kind][key] = word
         types = self._soap.types(self._table)
-        return list(tickets(site, numbers, [values(self._name, types, item) for item in items]))
+        found = tickets(site, numbers, [values(self._name, types, item) for item in items])
+        return [_not_given(case) if isinstance(case, Missing) and case.gone else case for case in found]
 
     def close(self) -> None:
         """End the connections."""
         self._soap.close()
+
+
+def _not_given(case: Missing) -> Missing:
+    return Missing(case.number, f"The TeamTrack does not give case {case.number}.")
 
 
 def _words(site: Site, item: Element) -> Iterator[tuple[str, int, str]]:
