@@ -454,7 +454,7 @@ FAULT = BODY.format(ENVELOPE, "<e:Fault><faultstring>Out of licences</faultstrin
     ],
 )
 def test_hostile_service(service: StandIn, tmp_path: Path, operation: str, answer: bytes, words: str) -> None:
-    """An answer that cannot be used ends a sync with a sentence; what is stored stays, and later all goes on."""
+    """An answer that cannot be used ends a sync with a sentence; what is stored stays, for later syncs."""
     database = new_database(tmp_path / "db", f"teamtrack+{service.url}")
     by_soap = partial(tracker_at, database.settings.url, JOE)
     trio.run(lambda: sync.once(database, by_soap))
@@ -470,7 +470,7 @@ def test_hostile_service(service: StandIn, tmp_path: Path, operation: str, answe
 
 @pytest.mark.parametrize("answer", [NOTHING, FAULT])
 def test_cases_that_a_service_does_not_give(service: StandIn, tmp_path: Path, answer: bytes) -> None:
-    """A case that is listed and not given is named and kept, and comes later; one that is not listed is gone."""
+    """A case that is listed and not given is named and kept; one that is not listed is gone."""
     database = new_database(tmp_path / "db", f"teamtrack+{service.url}")
     by_soap = partial(tracker_at, database.settings.url, JOE)
     trio.run(lambda: sync.once(database, by_soap))
