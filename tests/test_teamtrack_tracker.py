@@ -32,6 +32,7 @@ from offtracfs.sync.replay import replay
 from offtracfs.teamtrack.envelope import ENVELOPE, NAMESPACE
 from offtracfs.trackers import MAX_AHEAD, Missing, Ticket, Tracker, registry
 from offtracfs.trackers.credentials import Credentials
+from offtracfs.trackers.teamtrack import client
 from offtracfs.trackers.teamtrack.rules import TeamTrackRules
 from offtracfs.tree import Directory
 from tests.mounting import tree_of
@@ -484,6 +485,18 @@ def test_cases_that_a_service_does_not_give(service: StandIn, tmp_path: Path, an
     outcome = trio.run(lambda: sync.once(database, by_soap, full=True))
     assert (outcome.deleted, len(outcome.problems)) == (1, 1)
     assert before.keys() - mirrored(database).keys() == {"ticket/5.json", "changelog/5.json"}
+
+
+def test_no_case_can_be_read(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where not one of very many cases can be read, a sync ends with why, and what is stored stays."""
+    monkeypatch.setattr(client, "CASES", 10)
+    database = new_database(tmp_path / "db", tracker_url(f"sqlite:///{file}"))
+    trio.run(synced, database)
+    before = mirrored(database)
+    executed(file, "UPDATE TTT_ISSUES SET TS_STATE = 'open' WHERE TS_ID < 25")
+    with pytest.raises(TrackerError, match="Not one of 10 cases can be read: Case 1"):
+        trio.run(partial(synced, database, full=True))
+    assert mirrored(database) == before
 
 
 def test_a_clock_that_is_years_ahead(teamtracks: Teamtracks, tmp_path: Path) -> None:

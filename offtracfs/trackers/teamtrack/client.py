@@ -125,8 +125,12 @@ class TeamTrack:
         waiting = iter(numbers)
         site = await in_thread(self._source.site) if numbers else None
         while site and (some := list(islice(waiting, CASES))):
-            for found in await self._cases(site, some):
-                yield found
+            found = await self._cases(site, some)
+            failed = [case.reason for case in found if isinstance(case, Missing) and not case.gone]
+            if len(failed) == CASES:  # so many at once are no bad values: the other thousands need no asking
+                raise TSAPIError(f"Not one of {CASES} cases can be read: {failed[0]}")
+            for case in found:
+                yield case
 
     async def _cases(self, site: Site, numbers: list[int]) -> list[Ticket | Missing]:
         """As `Source.cases`. Where a value breaks the answer, each case is asked for by itself."""
