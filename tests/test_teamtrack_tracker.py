@@ -35,7 +35,7 @@ from offtracfs.trackers.credentials import Credentials
 from offtracfs.trackers.teamtrack import client
 from offtracfs.trackers.teamtrack.rules import TeamTrackRules
 from offtracfs.tree import Directory
-from tests.mounting import tree_of
+from tests.mounting import tree_of, until
 from tests.program import offtracfs
 from tests.syncing import a_day_later, git, mirrored
 from tests.teamtracks import CASES, KINDS, Teamtracks, connected
@@ -438,6 +438,16 @@ def test_wrong_password(service: StandIn) -> None:
     with pytest.raises(LoginRefused) as caught:
         trio.run(tracker_at, f"teamtrack+{service.url}", Credentials("joe", "hunter3"))
     assert "hunter3" not in str(caught.value)
+
+
+async def test_cases_are_read_ahead(service: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While somebody looks at some cases, the next ones are asked for, and no more; who leaves ends that."""
+    monkeypatch.setattr(client, "CASES", 10)
+    async with aclosing(await tracker_at(f"teamtrack+{service.url}", JOE)) as tracker:
+        async with tracker.tickets(range(1, CASES + 1)) as stream:
+            first = await anext(stream)
+            await until(lambda: service.requests.count("GetItems") == 2)
+        assert (first.number, service.requests.count("GetItems")) == (1, 2)
 
 
 BODY = '<e:Envelope xmlns:e="{}"><e:Body>{}</e:Body></e:Envelope>'

@@ -23,6 +23,7 @@ from offtracfs.errors import LoginRefused, NotATracker, TrackerError, Unreachabl
 from offtracfs.text import quoted
 from offtracfs.trackers import believed
 from offtracfs.trackers.credentials import Credentials
+from offtracfs.trackers.tasks import background
 from offtracfs.trackers.trac.faults import Busy, CutShort, Unusable
 from offtracfs.trackers.trac.pages import Form, login_form
 from offtracfs.trackers.trac.site import (
@@ -33,7 +34,6 @@ from offtracfs.trackers.trac.site import (
     refused,
     retry_after,
 )
-from offtracfs.trackers.trac.tasks import background
 
 PAUSES = (0.5, 1.0, 2.0)  # seconds between two tries
 MAX_PAUSE = 60.0  # seconds that a Retry-After may ask for
