@@ -29,6 +29,22 @@ class Event(NamedTuple):
     change: TicketChange | RecordChange
 
 
+class Absence(NamedTuple):
+    """Why a ticket is not there, in a sentence (times are UTC), and the last revision at which it was."""
+
+    number: int
+    sentence: str
+    last: Revision | None = None
+
+    @property
+    def advice(self) -> str:
+        """The sentence, and how the command line shows the ticket as it was."""
+        if self.last is None:
+            return self.sentence
+        remedy = f"`offtracfs show {self.number} --at {self.last.commit.hex()[:12]}` shows it."
+        return f"{self.sentence[:-1]}: {remedy}"
+
+
 class Timeline:
     """The changes of a tracker. `blob` gives the contents of a git object by its id (20 bytes).
 
@@ -133,18 +149,17 @@ class Timeline:
         name = split(ticket_path(number))[1]
         return any(self._reader.newest_first(1, revision.number, name=name, directories=[TICKETS]))
 
-    def absence(self, number: int, at: Revision, newest: Revision) -> str:
-        """Why there is no such ticket at a revision, in a sentence with a remedy; times are UTC."""
+    def absence(self, number: int, at: Revision, newest: Revision) -> Absence:
+        """Why there is no such ticket at a revision."""
         name = split(ticket_path(number))[1]
         found = [*self._reader.newest_first(1, newest.number, name=name, directories=[TICKETS])]
         before = [revision for revision in found if revision.number <= at.number]
         if not found:
-            return f"There is no ticket {number}, nor was there one."
+            return Absence(number, f"There is no ticket {number}, nor was there one.")
         if not before:
-            return f"There was no ticket {number} yet: it came on {_when(found[-1])}."
-        last = self._reader.revision(before[0].number - 1)
-        remedy = f" `offtracfs show {number} --at {last.commit.hex()[:12]}` shows it." if last else ""
-        return f"Ticket {number} was deleted, which was noticed on {_when(before[0])}:{remedy}"
+            return Absence(number, f"There was no ticket {number} yet: it came on {_when(found[-1])}.")
+        sentence = f"Ticket {number} was deleted, which was noticed on {_when(before[0])}."
+        return Absence(number, sentence, self._reader.revision(before[0].number - 1))
 
 
 def _when(revision: Revision) -> str:

@@ -1,0 +1,10 @@
+"""The pages: each is a module here that holds a `Page`, a line in this table, and a template."""
+
+from offtracfs.web.page import Page
+from offtracfs.web.pages import front, ticket
+
+PAGES: tuple[Page, ...] = (
+    front.PAGE,
+    ticket.PAGE,
+)
+"""Every page; those with a label stand in the navigation in this order."""
