@@ -83,7 +83,7 @@ def news(trac: StandIn) -> None:
 @pytest.mark.parametrize(
     ("kind", "every"),
     [
-        ("Trac", 5),
+        ("Trac", 7),
         ("TeamTrack", 15),
         pytest.param("Trac", 1, marks=pytest.mark.slow),
         pytest.param("TeamTrack", 1, marks=pytest.mark.slow),

@@ -25,8 +25,9 @@ from offtracfs.database import Database
 from offtracfs.errors import DatabaseBusy, NotADatabase, OfftracfsError, UsageError
 from offtracfs.web import caching, openapi, rendering
 from offtracfs.web.addresses import AT, FORMAT, Taken, address, canonical
+from offtracfs.web.asking import Named
 from offtracfs.web.guard import HEADERS, Guard
-from offtracfs.web.page import Asked, Missing, Page
+from offtracfs.web.page import Asked, Elsewhere, Missing, Page
 from offtracfs.web.pages import PAGES
 from offtracfs.web.readers import Readers
 
@@ -42,11 +43,13 @@ def application(directory: Path, guard: Guard) -> Flask:
     """What answers requests about the tracker of a database. Raises as `Database` does."""
     app = Flask(__package__, static_folder=None)
     app.url_map.strict_slashes = app.url_map.merge_slashes = False
+    formats = {"html", "json"}.union(*(page.formats for page in PAGES))
     settings = Database(directory).settings
     statics = _statics()
     digests = {name: caching.digest(body) for name, body in statics.items()}
     rendering.prepare(app, _name(settings.url), PAGES, digests)
     serve = partial(_serve, Readers(directory), caching.fingerprint(settings))
+    app.url_map.converters["named"] = type("Named", (Named,), {"formats": formats})
     for page in PAGES:
         app.add_url_rule(page.rule, page.name, partial(serve, page), provide_automatic_options=False)
     app.add_url_rule("/api", "api", lambda: rendering.json(openapi.description(PAGES)))
@@ -54,7 +57,6 @@ def application(directory: Path, guard: Guard) -> Flask:
     app.before_request(partial(_begin, guard))
     app.after_request(_guarded)
     app.register_error_handler(Exception, _failed)
-    formats = {"html", "json"}.union(*(page.formats for page in PAGES))
     app.wsgi_app = Taken(app.wsgi_app, formats)  # type: ignore[method-assign]  # as Flask's manual has it
     return app
 
@@ -136,6 +138,9 @@ def _guarded(response: Response) -> Response:
 
 def _failed(error: Exception) -> Response:
     """A page that says what is wrong in one sentence, with the status that HTTP has for it."""
+    if isinstance(error, Elsewhere):
+        where = address(request.environ[AT], error.path, error.query, error.form or request.environ[FORMAT])
+        return Response(status=error.code, headers={"Location": where})
     if isinstance(error, HTTPException):
         response = error.get_response()
         sentence, status = error.description or "", error.code or 500

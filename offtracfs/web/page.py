@@ -6,13 +6,16 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple, TypeAlias
+from urllib.parse import urlencode
 
 from werkzeug.datastructures import MultiDict
-from werkzeug.exceptions import NotFound
+from werkzeug.exceptions import HTTPException, NotFound
 
 from offtracfs.changes import Timeline
 from offtracfs.database import Database, Snapshot
 from offtracfs.index import Reader, Revision
+
+Pair: TypeAlias = tuple[str, str]
 
 Data: TypeAlias = dict[str, Any]
 """What a page shows, as JSON says it: the template gets these names, and ``.json`` is this.
@@ -51,6 +54,21 @@ class Missing(NotFound):
         self.last = last
 
 
+class Elsewhere(HTTPException):
+    """A page is at another address, on this server and at the same moment: `path` and `pairs` say at which.
+
+    A browser is sent there, to the page in the same format unless there is a `form`.
+    """
+
+    code = 302
+
+    def __init__(self, path: str, pairs: Iterable[Pair] = (), form: str = "") -> None:
+        super().__init__("This page is at another address.")
+        self.path = path
+        self.query = urlencode([*pairs])
+        self.form = form
+
+
 class Parameter(NamedTuple):
     """What may stand in the query of a page's address, for `/api`."""
 
@@ -76,7 +94,7 @@ class Page:
     template is ``templates/NAME.html``. A page with a `label` stands in the navigation. A page is `pure`
     where the commit and the address alone decide what it shows: then a browser may keep it.
 
-    A view raises Missing, or an OfftracfsError.
+    A view raises Missing, Elsewhere, or an OfftracfsError.
     """
 
     name: str

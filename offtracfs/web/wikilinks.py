@@ -8,7 +8,9 @@ from collections.abc import Callable
 from flask import url_for
 
 from offtracfs.changes.comparison import values
+from offtracfs.index import counts
 from offtracfs.kinds import ticket_path
+from offtracfs.names import parse_at
 from offtracfs.web.page import Asked
 from offtracfs.wiki import Resolver, Target
 from offtracfs.wiki.nodes import Link
@@ -53,8 +55,25 @@ def _to_ticket(asked: Asked, number: int, fragment: str) -> Target:
     return Target(address, title, "closed ticket" if found.get("status") == "closed" else "ticket")
 
 
+def _milestone(asked: Asked, target: str, _within: int | None) -> Target | None:
+    name, _, fragment = target.partition("#")
+    found = counts.records(asked.reader, "milestone", "completed", asked.revision, name) if name else []
+    completed = any(completed for (completed,) in found)
+    style = "closed milestone" if completed else "milestone" if found else "missing milestone"
+    return Target(url_for("milestone", name=name, _anchor=fragment or None), "", style) if name else None
+
+
+def _timeline(asked: Asked, target: str, _within: int | None) -> Target | None:
+    """The timeline up to a moment, ``timeline:2008-01-29T15:48``."""
+    if parse_at(f"@{target}", asked.database.settings.zone) is None:
+        return None
+    return Target(url_for("timeline", until=target), "", "timeline")
+
+
 REALMS: dict[str, Callable[[Asked, str, int | None], Target | None]] = {
     "comment": _comment,
+    "milestone": _milestone,
     "ticket": _ticket,
+    "timeline": _timeline,
 }
 """Realm of a TracLink → what finds the page for a target; None makes the link text."""
