@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from time import monotonic
 
 from offtracfs.index import Revision
@@ -15,19 +15,25 @@ from offtracfs.tree.texts import TEXTS
 PENDING = ROOT.child("pending")
 
 
-class Links:
+class Drafted:
     """A link for each ticket (``42``, ``new-NAME``), to its text; one to its record can be entered, too."""
 
+    size = 0  # it is kept for as long as the directory is open
+
     def __init__(self, tickets: Iterable[str], mtime: int) -> None:
-        self.names = [f"{ticket}.txt" for ticket in sorted(tickets)]
+        self._tickets = sorted(tickets)
         self._mtime = mtime
-        self.size = 0  # it is kept for as long as the directory is open
 
     def node(self, directory: Directory, name: str) -> Link | None:
         """The link of that name."""
         ticket, _, form = name.rpartition(".")
         top = {"txt": TEXTS, "json": TICKETS}.get(form)
-        return Link(f"../{top}/{name}", self._mtime) if top and f"{ticket}.txt" in self.names else None
+        return Link(f"../{top}/{name}", self._mtime) if top and ticket in self._tickets else None
+
+    def listed(self, directory: Directory, first: int) -> Iterator[tuple[str, Link]]:
+        """The links to the texts."""
+        for ticket in self._tickets[first:]:
+            yield f"{ticket}.txt", Link(f"../{TEXTS}/{ticket}.txt", self._mtime)
 
 
 class Pending(Computed):
@@ -53,7 +59,7 @@ class Pending(Computed):
     def opened(self, listing: Listing) -> Listing:
         """The listing with the links that there are now."""
         mtime = listing.revision.committed if listing.revision else 0
-        return listing._replace(kept=Kept(Links(self._tickets(), mtime), monotonic()))
+        return listing._replace(kept=Kept(Drafted(self._tickets(), mtime), monotonic()))
 
     def work(self, listing: Listing) -> Work | None:
         """None."""
