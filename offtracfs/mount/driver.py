@@ -162,9 +162,7 @@ async def _tell_names(operations: DraftedOperations, names: list[tuple[str, str]
     numbers = {node: number for number, node in operations.inodes.directories() if node in WRITABLE}
     places = [(Directory("", path), os.fsencode(name)) for path, name in names]
     stale = [(numbers[place], name) for place, name in places if place in numbers]
-    for first in range(0, len(stale), MAX_NAMES):
-        async with operations.invalidating:
-            await trio.to_thread.run_sync(_invalidate, stale[first : first + MAX_NAMES])
+    await _forget(operations, stale)
     for number in {number for number, _ in stale}:  # what is listed there has other inodes
         _invalidate_if_known(pyfuse3.invalidate_inode, number)
 
