@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from time import monotonic
 
 from offtracfs.index import Revision
 from offtracfs.kinds import TICKETS
-from offtracfs.tree.computed import Computed, Stopped, Work
+from offtracfs.tree.computed import Computed, Stopped
 from offtracfs.tree.kind import Sources
 from offtracfs.tree.nodes import ROOT, Contents, Directory, Kept, Link, Listing, Node
 from offtracfs.tree.texts import TEXTS
@@ -37,12 +37,12 @@ class Drafted:
 
 
 class Pending(Computed):
-    """The directory ``pending``, in the present alone. It is made anew whenever it is opened or looked into.
+    """The directory ``pending``, in the present alone.
 
-    There is nothing to compute, so no thread ever works for it.
+    It takes no time to compute, so it is made whenever it is opened or looked into, and by no worker thread.
     """
 
-    max_age = 0  # its names are not told to the kernel
+    max_age = 1.0  # seconds: the names in it are not told to the kernel, which keeps them for a moment
 
     def __init__(self, sources: Sources, tickets: Callable[[], Iterable[str]]) -> None:
         super().__init__(sources)
@@ -52,18 +52,17 @@ class Pending(Computed):
         """``pending``."""
         return directory == PENDING
 
-    def contents(self, path: str, revision: Revision, numbers: object, stopped: Stopped) -> Contents | None:
-        """Not called."""
-        raise NotImplementedError
+    def contents(
+        self, path: str, revision: Revision, numbers: Sequence[int] = (), stopped: Stopped | None = None
+    ) -> Contents:
+        """The links that there are now."""
+        return Drafted(self._tickets(), revision.committed)
 
     def opened(self, listing: Listing) -> Listing:
-        """The listing with the links that there are now."""
-        mtime = listing.revision.committed if listing.revision else 0
-        return listing._replace(kept=Kept(Drafted(self._tickets(), mtime), monotonic()))
-
-    def work(self, listing: Listing) -> Work | None:
-        """None."""
-        return None
+        """The listing with these links."""
+        directory, revision, _ = listing
+        contents = self.contents(directory.path, revision) if revision else None
+        return Listing(directory, revision, Kept(contents, monotonic()))
 
     def unlisted(self, listing: Listing, name: str) -> Node | None:
         """The directory, in the root of the present."""
