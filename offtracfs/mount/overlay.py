@@ -15,7 +15,7 @@ from typing import TypeVar
 import trio
 
 from offtracfs.database import Database
-from offtracfs.drafts import Drafts, opened
+from offtracfs.drafts import Drafts, Shown, opened
 from offtracfs.index import Revision
 from offtracfs.kinds import TICKETS
 from offtracfs.records import SECOND
@@ -29,6 +29,7 @@ The number belongs to one saved draft, in one form, on top of one state of the t
 same for ever.
 """
 INODES = range(DRAFT, 2 * DRAFT)  # of drafts
+MAX_BYTES = 16 << 20  # of drafts that are kept in memory
 
 T = TypeVar("T")
 
@@ -54,6 +55,8 @@ class Overlay:
         self.files: dict[str, File] = {}  # by path in the mount
         self.names: set[bytes] = set()  # of these, without their directories
         self.tickets: set[str] = set()  # those that have a draft: 42, new-NAME
+        self._data: dict[int, bytes] = {}  # of drafts, by inode; those made first make room for others
+        self._size = 0  # bytes in `_data`
         self.changed = trio.Event()  # set when there are tickets in `untold`
         self._untold: set[str] = set()  # that have another draft than the kernel was told of, or none now
         self._drafts = drafts
@@ -83,6 +86,8 @@ class Overlay:
 
     async def data(self, inode: int) -> bytes | None:
         """All that a draft holds, None where there never was one with that inode."""
+        if inode in self._data:
+            return self._data[inode]
         shown = await self._ask(partial(self._drafts.shown_as, inode ^ DRAFT))
         return shown.data if shown else None
 
@@ -107,36 +112,42 @@ class Overlay:
         tickets, self._untold = self._untold, set()
         return [place for ticket in tickets for place in places(ticket)]
 
-    def _look(self) -> Mapping[str, File | None]:
+    def _look(self) -> Mapping[str, Shown | None]:
         """What has changed since the last look: the draft in each file, None where there is none any more."""
         head, (known, since) = self._drafts.refresh(), self._seen
         last, changed = self._drafts.changed(since)
         tickets = {*changed} if head == known else {*changed} | self.tickets
-        found: dict[str, File | None] = {}
-        for ticket in tickets:
-            for directory, name in places(ticket):
-                path = f"{directory}/{name}"
-                shown = self._drafts.shown(path)
-                found[path] = (
-                    None if shown is None else File(DRAFT | shown.number, len(shown.data), shown.mtime)
-                )
+        found = {
+            f"{directory}/{name}": self._drafts.shown(f"{directory}/{name}")
+            for ticket in tickets
+            for directory, name in places(ticket)
+        }
         self._seen = head, last
         return found
 
-    def _take_in(self, found: Mapping[str, File | None]) -> None:
-        for path, file in found.items():
-            if file == self.files.get(path):
-                continue
+    def _take_in(self, found: Mapping[str, Shown | None]) -> None:
+        for path, shown in found.items():
             name = path.rpartition("/")[2]
             ticket = name.rpartition(".")[0]
-            self._untold.add(ticket)
-            if file:
+            file = File(DRAFT | shown.number, len(shown.data), shown.mtime) if shown else None
+            if file != self.files.get(path):
+                self._untold.add(ticket)
+            if shown and file:
                 self.files[path] = file
                 self.names.add(name.encode())
                 self.tickets.add(ticket)
+                self._keep(file.inode, shown.data)
             else:
-                del self.files[path]
+                self.files.pop(path, None)
                 self.names.discard(name.encode())
                 self.tickets.discard(ticket)  # a draft is shown in all its files, or in none
         if self._untold:
             self.changed.set()
+
+    def _keep(self, inode: int, data: bytes) -> None:
+        """Keep what a draft holds, so that who reads all tickets need not wait for a thread at each draft."""
+        if inode not in self._data:
+            self._data[inode] = data
+            self._size += len(data)
+        while self._size > MAX_BYTES:
+            self._size -= len(self._data.pop(next(iter(self._data))))
