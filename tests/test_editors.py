@@ -10,7 +10,7 @@ from tests.editors import EDITORS, PROGRAMS, Program, at_work
 from tests.mounting import away
 from tests.saving import Site, shows
 
-QUICK = ("vim", "nano", "sed", "patch", ">", "python")
+QUICK = ("vim", "nano", "sed", ">")
 EACH = [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in PROGRAMS]
 MINE = {"owner": "perry", "cc": "ann, zoe", "type": "task"}
 FORMS = {

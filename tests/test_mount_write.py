@@ -16,7 +16,7 @@ import pytest
 from offtracfs.database import Database, Settings
 from offtracfs.mount import mountpoints
 from tests.drafting import as_json, drafts_of
-from tests.helpers import fill, small_disk
+from tests.helpers import fill, let_others_in, small_disk
 from tests.mounting import away, offtracfs
 from tests.program import PROGRAM, surroundings
 from tests.standin import StandInTrac
@@ -138,8 +138,47 @@ def test_a_full_disk_is_told_to_the_editor(database: Database, tmp_path: Path, p
         with pytest.raises(OSError) as caught:  # noqa: PT011  # the number is looked at
             (place / "ticket/1.json").write_bytes(as_json(there, 1, owner="perry"))
         assert caught.value.errno == errno.ENOSPC
+        os.truncate(hog, hog.stat().st_size - 16_384)  # room for the text, but not for a draft
+        with pytest.raises(OSError, match="No space left"):
+            (place / "ticket/1.json").write_bytes(as_json(there, 1, owner="perry"))
+        assert b'"owner":"perry"' in (place / "ticket/1.json.unsaved").read_bytes()
         assert b'"owner":"dora"' in (place / "ticket/1.json").read_bytes()
         hog.unlink()
         (place / "ticket/1.json").write_bytes(as_json(there, 1, owner="perry"))
         assert owners(there) == ["perry"]
         subprocess.run([*PROGRAM, "umount", place], check=True, stderr=subprocess.DEVNULL)
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can be somebody else")
+def test_others_may_only_read(database: Database, tmp_path: Path, place: Path) -> None:
+    """Where others may read a mount, its owner alone may write in it."""
+    let_others_in(tmp_path)
+    mount: list[str | Path] = [
+        *PROGRAM,
+        "--db",
+        database.path,
+        "mount",
+        "--write",
+        "--no-sync",
+        "--allow-other",
+    ]
+    subprocess.run([*mount, place], check=True)
+
+    def other(words: str) -> tuple[int, str]:
+        command = ["setpriv", "--reuid=65534", "--clear-groups", "sh", "-c", words]
+        done = subprocess.run(
+            command, cwd="/", env={"MNT": str(place)}, capture_output=True, text=True, check=False
+        )
+        return done.returncode, done.stderr
+
+    assert other("cat $MNT/ticket/1.json >/dev/null") == (0, "")
+    for words in (
+        ": >$MNT/ticket/x",
+        "echo >$MNT/ticket/1.json",
+        "rm -f $MNT/text/1.txt",
+        "chmod 1 $MNT/ticket/1.json",
+    ):
+        code, said = other(words)
+        assert code
+        assert "Permission denied" in said or "not permitted" in said
+    assert owners(database) == []

@@ -287,6 +287,8 @@ async def test_scratch_files_are_files(site: Site) -> None:
     path, other = site.mnt / "ticket/.1.json.swp", site.mnt / "text/~x ä"
 
     def use() -> None:
+        os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o640))
+        assert path.stat().st_mode & 0o777 == 0o640
         path.write_bytes(b"swap")
         path.chmod(0o600)
         os.utime(path, (1, 2))

@@ -47,17 +47,13 @@ def places(ticket: str) -> list[tuple[str, str]]:
     return [(directory, f"{ticket}.{form}") for directory, form in forms]
 
 
-def _ticket(path: str) -> str:
-    return path.rpartition("/")[2].rpartition(".")[0]
-
-
 class Overlay:
     """What lies on top of the tracker's tickets. Methods raise the errors of `Drafts`."""
 
     def __init__(self, drafts: Drafts) -> None:
-        self.files: Mapping[str, File] = {}  # by path in the mount
-        self.names: frozenset[bytes] = frozenset()  # of these, without their directories
-        self.tickets: frozenset[str] = frozenset()  # those that have a draft: 42, new-NAME
+        self.files: dict[str, File] = {}  # by path in the mount
+        self.names: set[bytes] = set()  # of these, without their directories
+        self.tickets: set[str] = set()  # those that have a draft: 42, new-NAME
         self.changed = trio.Event()  # set when there are tickets in `untold`
         self._untold: set[str] = set()  # that have another draft than the kernel was told of, or none now
         self._drafts = drafts
@@ -128,11 +124,19 @@ class Overlay:
         return found
 
     def _take_in(self, found: Mapping[str, File | None]) -> None:
-        if not found:
-            return
-        files = {path: file for path, file in {**self.files, **found}.items() if file}
-        self._untold |= {_ticket(path) for path, file in found.items() if file != self.files.get(path)}
-        self.files, self.tickets = files, frozenset(map(_ticket, files))
-        self.names = frozenset(path.rpartition("/")[2].encode() for path in files)
+        for path, file in found.items():
+            if file == self.files.get(path):
+                continue
+            name = path.rpartition("/")[2]
+            ticket = name.rpartition(".")[0]
+            self._untold.add(ticket)
+            if file:
+                self.files[path] = file
+                self.names.add(name.encode())
+                self.tickets.add(ticket)
+            else:
+                del self.files[path]
+                self.names.discard(name.encode())
+                self.tickets.discard(ticket)  # a draft is shown in all its files, or in none
         if self._untold:
             self.changed.set()

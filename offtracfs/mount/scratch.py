@@ -185,7 +185,9 @@ class ScratchFiles:
     def create(self, name: str, mode: int, flags: int) -> Scratch:
         """A new file, or the one that is there, unless `flags` have O_EXCL. Raises FileExistsError."""
         new = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | flags & (os.O_EXCL | os.O_TRUNC)
-        os.close(os.open(self.folder / name, new, mode & 0o777))
+        file = os.open(self.folder / name, new, 0o600)
+        os.fchmod(file, mode & 0o777)  # the kernel has applied the program's umask; ours must not count
+        os.close(file)
         return self._known.setdefault(name, Scratch(self.folder / name))
 
     def move(self, name: str, to: ScratchFiles, new_name: str) -> None:

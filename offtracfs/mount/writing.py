@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import errno
 import functools
+import logging
 import os
 import re
 import stat
@@ -41,6 +42,7 @@ NO_FLUSH: dict[str, Any] = {"noflush": True} if hasattr(pyfuse3.FileInfo, "noflu
 RENAME_NOREPLACE = 1  # renameat2(2); the kernel itself sees to it
 _BEGINS = {"json": re.compile(rb"[\s\0]*[\[{]"), "txt": re.compile(rb"[\s\0]*[^\s\0]")}
 
+log = logging.getLogger(__name__)
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -252,11 +254,22 @@ class WritableOperations(DraftedOperations):
     async def _released(self, scratch: Scratch) -> None:
         try:
             if isinstance(scratch, WorkingCopy) and scratch.opened == 1:
-                await self._save(scratch)  # it was saved at its close, but for what a mapping wrote later
-                scratch.unsaved = False  # what is unsaved now is empty
-                self._settle(scratch)
+                await self._end(scratch)
         finally:
             scratch.close()
+
+    async def _end(self, copy: WorkingCopy) -> None:
+        """Nobody has it open any more: the ticket gets its name back, whatever happens."""
+        try:
+            await self._save(copy)  # it was saved at its close, but for what a mapping wrote later
+            copy.unsaved = False  # what is unsaved now is empty
+            self._settle(copy)
+        except Exception:
+            log.error("%s could not be saved: what was written is in %s.", copy.target, copy.path)
+            raise
+        finally:
+            if self._unsaved.get(copy.target) is copy:
+                del self._unsaved[copy.target]
 
     @on_disk
     async def rename(
