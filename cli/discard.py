@@ -9,12 +9,12 @@ import click
 from offtracfs.database import Database
 from offtracfs.drafts import opened
 
-from .drafting import DraftName
+from .drafting import drafted
 from .text import said
 
 
 @click.command()
-@click.argument("tickets", metavar="N...", nargs=-1, required=True, type=DraftName())
+@drafted("tickets", metavar="N...", nargs=-1, required=True)
 @click.option("--undo", is_flag=True, help="Bring the draft back that was discarded last.")
 @click.pass_obj
 def command(directory: Path, tickets: tuple[str, ...], undo: bool) -> None:

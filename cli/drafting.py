@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,11 @@ class DraftName(click.ParamType[str]):
         if number is None:
             self.fail(f"{str(value)[:60]!r} is neither a ticket's number nor new-NAME.", parameter, context)
         return str(number)
+
+
+def drafted(name: str, **options: Any) -> Callable[[Any], Any]:
+    """An argument that takes tickets of which something was saved."""
+    return click.argument(name, type=DraftName(), shell_complete=shared.offering("drafts"), **options)
 
 
 settings = click.option(

@@ -15,12 +15,12 @@ from offtracfs.drafts import Drafts, opened
 from offtracfs.drafts.words import draft_data, draft_lines, refusal_data, refusal_lines
 from offtracfs.errors import UsageError
 
-from .drafting import DraftName
+from .drafting import drafted
 from .pager import print_lines
 
 
 @click.command()
-@click.argument("ticket", metavar="[N]", required=False, type=DraftName())
+@drafted("ticket", metavar="[N]", required=False)
 @click.option("--json", "as_json", is_flag=True, help="As JSON: an object a draft, on a line.")
 @click.option(
     "--text", is_flag=True, help="The text of ticket N that was saved last, also if it was refused."

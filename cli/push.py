@@ -18,7 +18,7 @@ from offtracfs.errors import DatabaseBusy, UsageError
 from offtracfs.trackers import Tracker, Writing
 
 from .connect import Connector
-from .drafting import DraftName, listed, writable
+from .drafting import drafted, listed, writable
 from .text import said
 
 MAX_TICKETS = 20  # that are sent without --all
@@ -28,7 +28,7 @@ Report = Callable[[Result], None]
 
 
 @click.command()
-@click.argument("tickets", metavar="[N]...", nargs=-1, type=DraftName())
+@drafted("tickets", metavar="[N]...", nargs=-1)
 @click.option("--dry-run", is_flag=True, help="Ask the tracker, and say what would be sent; send nothing.")
 @click.option("--all", "many", is_flag=True, help=f"Also where that is more than {MAX_TICKETS} tickets.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON: an object a ticket, on a line.")
