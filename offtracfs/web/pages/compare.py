@@ -10,8 +10,9 @@ from offtracfs.changes import TicketChange
 from offtracfs.changes.comparison import KINDS, kinds, values
 from offtracfs.changes.words import Line, difference_lines, record_name
 from offtracfs.errors import UsageError
-from offtracfs.index import Revision, counts
+from offtracfs.index import Revision
 from offtracfs.index.moments import revision_chosen
+from offtracfs.index.spans import FATES, Span
 from offtracfs.kinds import FIELDS_PATH
 from offtracfs.kinds.ticket import SHORT
 from offtracfs.querylanguage import no_field
@@ -59,15 +60,15 @@ def view(asked: Asked) -> Data:
     old, new = _from(asked), Side(*moment_asked(asked, "to", "/compare"))
     filters = _filters(asked)
     horizons = old.revision.horizon, new.revision.horizon
-    touched, paths = asked.timeline.touched(*horizons)
-    found, rest = _tickets(asked, (old.revision, new.revision), filters, touched)
+    span = Span(asked.reader, old.revision, new.revision, filters.after, MAX_LOOKED + 1)
+    found, rest = _tickets(asked, span, filters)
     labels = asked.timeline.labels(max(horizons))
-    shown = [] if any(filters) else sorted(paths)
-    records = asked.timeline.records_between(shown[:MOST], *horizons)
+    paths = [] if any(filters) else span.records()
+    records = asked.timeline.records_between(paths[:MOST], *horizons)
     return {
         "begins": old.data(asked),
         "ends": new.data(asked),
-        "counts": _counts(asked, old.revision, new.revision, len(touched), labels),
+        "counts": _counts(span, labels),
         "kind": filters.kind,
         "field": filters.field,
         "field_label": labels.label(filters.field) if filters.field else "",
@@ -76,7 +77,7 @@ def view(asked: Asked) -> Data:
             {"name": record_name(change), "lines": _lines(difference_lines(change, labels))}
             for change in records
         ],
-        "records_left": len(shown[MOST:]),
+        "records_left": len(paths[MOST:]),
         "more": _address(asked, after=str(rest)) if rest else "",
         "addresses": {
             "all": _address(asked, kind="", field="", after=""),
@@ -108,35 +109,33 @@ def _filters(asked: Asked) -> Filters:
     return Filters(kind, field, asked.args.get("after", 0, int))
 
 
-def _tickets(
-    asked: Asked, span: tuple[Revision, Revision], filters: Filters, touched: Iterable[int]
-) -> tuple[list[TicketChange], int]:
+def _tickets(asked: Asked, span: Span, filters: Filters) -> tuple[list[TicketChange], int]:
     """The tickets of a page, and the one behind which the next page begins; 0 where there is none."""
-    candidates: Iterable[int] = touched
-    if filters.kind in counts.FATES:
-        candidates = counts.with_fate(asked.reader, filters.kind, *span)
+    if filters.kind in FATES:
+        numbers = span.with_fate(filters.kind)
     elif filters.field in SHORT:
-        candidates = counts.with_field(asked.reader, filters.field, *span)
+        numbers = span.with_field(filters.field)
+    else:
+        numbers = span.numbers
     found: list[TicketChange] = []
     last = 0
-    numbers = sorted(number for number in candidates if number > filters.after)
-    for looked, number in enumerate(numbers):
+    for looked, number in enumerate(number for number in numbers if number > filters.after):
         if looked == MAX_LOOKED or len(found) == MOST:
             return found, last
-        change = asked.timeline.compared(number, span[0].horizon, span[1].horizon)
+        change = asked.timeline.compared(number, span.old.horizon, span.new.horizon)
         if change and filters.take(change):
             found.append(change)
         last = number
     return found, 0
 
 
-def _counts(asked: Asked, old: Revision, new: Revision, touched: int, labels: Labels) -> Data:
+def _counts(span: Span, labels: Labels) -> Data:
     """How much differs; of fields, in how many tickets that were there and are still."""
-    changed = counts.changed_fields(asked.reader, old, new)
+    changed = span.fields()
     return {
-        "tickets": touched,
-        **counts.fates(asked.reader, old, new),
-        "comments": counts.comments(asked.reader, old, new),
+        "tickets": span.touched,
+        **span.fates(),
+        "comments": span.comments(),
         "fields": [
             {"name": name, "label": labels.label(name), "count": changed[name]}
             for name in labels.ordered(changed)
