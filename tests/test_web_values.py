@@ -44,10 +44,11 @@ def milestone(name: str, due: int = 0, completed: int = 0, about: str = "") -> d
 
 @pytest.fixture(scope="module")
 def database(tmp_path_factory: pytest.TempPathFactory) -> Database:
-    """In spring, three milestones and five tickets; in summer one is closed, and one milestone completed."""
+    """In spring, four milestones and four tickets; in summer one is closed, and one milestone completed."""
     database = new_database(tmp_path_factory.mktemp("values") / "db")
     mine: Any = {"milestone": "1.0", "component": "track"}
     spring = milestone("1.0", SUMMER - 60, about="See #1.") | milestone("1.10") | milestone("1.9", AUTUMN * 2)
+    spring |= milestone("1.0.1", completed=AUTUMN - 1)  # as the first sync saw it: its past is not known
     spring |= {
         field_path("component", "track"): records.dump(
             {"name": "track", "owner": "ann", "description": "''Rails''"}
@@ -78,12 +79,13 @@ def data(browser: Client, address: str) -> Any:
 def test_milestones_due_next_come_first(browser: Client) -> None:
     """Those with a date in its order, then by name with numbers as numbers; completed ones apart."""
     found = data(browser, f"/{PAST}/roadmap.json")
-    assert [each["name"] for each in found["milestones"]] == ["1.0", "1.9", "1.10"]
-    assert [each["late"] for each in found["milestones"]] == [True, False, False]
+    assert [each["name"] for each in found["open"]] == ["1.0", "1.9", "1.10"]
+    assert [each["late"] for each in found["open"]] == [True, False, False]
     assert (found["completed"], [each["name"] for each in found["others"]]) == ([], ["gone"])
+    assert [each["name"] for each in found["later"]] == ["1.0.1"]
     now = data(browser, "/roadmap.json")
-    assert [each["name"] for each in now["milestones"]] == ["1.9", "1.10"]
-    assert [each["name"] for each in now["completed"]] == ["1.0"]
+    assert [each["name"] for each in now["open"]] == ["1.9", "1.10"]
+    assert [each["name"] for each in now["completed"]] == ["1.0", "1.0.1"]
     assert now["without"] == {"open": 1, "closed": 0, "percent": 0}
 
 

@@ -13,6 +13,7 @@ from offtracfs.texts import Labels
 from offtracfs.web.page import Asked, Data, Missing, Parameter
 
 MOST = 20  # tickets in a list
+MAX_GROUPS = 40  # values by which tickets are counted
 BY = tuple(name for name in SHORT if name != "keywords")  # by which tickets can be grouped
 PARAMETERS = (Parameter("by", f"The field by which the tickets are counted: {', '.join(BY)}."),)
 
@@ -31,13 +32,15 @@ def value_data(asked: Asked, field: str, name: str, by: str, *, known: bool) -> 
     if not (found or known):
         raise Missing(f"There is no {labels.label(field).lower()} {name[:60]!r} at this moment.")
     newest = counts.newest(asked.reader, field, name, asked.revision, MOST)
+    grouped = groups(found)
     return {
         "name": name,
         **progress_data(total(found)),
         "by": chosen,
         "by_label": labels.label(chosen),
         "choices": choices(labels, field),
-        "groups": groups(found),
+        "groups": grouped[:MAX_GROUPS],
+        "groups_left": len(grouped[MAX_GROUPS:]),
         "newest": [*map(listed, newest)],
     }
 
@@ -59,7 +62,7 @@ def groups(found: dict[str, Progress]) -> list[Data]:
     `share` is how many tickets each has, in hundredths of what the first has.
     """
     ordered = sorted(found.items(), key=lambda item: (-item[1].total, item[0]))
-    most = max((each.total for each in found.values()), default=1)
+    most = ordered[0][1].total if ordered else 1
     return [
         {"value": value, **progress_data(each), "share": 100 * each.total // most} for value, each in ordered
     ]
