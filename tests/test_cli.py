@@ -249,7 +249,8 @@ def options(command: click.Command) -> set[str]:
 @pytest.mark.parametrize("name", COMMANDS)
 def test_help(tmp_path: Path, name: str) -> None:
     """Each command's help says in a sentence what it is for, and explains each of its options."""
-    said = offtracfs(tmp_path, name, "--help").stdout
+    with started(tmp_path, name, "--help") as process:  # which also shows that a command loads all it needs
+        said, _ = process.communicate(timeout=30)
     assert said.startswith(f"Usage: offtracfs {name} ")
     for option in options(main.commands[name]):
         assert re.search(rf"^  {option}\b.*\s\s+\S", said, re.MULTILINE | re.DOTALL)

@@ -18,6 +18,8 @@ from offtracfs.web.guard import Guard
 EXAMPLES: dict[str, dict[str, Any]] = {
     "front": {},
     "ticket": {"number": 1},
+    "versions": {"number": 1},
+    "links": {"number": 1},
     "timeline": {},
     "compare": {},
     "roadmap": {},

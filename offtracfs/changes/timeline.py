@@ -163,6 +163,11 @@ class Timeline:
                 paths.add(path)
         return numbers, paths
 
+    def versions(self, number: int, newest: Revision) -> Iterator[Revision]:
+        """The revisions up to one that brought a version of a ticket or its change log, newest first."""
+        name = split(ticket_path(number))[1]
+        return self._reader.newest_first(1, newest.number, name=name, directories=(TICKETS, LOGS))
+
     def knew(self, number: int, revision: Revision) -> bool:
         """Whether there was such a ticket at a revision, or before it."""
         name = split(ticket_path(number))[1]

@@ -13,8 +13,10 @@ from markupsafe import Markup, escape
 
 from offtracfs import records, wiki
 from offtracfs.records import SECOND, from_iso, from_microseconds, iso
+from offtracfs.web import plots
 from offtracfs.web.addresses import address, described, last_day
 from offtracfs.web.events import KIND_NAMES
+from offtracfs.web.inline import inline
 from offtracfs.web.page import Asked, Data, Page
 from offtracfs.web.wikilinks import resolver
 
@@ -119,5 +121,5 @@ def prepare(app: Flask, tracker: str, pages: Sequence[Page], digests: Mapping[st
     environment = app.jinja_env
     environment.undefined = StrictUndefined
     environment.trim_blocks = environment.lstrip_blocks = True
-    environment.filters.update(wiki=wiki_html, time=time_html, clock=clock_html, day=day_text)
-    environment.globals.update(site=Site(tracker, pages, digests), kind_names=KIND_NAMES)
+    environment.filters.update(wiki=wiki_html, time=time_html, clock=clock_html, day=day_text, inline=inline)
+    environment.globals.update(site=Site(tracker, pages, digests), plots=plots, kind_names=KIND_NAMES)
