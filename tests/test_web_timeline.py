@@ -270,7 +270,7 @@ def test_compare_says_what_differs(browser: Client) -> None:
     chips = [" ".join(node.text().split()) for node in parsed(page).css(".chip")]
     assert chips == ["3 tickets touched", "1 closed", "1 deleted", "1 comments", "1 Assigned to", "1 Status"]
     first, second, third, milestone, report = parsed(page).css(".difference")
-    assert [line.text() for line in first.css(".removed, .added")] == ["- two", "+ 2"]
+    assert [line.text().strip() for line in first.css(".went, .came")] == ["- two", "+ 2"]
     assert "Status: new → closed" in first.text()
     assert "Assigned to: → eve" in second.text()
     assert third.css("h2 a") == []

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from itertools import groupby
+from typing import NamedTuple
 from urllib.parse import urlencode
 
 from offtracfs.changes import TicketChange
 from offtracfs.changes.comparison import KINDS, kinds, values
-from offtracfs.changes.words import Line, difference_lines, record_name
+from offtracfs.changes.words import INDENT, Line, difference_lines, record_name
 from offtracfs.errors import UsageError
 from offtracfs.index import Revision
 from offtracfs.index.moments import revision_chosen
@@ -26,6 +27,7 @@ from offtracfs.web.page import Asked, Data, Page, Parameter
 MOST = 50  # tickets on a page, and other records
 MAX_LOOKED = 500  # tickets that are compared for a page
 DAYS = 7  # before the page's moment: where the comparison begins if the address does not say
+COMPARED = ("removed", "added", "context")  # the parts of lines that compare two texts
 OF_TICKETS = tuple(kind for kind in KINDS if kind not in ("record", "times"))
 
 
@@ -155,10 +157,23 @@ def _ticket(change: TicketChange, labels: Labels) -> Data:
     }
 
 
-def _lines(lines: Iterable[Line]) -> list[dict[str, Any]]:
-    """The lines below the first, which is the title, without the indentation that all have."""
+def _lines(lines: Iterable[Line]) -> list[Data]:
+    """The lines below the first, which is the title, without the indentation that all have.
+
+    Those of a comparison of two texts are one item, each with "- ", "+ " or two blanks in front.
+    """
     _, *rest = lines
-    return [{"part": line.part, "text": line.text.removeprefix("    ")} for line in rest]
+    found: list[Data] = []
+    for compared, group in groupby(rest, key=lambda line: line.part in COMPARED):
+        texts = [(line.part, line.text.removeprefix(INDENT)) for line in group]
+        if compared:
+            shown = [text.removeprefix(INDENT) for _, text in texts]
+            found.append(
+                {"part": "comparison", "lines": [f"  {text}" if text == "…" else text for text in shown]}
+            )
+        else:
+            found += [{"part": part, "text": text} for part, text in texts]
+    return found
 
 
 def _address(asked: Asked, **changes: str) -> str:
