@@ -271,7 +271,7 @@ def test_compare_says_what_differs(browser: Client) -> None:
     """Between two days: how much came, in numbers; and of each ticket what, in the words of `diff`."""
     page = browser.get("/compare?from=2011-04-09&to=2011-10-06")
     chips = [" ".join(node.text().split()) for node in parsed(page).css(".chip")]
-    assert chips == ["3 tickets touched", "1 closed", "1 deleted", "1 comments", "1 Assigned to", "1 Status"]
+    assert chips == ["3 tickets touched", "1 closed", "1 deleted", "1 comment", "1 Assigned to", "1 Status"]
     first, second, third, milestone, report = parsed(page).css(".difference")
     assert [line.text().strip() for line in first.css(".went, .came")] == ["- two", "+ 2"]
     assert "Status: new → closed" in first.text()

@@ -12,6 +12,7 @@ from werkzeug.test import Client
 from offtracfs import records
 from offtracfs.database import Database
 from offtracfs.kinds import field_path
+from offtracfs.kinds.kind import whole
 from offtracfs.web.pages import PAGES
 from tests.mounting import AUTUMN, SPRING, SUMMER, append, new_database, ticket
 from tests.tickets import changed, moment, rows
@@ -32,6 +33,7 @@ ODD = (
     "?a=b#c",
     "<b>",
     "l" * 300,
+    "a \ud800 b",
 )
 PAST = "@2011-07-08"
 
@@ -174,11 +176,12 @@ def test_any_name_has_an_address(tmp_path: Path, name: str) -> None:
     page = parsed(browser.get("/ticket/1"))
     links = {link.attributes["href"] or "" for link in page.css(".fields a")}
     assert len(links) == 3
+    shown = whole(name)
     for link in links:
-        assert text(browser.get(link), "h1 bdi") == " ".join(name.split())
+        assert text(browser.get(link), "h1 bdi") == " ".join(shown.split())
         alternate = parsed(browser.get(link)).css_first("link[type='application/json']")
         assert alternate is not None
-        assert data(browser, alternate.attributes["href"] or "")["name"] == name
+        assert data(browser, alternate.attributes["href"] or "")["name"] == shown
         assert "/../" not in link
         assert not link.endswith(("/..", "/."))
 

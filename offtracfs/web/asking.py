@@ -9,6 +9,7 @@ from werkzeug.routing import BaseConverter, ValidationError
 
 from offtracfs.index import Revision
 from offtracfs.index.moments import revision_chosen
+from offtracfs.kinds.kind import whole
 from offtracfs.names import Back, parse_at, value_name, value_of
 from offtracfs.web.addresses import canonical
 from offtracfs.web.page import Asked, Elsewhere
@@ -28,11 +29,11 @@ class Named(BaseConverter):
     formats: Collection[str] = ()
 
     def to_python(self, value: str) -> str:
-        """The value. Raises ValidationError."""
+        """The value, as the index has it. Raises ValidationError."""
         found = value_of(value)
         if found is None:
             raise ValidationError
-        return found
+        return whole(found)
 
     def to_url(self, value: str) -> str:
         """What stands in the address."""

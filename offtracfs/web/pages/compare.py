@@ -16,7 +16,7 @@ from offtracfs.index.moments import revision_chosen
 from offtracfs.index.spans import FATES, Span
 from offtracfs.kinds import FIELDS_PATH
 from offtracfs.kinds.ticket import SHORT
-from offtracfs.querylanguage import no_field
+from offtracfs.querylanguage import Fields, no_field
 from offtracfs.reports.query import fields_in
 from offtracfs.texts import Labels
 from offtracfs.web.addresses import described, last_day
@@ -60,7 +60,8 @@ class Side(NamedTuple):
 def view(asked: Asked) -> Data:
     """The tickets that differ, some at a time, and how much differs in all."""
     old, new = _from(asked), Side(*moment_asked(asked, "to", "/compare"))
-    filters = _filters(asked)
+    fields = fields_in(asked.snapshot.get(FIELDS_PATH))
+    filters = _filters(asked, fields)
     horizons = old.revision.horizon, new.revision.horizon
     span = Span(asked.reader, old.revision, new.revision, filters.after, MAX_LOOKED + 1)
     found, rest = _tickets(asked, span, filters)
@@ -74,6 +75,7 @@ def view(asked: Asked) -> Data:
         "kind": filters.kind,
         "field": filters.field,
         "field_label": labels.label(filters.field) if filters.field else "",
+        "fields": [{"name": each["name"], "label": labels.label(each["name"])} for each in fields],
         "tickets": [_ticket(change, labels) for change in found],
         "records": [
             {"name": record_name(change), "lines": _lines(difference_lines(change, labels))}
@@ -100,12 +102,11 @@ def _from(asked: Asked) -> Side:
     return Side(day, min(revision_chosen(asked.reader, day, zone), asked.revision))
 
 
-def _filters(asked: Asked) -> Filters:
+def _filters(asked: Asked, fields: Fields) -> Filters:
     """What the address asks for. Raises UsageError."""
     kind, field = asked.args.get("kind", ""), asked.args.get("field", "")
     if kind not in ("", *OF_TICKETS):
         raise UsageError(f"There is no kind of change {kind[:60]!r}: there are {', '.join(OF_TICKETS)}.")
-    fields = fields_in(asked.snapshot.get(FIELDS_PATH))
     if field not in ("", *(each["name"] for each in fields)):
         raise UsageError(no_field(field, fields))
     return Filters(kind, field, asked.args.get("after", 0, int))
