@@ -107,6 +107,19 @@ def test_how_far_a_milestone_is(browser: Client) -> None:
     assert link.attributes["href"] == f"/{PAST}/ticket/1"
 
 
+def test_what_is_gone_leads_to_its_last_state(database: Database, tmp_path: Path) -> None:
+    """A milestone that no ticket has any more is missing, with a link to when one had it last."""
+    again = Database(Path(shutil.copytree(database.path, tmp_path / "copy", symlinks=True)))
+    append(again, (AUTUMN + 60, ticket(3, milestone="1.0", owner="eve")))
+    browser = client(again.path)
+    gone = browser.get("/milestone/gone")
+    link = parsed(gone).css_first("main a")
+    assert (gone.status_code, link is None) == (404, False)
+    assert link is not None
+    assert "0 closed, 1 open" in text(browser.get(link.attributes["href"] or ""))
+    assert not parsed(browser.get("/@2011-04-09/person/eve")).css("main a")
+
+
 def groups(found: Any) -> list[tuple[str, int, int]]:
     """Each group: its value, and how many of its tickets are open and closed."""
     return [(group["value"], group["open"], group["closed"]) for group in found["groups"]]
@@ -162,9 +175,13 @@ def test_what_nobody_has_is_missing(browser: Client, address: str) -> None:
 def test_links_to_the_query(browser: Client) -> None:
     """Where there is a page of queries, numbers lead to the tickets that they count."""
     queries = any(page.name == "query" for page in PAGES)
-    links = parsed(browser.get(f"/{PAST}/milestone/1.0")).css(f"a[href^='/{PAST}/query?']")
-    assert bool(links) == queries
-    assert all(browser.get(link.attributes["href"] or "").status_code == 200 for link in links)
+    for page in ("milestone/1.0", "component/track?by=status", "person/ann", "roadmap"):
+        links = parsed(browser.get(f"/{PAST}/{page}")).css(f"a[href^='/{PAST}/query?']")
+        assert bool(links) == queries
+        for link in links:
+            number = link.text().split()[0]
+            where = (link.attributes["href"] or "").replace("query?", "query.json?")
+            assert not number.isdecimal() or data(browser, where)["total"] == int(number)
 
 
 @pytest.mark.parametrize("name", ODD)
@@ -182,6 +199,9 @@ def test_any_name_has_an_address(tmp_path: Path, name: str) -> None:
         alternate = parsed(browser.get(link)).css_first("link[type='application/json']")
         assert alternate is not None
         assert data(browser, alternate.attributes["href"] or "")["name"] == shown
+        address = parsed(browser.get(link)).css_first("footer a[href^='/@']")
+        assert address is not None
+        assert text(browser.get(address.attributes["href"] or ""), "h1 bdi") == " ".join(shown.split())
         assert "/../" not in link
         assert not link.endswith(("/..", "/."))
 

@@ -35,6 +35,10 @@ NEWEST = (
     + _WITH_VALUE
     + "AND (:closed IS NULL OR t.status IS NOT :closed) ORDER BY t.changetime DESC, t.id DESC LIMIT :limit"
 )
+LAST = """
+    SELECT max(until) FROM offtracfs_ticket_value
+    WHERE field = :field AND value = :value AND until <= :revision
+"""
 RECORDS = f"SELECT {{columns}} FROM offtracfs_{{table}} AS r WHERE {_AT.format('r')} ORDER BY r.number"  # noqa: S608
 NAMED = RECORDS.replace(" ORDER", " AND r.name = :name ORDER")
 
@@ -90,6 +94,15 @@ def newest(
     closed = CLOSED if only_open else None
     found = {"field": field, "value": value, "closed": closed, "revision": revision.number, "limit": most}
     return [Listed(*row) for row in reader.select(NEWEST, **found)]
+
+
+def last(reader: Reader, field: str, value: str, revision: Revision) -> Revision | None:
+    """The last revision before this one at which a ticket had a value in a field of `SHORT`.
+
+    None where none had it. At this revision no ticket has it.
+    """
+    ((until,),) = reader.select(LAST, field=field, value=value, revision=revision.number)
+    return reader.revision(until - 1) if until else None
 
 
 def records(reader: Reader, table: str, columns: str, revision: Revision, name: str = "") -> list[Any]:

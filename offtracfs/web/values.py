@@ -30,7 +30,7 @@ def value_data(asked: Asked, field: str, name: str, by: str, *, known: bool) -> 
     labels = asked.timeline.labels(asked.revision.horizon)
     found = counts.progress_within(asked.reader, field, name, chosen, asked.revision)
     if not (found or known):
-        raise Missing(f"There is no {labels.label(field).lower()} {name[:60]!r} at this moment.")
+        raise missing(asked, f"There is no {labels.label(field).lower()} {name[:60]!r}", name, field)
     newest = counts.newest(asked.reader, field, name, asked.revision, MOST)
     grouped = groups(found)
     return {
@@ -43,6 +43,13 @@ def value_data(asked: Asked, field: str, name: str, by: str, *, known: bool) -> 
         "groups_left": len(grouped[MAX_GROUPS:]),
         "newest": [*map(listed, newest)],
     }
+
+
+def missing(asked: Asked, sentence: str, name: str, *fields: str) -> Missing:
+    """What to raise where nothing has a value at the moment; it was last where a ticket had it in a field."""
+    found = [counts.last(asked.reader, field, name, asked.revision) for field in fields]
+    last = max((revision for revision in found if revision), default=None)
+    return Missing(f"{sentence} at this moment.", f"@{last.commit.hex()}" if last else "")
 
 
 def choices(labels: Labels, field: str) -> list[dict[str, str]]:
