@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tracemalloc
+from collections import ChainMap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,18 +14,21 @@ import pytest
 from offtracfs.database import Database
 from offtracfs.mount import pages
 from offtracfs.mount.fuse import Operations
-from offtracfs.mount.pages import PAGE, Pages
+from offtracfs.mount.pages import COMPUTED_PAGE, PAGE, Pages
 from offtracfs.reports.outputs import Outputs
 from offtracfs.tree import Directory, DirectoryEntry, Listing, Tree
 from tests.mounting import (
     AUTUMN,
     TICKETS,
     Counting,
+    WithHandles,
     append,
     away,
     grow,
+    mounted,
     new_database,
     run,
+    ticket,
     told,
     tree_of,
     until,
@@ -120,6 +124,26 @@ def test_pages_keep_within_their_limit(tree: Tree, made: Pages, monkeypatch: pyt
     assert (len(made), made.size) == (0, 0)
 
 
+def test_pages_of_what_is_computed(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are small, since one is made for each answer; none is kept, as the directory itself is."""
+    files = [ticket(number) for number in range(5_000, 5_000 + 3 * COMPUTED_PAGE)]
+    append(database, (AUTUMN + 1, dict(ChainMap(*files))))
+    tree = tree_of(database)
+    made = Operations(tree, Outputs(told)).pages
+    directory = Directory("", "query/id!=0")
+    while work := tree.work(tree.open(directory)):
+        work.run([], lambda: False)
+    listing = tree.open(directory)
+    positions = [entry.position for entry in tree.entries(listing)]
+    assert len(positions) > 2 * COMPUTED_PAGE
+    asked = count_entries(tree, monkeypatch)
+    page = made.page(listing, positions[4])
+    assert [position for position, _, _ in page.behind(positions[4])] == positions[5 : 5 + COMPUTED_PAGE]
+    assert len(asked) == COMPUTED_PAGE
+    assert read(made, listing) == [entry.name.encode() for entry in tree.entries(listing)]
+    assert (len(made), made.size) == (0, 0)
+
+
 def test_small_pages_are_counted_in_full(database: Database) -> None:
     """Thousands of directories with one file each take no more memory than is counted."""
     few = range(2_000)
@@ -156,15 +180,17 @@ def test_a_new_revision_drops_what_nobody_shows(database: Database, tree: Tree, 
     assert set(read(made, tree.open(TICKET))) == {*before, b"7777.json"} - {b"1.json"}
 
 
-@pytest.mark.usefixtures("fuse")
-async def test_warm_ls_in_a_mount(mount: Counting, mnt: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_warm_ls_in_a_mount(
+    fuse: None, database: Database, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A program that lists a directory again is answered without a look into the index."""
-    asked = count_entries(mount.tree, monkeypatch)
-    first = await run("ls", "-l", mnt / "ticket")
-    assert len(asked) == TICKETS + 1
-    assert await run("ls", "-l", mnt / "ticket") == first
-    assert len((await run("ls", mnt / "ticket")).split()) == TICKETS + 1
-    assert len(asked) == TICKETS + 1
+    async with mounted(database, place, WithHandles) as mount:
+        asked = count_entries(mount.tree, monkeypatch)
+        first = await run("ls", "-l", place / "ticket")
+        assert len(asked) == TICKETS + 1
+        assert await run("ls", "-l", place / "ticket") == first
+        assert len((await run("ls", place / "ticket")).split()) == TICKETS + 1
+        assert len(asked) == TICKETS + 1
 
 
 @pytest.mark.usefixtures("fuse")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import logging
 import os
 import signal
+import sys
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -22,6 +24,18 @@ from offtracfs.mount.fuse import Operations
 
 POLL = 1.0  # seconds between two looks for a new revision
 MAX_NAMES = 1_000  # that one call in the thread makes the kernel forget; each takes 9 µs
+SWITCH_INTERVAL = 0.0005
+"""Seconds after which a thread that computes lets another one run that waits for its turn.
+
+The thread that answers gives its turn away with each look at the kernel, several times a request, and then
+has to wait for it: with Python's default for 5 ms each time, while a worker thread is busy. Where none is,
+this costs nothing.
+"""
+GC_THRESHOLDS = 700, 10, 1_000
+"""When Python looks for garbage in cycles: seldom among all objects (Python's default is 700, 10, 10).
+
+With the numbers of 100,000 links that takes 12 ms, in which nobody is answered, and it finds next to nothing.
+"""
 MAX_TASKS = (1 << 31) - 1
 """How many requests may be unanswered at once; with so many, pyfuse3 reads no further ones.
 
@@ -68,6 +82,8 @@ async def serve(operations: Operations, settled: Callable[[], int]) -> None:
 
     `settled` gives the moment before which no commit is added any more, in seconds since 1970 UTC.
     """
+    sys.setswitchinterval(SWITCH_INTERVAL)
+    gc.set_threshold(*GC_THRESHOLDS)
     async with trio.open_nursery() as nursery:
         await nursery.start(operations.outputs.serve)
         nursery.start_soon(_end_at_signal, operations)
@@ -111,6 +127,7 @@ async def _follow(operations: Operations, settled: Callable[[], int]) -> None:
                 await _tell(operations, told)
                 told = tree.head
             tree.settled = until
+            await _forget(operations, operations.outputs.outlived())
             failing = False
         except Exception as error:
             if not failing:  # once, and not every second
@@ -133,14 +150,22 @@ async def _tell(operations: Operations, told: Revision | None) -> None:
         if tree.may_change(directory.at):
             moving[directory.path].append(number)
     changed = tree.changed_names(told)
-    stale = ((number, os.fsencode(name)) for path, name in changed for number in moving.get(path, ()))
-    while batch := list(itertools.islice(stale, MAX_NAMES)):
+    await _forget(
+        operations,
+        ((number, os.fsencode(name)) for path, name in changed for number in moving.get(path, ())),
+    )
+    # Then the attributes of directories (mtime, link count), and what they list. The kernel needs no
+    # directory's lock to forget these, so this thread may make the call.
+    for number in itertools.chain.from_iterable(moving.values()):
+        _invalidate_if_known(pyfuse3.invalidate_inode, number)
+
+
+async def _forget(operations: Operations, names: Iterable[tuple[int, bytes]]) -> None:
+    """Make the kernel forget names: each is a directory's inode, and a name in it."""
+    names = iter(names)
+    while batch := list(itertools.islice(names, MAX_NAMES)):
         async with operations.invalidating:
             await trio.to_thread.run_sync(_invalidate, batch)
-    # Also the attributes of directories (mtime, link count). The kernel needs no directory's lock to forget
-    # these, so this thread may make the call.
-    for number in itertools.chain.from_iterable(moving.values()):
-        _invalidate_if_known(pyfuse3.invalidate_inode, number, True)
 
 
 def _invalidate(entries: list[tuple[int, bytes]]) -> None:
