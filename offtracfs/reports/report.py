@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from offtracfs import querylanguage
 from offtracfs.errors import QueryRefused, UsageError
+from offtracfs.kinds import report_told
 from offtracfs.querylanguage import Fields
 from offtracfs.reports import columns, query, sandbox
 from offtracfs.reports.allowed import MAX_SQL
@@ -60,6 +61,11 @@ def get(box: Sandbox, number: int) -> Report:
     for row in sandbox.run(box, _ONE, [str(number)]).rows:
         return _report(*row)
     raise UsageError(f"There is no report {number} at that moment: `offtracfs report` lists those there are.")
+
+
+def of_record(number: int, record: Any) -> Report:
+    """The report that a record of the store holds."""
+    return _report(number, *report_told(number, record))
 
 
 def sheet(box: Sandbox, one: Report, context: Context, given: Mapping[str, str]) -> tuple[Sheet, list[str]]:

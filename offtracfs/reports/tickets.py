@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from datetime import datetime
 from functools import lru_cache
@@ -25,7 +25,7 @@ from offtracfs.kinds import FIELDS_PATH
 from offtracfs.kinds.ticket import SHORT
 from offtracfs.querylanguage import Fields, Query
 from offtracfs.records import SECOND
-from offtracfs.reports.query import NOBODY, fields_in, paged
+from offtracfs.reports.query import NOBODY, Run, fields_in, paged
 from offtracfs.reports.querysql import Asker, Sql, select
 from offtracfs.store import git
 
@@ -51,9 +51,6 @@ WITHOUT = """
 
 Stopped = Callable[[], bool]
 """Whether nobody waits for the answer any more."""
-
-Run = Callable[..., Iterable[Any]]
-"""Gives the rows of a statement, with what is bound to its placeholders."""
 
 
 class Context(NamedTuple):
@@ -89,9 +86,7 @@ def asking(directory: Path, revision: Revision, stopped: Stopped) -> Iterator[Ru
             yield connection.execute
     except sqlite3.Error as error:
         if code_of(error) == sqlite3.SQLITE_INTERRUPT:
-            raise DatabaseError(
-                f"This takes longer than {TIMEOUT:g} seconds, which is the limit in a mount."
-            ) from None
+            raise DatabaseError(f"This takes longer than {TIMEOUT:g} seconds, which is the limit.") from None
         raise translate(error) from error
 
 

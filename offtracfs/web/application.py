@@ -15,10 +15,9 @@ from importlib.resources import files
 from mimetypes import guess_type
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode
 
 from flask import Flask, Response, g, request
-from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import HTTPException, NotFound
 
 from offtracfs.database import Database
@@ -26,9 +25,10 @@ from offtracfs.errors import DatabaseBusy, NotADatabase, OfftracfsError, UsageEr
 from offtracfs.web import caching, openapi, rendering
 from offtracfs.web.addresses import AT, FORMAT, Taken, address, canonical
 from offtracfs.web.guard import HEADERS, Guard
-from offtracfs.web.page import Asked, Missing, Page
+from offtracfs.web.page import Asked, Elsewhere, Missing, Page
 from offtracfs.web.pages import PAGES
 from offtracfs.web.readers import Readers
+from offtracfs.web.runs import Runs
 
 STATUSES = ((NotADatabase, 503), (DatabaseBusy, 503), (UsageError, 400), (OfftracfsError, 500))
 """What an error of ours is in HTTP; the first that fits."""
@@ -38,8 +38,11 @@ BUG = "This is a bug in offtracfs: what `offtracfs web` printed tells more."
 log = logging.getLogger(__name__)
 
 
-def application(directory: Path, guard: Guard) -> Flask:
-    """What answers requests about the tracker of a database. Raises as `Database` does."""
+def application(directory: Path, guard: Guard, runs: Runs | None = None) -> Flask:
+    """What answers requests about the tracker of a database; `runs` are its reports that run.
+
+    Raises as `Database` does.
+    """
     app = Flask(__package__, static_folder=None)
     app.url_map.strict_slashes = app.url_map.merge_slashes = False
     settings = Database(directory).settings
@@ -51,7 +54,7 @@ def application(directory: Path, guard: Guard) -> Flask:
         tracker=_name(settings.url),
         version={name: caching.digest(body) for name, body in statics.items()},
     )
-    serve = partial(_serve, Readers(directory), caching.fingerprint(settings))
+    serve = partial(_serve, Readers(directory, runs or Runs(directory)), caching.fingerprint(settings))
     for page in PAGES:
         app.add_url_rule(page.rule, page.name, partial(serve, page), provide_automatic_options=False)
     app.add_url_rule("/api", "api", lambda: rendering.json(openapi.description(PAGES)))
@@ -86,7 +89,7 @@ def _serve(readers: Readers, made_by: str, page: Page, **values: Any) -> Respons
         return asked
     g.asked, g.page = asked, page
     response = Response(status=304)
-    if page.pure and caching.is_known(request, caching.validators(response, asked, made_by)):
+    if page.pure(asked) and caching.is_known(request, caching.validators(response, asked, made_by)):
         return response
     if form in page.formats:
         media_type, write = page.formats[form]
@@ -94,7 +97,7 @@ def _serve(readers: Readers, made_by: str, page: Page, **values: Any) -> Respons
     else:
         data = page.view(asked, **values)
         response = rendering.json(data) if form == "json" else rendering.html(page.name, data)
-    return caching.validators(response, asked, made_by) if page.pure else response
+    return caching.validators(response, asked, made_by) if page.pure(asked) else response
 
 
 def _asked(readers: Readers) -> Asked | Response:
@@ -102,15 +105,15 @@ def _asked(readers: Readers) -> Asked | Response:
 
     Where that moment has another name in addresses, a redirect to the one with that name.
     """
-    args = MultiDict(request.args)
-    at = request.environ[AT]
-    wanted = args.poplist("at")
+    query = parse_qsl(request.query_string.decode("ascii", "replace"), keep_blank_values=True)
+    pairs = [(name, value) for name, value in query if name != "at"]
+    at, wanted = request.environ[AT], [value for name, value in query if name == "at"]
     try:
         name = canonical(wanted[-1] if wanted else at, readers.zone)
         if wanted or name != at:
-            where = address(name, request.path, urlencode([*args.items(multi=True)]), request.environ[FORMAT])
+            where = address(name, request.path, urlencode(pairs), request.environ[FORMAT])
             return Response(status=302, headers={"Location": where})
-        return readers.asked(at, args)
+        return readers.asked(at, pairs, request.environ.get("waitress.client_disconnected", lambda: False))
     except NotADatabase:
         raise
     except UsageError as error:
@@ -140,6 +143,9 @@ def _guarded(response: Response) -> Response:
 
 def _failed(error: Exception) -> Response:
     """A page that says what is wrong in one sentence, with the status that HTTP has for it."""
+    if isinstance(error, Elsewhere):
+        where = address(request.environ[AT], error.path, error.query, request.environ[FORMAT])
+        return Response(status=error.code, headers={"Location": where})
     if isinstance(error, HTTPException):
         response = error.get_response()
         sentence, status = error.description or "", error.code or 500

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple, TypeAlias
+from urllib.parse import urlencode
 
 from werkzeug.datastructures import MultiDict
-from werkzeug.exceptions import NotFound
+from werkzeug.exceptions import HTTPException, NotFound
 
 from offtracfs.changes import Timeline
 from offtracfs.database import Database, Snapshot
 from offtracfs.index import Reader, Revision
+from offtracfs.web.runs import Runs
+
+Pair: TypeAlias = tuple[str, str]
 
 Data: TypeAlias = dict[str, Any]
 """What a page shows, as JSON says it: the template gets these names, and ``.json`` is this.
@@ -23,10 +27,12 @@ Times are ISO text with a "Z".
 
 @dataclass
 class Asked:
-    """What a view is asked for: the tracker as it stood at `revision`, and the address's query (`args`).
+    """What a view is asked for: the tracker as it stood at `revision`, and the address's query.
 
     `at` is the moment as it stands in the address ("@2011-04-09"), "" for now; `newest` is the newest
-    revision. All but the database belong to this thread and this request.
+    revision. `pairs` are the names and values in the address's query, in order. All but the database and
+    `runs`, the reports that run for all threads, belong to this thread and this request. `gone` says whether
+    whoever asked has left: what takes long asks it now and then.
     """
 
     database: Database
@@ -34,8 +40,15 @@ class Asked:
     timeline: Timeline
     revision: Revision
     newest: Revision
+    runs: Runs
     at: str = ""
-    args: MultiDict[str, str] = field(default_factory=MultiDict)
+    pairs: Sequence[Pair] = ()
+    gone: Callable[[], bool] = lambda: False
+
+    @cached_property
+    def args(self) -> MultiDict[str, str]:
+        """The values in the address's query, by their names."""
+        return MultiDict(self.pairs)
 
     @cached_property
     def snapshot(self) -> Snapshot:
@@ -49,6 +62,20 @@ class Missing(NotFound):
     def __init__(self, sentence: str, last: str = "") -> None:
         super().__init__(sentence)
         self.last = last
+
+
+class Elsewhere(HTTPException):
+    """A page is at another address, on this server and at the same moment: `path` and `pairs` say at which.
+
+    A browser is sent there.
+    """
+
+    code = 302
+
+    def __init__(self, path: str, pairs: Iterable[Pair] = ()) -> None:
+        super().__init__("This page is at another address.")
+        self.path = path
+        self.query = urlencode([*pairs])
 
 
 class Parameter(NamedTuple):
@@ -74,9 +101,11 @@ class Page:
 
     `rule` is as Werkzeug's routing has it; what it names is given to the view, behind an `Asked`. The
     template is ``templates/NAME.html``. A page with a `label` stands in the navigation. A page is `pure`
-    where the commit and the address alone decide what it shows: then a browser may keep it.
+    where the commit and the address alone decide what it shows: then a browser may keep it. A page that
+    lists tickets has a function that gives the numbers of all of them in order, called as the view is, so
+    that a ticket's page can say which is the next.
 
-    A view raises Missing, or an OfftracfsError.
+    A view raises Missing, Elsewhere, or an OfftracfsError.
     """
 
     name: str
@@ -86,4 +115,5 @@ class Page:
     label: str = ""
     parameters: tuple[Parameter, ...] = ()
     formats: Mapping[str, Format] = field(default_factory=dict)
-    pure: bool = True
+    pure: Callable[[Asked], bool] = lambda _asked: True
+    tickets: Callable[..., Sequence[int]] | None = None
