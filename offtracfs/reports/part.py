@@ -14,7 +14,7 @@ from offtracfs.reports.formats import Row, Sheet, keys, values
 
 
 class Part(NamedTuple):
-    """Which rows: sorted by a column ("" is the report's own order), `most` on a page (0: all), page 1 first."""
+    """Which rows: sorted by a column ("" is the report's own order), `most` on a page (0: all)."""
 
     sort: str = ""
     descending: bool = False

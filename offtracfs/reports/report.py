@@ -73,7 +73,7 @@ def sheet(box: Sandbox, one: Report, context: Context, given: Mapping[str, str])
 
     Raises QueryRefused where the report cannot run here; reading the rows may, too.
     """
-    _check_length(one)
+    check_length(one)
     values = {"USER": context.user} | dict(given)
     title = f"{{{one.number}}} {filled(one.title, defaults(one.text) | values)}"
     if one.is_query:
@@ -95,7 +95,7 @@ def _unknown(one: Report, given: Mapping[str, str], names: Collection[str]) -> I
 def trouble(box: Sandbox, one: Report, context: Context) -> str:
     """Why a report cannot run here; "" where it can, as far as can be known without running it."""
     try:
-        _check_length(one)
+        check_length(one)
         if one.is_query:
             asked = querylanguage.parse(one.text, context.fields)
             known = {field["name"]: field for field in context.fields}
@@ -120,7 +120,7 @@ def _report(number: int, title: str | None, text: str | None, description: str |
     return Report(number, title or "", text or "", description or "")
 
 
-def _check_length(one: Report) -> None:
+def check_length(one: Report) -> None:
     """Refuse a text that is too long, before any pattern is searched in it."""
     if len(one.text) > MAX_SQL:
         raise QueryRefused(f"Report {one.number} is longer than {MAX_SQL:,} bytes, which is the limit.")

@@ -14,7 +14,7 @@ from contextlib import closing, contextmanager
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from offtracfs.database import Database
 from offtracfs.errors import DatabaseError

@@ -57,6 +57,7 @@ def application(directory: Path, guard: Guard, runs: Runs | None = None) -> Flas
     serve = partial(_serve, Readers(directory, runs or Runs(directory)), caching.fingerprint(settings))
     for page in PAGES:
         app.add_url_rule(page.rule, page.name, partial(serve, page), provide_automatic_options=False)
+    app.extensions["offtracfs"] = {page.name: page for page in PAGES}
     app.add_url_rule("/api", "api", lambda: rendering.json(openapi.description(PAGES)))
     app.add_url_rule("/static/<name>", "static", partial(_static, statics))
     app.before_request(partial(_begin, guard))
@@ -113,7 +114,8 @@ def _asked(readers: Readers) -> Asked | Response:
         if wanted or name != at:
             where = address(name, request.path, urlencode(pairs), request.environ[FORMAT])
             return Response(status=302, headers={"Location": where})
-        return readers.asked(at, pairs, request.environ.get("waitress.client_disconnected", lambda: False))
+        gone = request.environ.get("waitress.client_disconnected", lambda: False)
+        return readers.asked(at, request.path, pairs, gone)
     except NotADatabase:
         raise
     except UsageError as error:
@@ -144,7 +146,7 @@ def _guarded(response: Response) -> Response:
 def _failed(error: Exception) -> Response:
     """A page that says what is wrong in one sentence, with the status that HTTP has for it."""
     if isinstance(error, Elsewhere):
-        where = address(request.environ[AT], error.path, error.query, request.environ[FORMAT])
+        where = address(request.environ[AT], error.path, error.query, error.form or request.environ[FORMAT])
         return Response(status=error.code, headers={"Location": where})
     if isinstance(error, HTTPException):
         response = error.get_response()

@@ -14,6 +14,7 @@ from werkzeug.exceptions import HTTPException, NotFound
 from offtracfs.changes import Timeline
 from offtracfs.database import Database, Snapshot
 from offtracfs.index import Reader, Revision
+from offtracfs.web.addresses import address
 from offtracfs.web.runs import Runs
 
 Pair: TypeAlias = tuple[str, str]
@@ -30,7 +31,8 @@ class Asked:
     """What a view is asked for: the tracker as it stood at `revision`, and the address's query.
 
     `at` is the moment as it stands in the address ("@2011-04-09"), "" for now; `newest` is the newest
-    revision. `pairs` are the names and values in the address's query, in order. All but the database and
+    revision. `path` is the address without moment, format and query; `pairs` are the names and values in
+    the query, in order. All but the database and
     `runs`, the reports that run for all threads, belong to this thread and this request. `gone` says whether
     whoever asked has left: what takes long asks it now and then.
     """
@@ -42,6 +44,7 @@ class Asked:
     newest: Revision
     runs: Runs
     at: str = ""
+    path: str = "/"
     pairs: Sequence[Pair] = ()
     gone: Callable[[], bool] = lambda: False
 
@@ -49,6 +52,17 @@ class Asked:
     def args(self) -> MultiDict[str, str]:
         """The values in the address's query, by their names."""
         return MultiDict(self.pairs)
+
+    def again(self, form: str = "", **changes: str | int | None) -> str:
+        """The address of this page, in a format, with other values in its query; None takes a name away."""
+        kept = [(name, value) for name, value in self.pairs if name not in changes]
+        given = [(name, value) for name, value in changes.items() if value is not None]
+        return address(self.at, self.path, urlencode([*kept, *given]), form)
+
+    @property
+    def here(self) -> str:
+        """The address without its moment, as a ticket's page takes that of the list one came from."""
+        return address("", self.path, urlencode(self.pairs))
 
     @cached_property
     def snapshot(self) -> Snapshot:
@@ -67,15 +81,16 @@ class Missing(NotFound):
 class Elsewhere(HTTPException):
     """A page is at another address, on this server and at the same moment: `path` and `pairs` say at which.
 
-    A browser is sent there.
+    A browser is sent there, to the page in the same format unless there is a `form`.
     """
 
     code = 302
 
-    def __init__(self, path: str, pairs: Iterable[Pair] = ()) -> None:
+    def __init__(self, path: str, pairs: Iterable[Pair] = (), form: str = "") -> None:
         super().__init__("This page is at another address.")
         self.path = path
         self.query = urlencode([*pairs])
+        self.form = form
 
 
 class Parameter(NamedTuple):
@@ -92,7 +107,7 @@ class Format(NamedTuple):
     """
 
     media_type: str
-    write: Callable[..., Iterable[str]]
+    write: Callable[..., Iterable[str | bytes]]
 
 
 @dataclass(frozen=True)

@@ -42,8 +42,8 @@ class Readers:
         self.zone = Database(directory).settings.zone
         self._own = threading.local()
 
-    def asked(self, at: str, pairs: Sequence[Pair], gone: Callable[[], bool]) -> Asked:
-        """The tracker at a moment ("@2011-04-09", or "" for now), as of the newest sync.
+    def asked(self, at: str, path: str, pairs: Sequence[Pair], gone: Callable[[], bool]) -> Asked:
+        """The tracker at a moment ("@2011-04-09", or "" for now), as of the newest sync; see `Asked`.
 
         Raises UsageError where there is no such moment, NotADatabase before the first sync, and as
         `Database.reader` does.
@@ -57,4 +57,4 @@ class Readers:
         revision = revision_chosen(own.reader, at.removeprefix("@"), zone)
         newest = max(own.head or revision, revision)  # a sync may have ended between the two looks
         database, reader, timeline = own.database, own.reader, own.timeline
-        return Asked(database, reader, timeline, revision, newest, self._runs, at, pairs, gone)
+        return Asked(database, reader, timeline, revision, newest, self._runs, at, path, pairs, gone)

@@ -1,0 +1,131 @@
+"""What pages that list tickets have in common: rows, pages, downloads; and the next ticket of a list.
+
+A link in a list carries the list's address (`?list=/query?status=new`). A ticket's page asks the same list
+for its numbers, at its own moment.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from tempfile import TemporaryFile
+from threading import Lock
+from typing import IO, Any, TextIO
+from urllib.parse import parse_qsl, urlsplit
+
+from flask import current_app
+from werkzeug.exceptions import HTTPException
+
+from offtracfs.errors import OfftracfsError, UsageError
+from offtracfs.querylanguage import is_true
+from offtracfs.web.page import Asked, Data, Page, Parameter
+
+PAGE_SIZE, MAX_PAGE_SIZE = 100, 1_000  # rows
+MAX_KEPT = 32  # lists whose numbers are kept
+MAX_PLACE = 1 << 31  # of a page
+
+LIST = Parameter("list", "The address of a list of tickets; the next and the previous one there are named.")
+SIZE = Parameter("max", f"How many rows on a page: {PAGE_SIZE} unless given, {MAX_PAGE_SIZE:,} at most.")
+PLACE = Parameter("page", "Which page, from 1 on.")
+DESCENDING = Parameter("desc", "1: the other way round.")
+
+_kept: dict[tuple[Any, ...], Sequence[int]] = {}  # the one used last is last
+_lock = Lock()  # around it
+
+
+def number(args: Mapping[str, str], name: str, otherwise: int, least: int, most: int) -> int:
+    """A number in an address's query; at most `most`. Raises UsageError."""
+    text = args.get(name, "")
+    if not text:
+        return otherwise
+    if not (text.isascii() and text.isdecimal() and least <= int(text[:20])):
+        raise UsageError(f"{name}={text[:60]} is no number from {least} on.")
+    return min(int(text[:20]), most)
+
+
+def place(args: Mapping[str, str]) -> tuple[int, int]:
+    """Which page of how many rows an address asks for. Raises UsageError."""
+    size = number(args, "max", PAGE_SIZE, 0, MAX_PAGE_SIZE) or MAX_PAGE_SIZE
+    return number(args, "page", 1, 1, MAX_PLACE), size
+
+
+def descending(args: Mapping[str, str]) -> bool:
+    """Whether an address asks for the other order, as Trac's do."""
+    return is_true(args.get("desc", "")) or args.get("asc") == "0"
+
+
+def pages(page: int, size: int, total: int) -> Data:
+    """What a page says of its place among the pages of a list of `total` rows."""
+    return {"total": total, "page": page, "pages": max(1, -(-total // size)), "max": size}
+
+
+def written(write: Callable[[TextIO], None]) -> Iterator[str]:
+    """The pieces of a text that is written at once, and kept in a file until it is read."""
+    file = TemporaryFile("w+", encoding="utf-8", errors="replace", newline="")  # noqa: SIM115
+    try:
+        write(file)
+        file.seek(0)
+    except BaseException:
+        file.close()
+        raise
+    return pieces(file)
+
+
+def pieces(file: IO[Any]) -> Iterator[Any]:
+    """What a file holds from here on, in pieces; then it is closed."""
+    with file:
+        while piece := file.read(1 << 16):
+            yield piece
+
+
+def ticket_in(cells: Mapping[str, Any]) -> int | None:
+    """The ticket that a row is about, as Trac's reports have it."""
+    if cells.get("realm", cells.get("_realm", "ticket")) != "ticket":
+        return None
+    for name in ("ticket", "id", "_id"):
+        match cells.get(name):
+            case int(found) if 0 < found < 1 << 63:
+                return found
+            case str(text) if text.isascii() and text.isdecimal() and len(text) < 19:
+                return int(text)
+    return None
+
+
+def around(asked: Asked, ticket: int) -> Data | None:
+    """Where a ticket stands in the list one came from: its neighbours, its place, the list's address.
+
+    None where the address names no list, and where the list cannot be asked any more.
+    """
+    where = asked.args.get("list", "")
+    with suppress(OfftracfsError, HTTPException, ValueError):
+        numbers = _numbers(asked, where)
+        found = {"address": where, "total": len(numbers), "place": 0, "previous": None, "next": None}
+        if ticket in numbers:
+            at = numbers.index(ticket)
+            found["place"] = at + 1
+            found["previous"] = numbers[at - 1] if at else None
+            found["next"] = numbers[at + 1] if at + 1 < len(numbers) else None
+        return found
+    return None
+
+
+def _numbers(asked: Asked, where: str) -> Sequence[int]:
+    """The numbers of all tickets in the list at an address. Raises NotFound where there is none."""
+    key = (asked.database.path, asked.revision.commit, asked.at, where)
+    with _lock:
+        found = _kept.pop(key, None)
+    if found is None:
+        parts = urlsplit(where)
+        name, values = current_app.url_map.bind("").match(parts.path)
+        page: Page = current_app.extensions["offtracfs"][name]
+        pairs = parse_qsl(parts.query, keep_blank_values=True)
+        whole = [(name, value) for name, value in pairs if name not in ("page", "max")]
+        found = page.tickets(replace(asked, path=parts.path, pairs=whole), **values) if page.tickets else ()
+        found = array("q", dict.fromkeys(found))
+    with _lock:
+        _kept[key] = found
+        while len(_kept) > MAX_KEPT:
+            del _kept[next(iter(_kept))]
+    return found
