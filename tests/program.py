@@ -40,8 +40,8 @@ def offtracfs(home: Path, *arguments: str | Path, **environment: str) -> Done:
 def started(home: Path, *arguments: str | Path, **options: Any) -> subprocess.Popen[str]:
     """The program, running."""
     command = [*PROGRAM, *(str(argument) for argument in arguments)]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, **options}
-    return subprocess.Popen(command, env=surroundings(home), cwd=home, **pipes)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return subprocess.Popen(command, **{"env": surroundings(home), "cwd": home, **pipes, **options})
 
 
 class ServedTrac(StandInTrac):

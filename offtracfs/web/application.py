@@ -47,13 +47,8 @@ def application(directory: Path, guard: Guard, runs: Runs | None = None) -> Flas
     app.url_map.strict_slashes = app.url_map.merge_slashes = False
     settings = Database(directory).settings
     statics = _statics()
-    rendering.prepare(
-        app,
-        PAGES=PAGES,
-        address=address,
-        tracker=_name(settings.url),
-        version={name: caching.digest(body) for name, body in statics.items()},
-    )
+    digests = {name: caching.digest(body) for name, body in statics.items()}
+    rendering.prepare(app, _name(settings.url), PAGES, digests)
     serve = partial(_serve, Readers(directory, runs or Runs(directory)), caching.fingerprint(settings))
     for page in PAGES:
         app.add_url_rule(page.rule, page.name, partial(serve, page), provide_automatic_options=False)
@@ -89,16 +84,17 @@ def _serve(readers: Readers, made_by: str, page: Page, **values: Any) -> Respons
     if isinstance(asked, Response):
         return asked
     g.asked, g.page = asked, page
-    response = Response(status=304)
-    if page.pure(asked) and caching.is_known(request, caching.validators(response, asked, made_by)):
-        return response
+    kept = caching.headers(asked, made_by) if page.pure(asked) else {}
+    if kept and caching.is_known(request, kept["ETag"]):
+        return Response(status=304, headers=kept)
     if form in page.formats:
         media_type, write = page.formats[form]
         response = Response(write(asked, **values), content_type=f"{media_type}; charset=utf-8")
     else:
         data = page.view(asked, **values)
         response = rendering.json(data) if form == "json" else rendering.html(page.name, data)
-    return caching.validators(response, asked, made_by) if page.pure(asked) else response
+    response.headers.update(kept)
+    return response
 
 
 def _asked(readers: Readers) -> Asked | Response:
@@ -151,6 +147,8 @@ def _failed(error: Exception) -> Response:
     if isinstance(error, HTTPException):
         response = error.get_response()
         sentence, status = error.description or "", error.code or 500
+        if sentence == NotFound.description:
+            sentence = "There is no such page."
     elif isinstance(error, OfftracfsError):
         response = Response()
         sentence, status = str(error), next(status for kind, status in STATUSES if isinstance(error, kind))

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from hashlib import sha256
 from importlib.metadata import version
 from importlib.resources import files
 
-from flask import Request, Response
-from werkzeug.http import is_resource_modified
+from flask import Request
+from werkzeug.http import http_date, quote_etag
 
 from offtracfs.index.moments import may_change
 from offtracfs.web.page import Asked
@@ -35,20 +34,19 @@ def fingerprint(settings: object) -> str:
     return digest(version("offtracfs").encode(), repr(settings).encode(), *contents)
 
 
-def validators(response: Response, asked: Asked, made_by: str) -> Response:
-    """The same response with what a browser may compare: the commit, and its time."""
-    response.set_etag(f"{asked.revision.commit.hex()[:20]}-{made_by}")
-    response.last_modified = datetime.fromtimestamp(asked.revision.committed, UTC)
-    settled = asked.database.state().settled
-    moves = may_change(asked.at, settled, asked.database.settings.zone)
-    response.headers["Cache-Control"] = REVALIDATED if moves else IMMUTABLE
-    return response
+def headers(asked: Asked, made_by: str) -> dict[str, str]:
+    """What a browser may compare, and how long it need not: `made_by` is the `fingerprint`."""
+    moves = not asked.at or may_change(asked.at, asked.database.state().settled, asked.database.settings.zone)
+    return {
+        "ETag": quote_etag(f"{asked.revision.commit.hex()[:20]}-{made_by}"),
+        "Last-Modified": http_date(asked.revision.committed),
+        "Cache-Control": REVALIDATED if moves else IMMUTABLE,
+    }
 
 
-def is_known(request: Request, response: Response) -> bool:
-    """Whether the browser has what a response with these validators would hold: then a 304 is enough.
+def is_known(request: Request, etag: str) -> bool:
+    """Whether the browser has what that ETag stands for: then a 304 is enough.
 
     A time alone does not tell: two commits may have the same, and so may two versions of this program.
     """
-    etag = response.headers["ETag"]
-    return bool(request.if_none_match) and not is_resource_modified(request.environ, etag=etag.strip('"'))
+    return request.if_none_match.contains_raw(etag)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from flask import Flask, Response, g, render_template, request
 from jinja2 import StrictUndefined
@@ -11,7 +12,7 @@ from markupsafe import Markup, escape
 from offtracfs import records, wiki
 from offtracfs.records import SECOND, from_iso, from_microseconds, iso
 from offtracfs.web.addresses import address, described, last_day
-from offtracfs.web.page import Asked, Data
+from offtracfs.web.page import Asked, Data, Page
 from offtracfs.web.wikilinks import resolver
 
 
@@ -52,33 +53,52 @@ def time_html(text: str) -> Markup:
     return Markup('<time datetime="{}">{}</time>').format(text, f"{local:%Y-%m-%d %H:%M}")
 
 
-def surroundings() -> dict[str, Any]:
-    """What is around every page: where it is, at which moment, and from which sync."""
-    asked: Asked | None = g.asked
-    at = asked.at if asked else ""
+@dataclass(frozen=True)
+class Site:
+    """What is around every page; templates have it as `site`.
 
-    def here(at: str = at, form: str = "") -> str:
-        """The address of this page at a moment, in a format."""
-        return address(at, request.path, request.query_string.decode("ascii", "replace"), form)
+    `tracker` is what the tracker is called, and `digests` has those of the static files.
+    """
 
-    found = {"at": at, "here": here}
-    if asked is None:
-        return found
-    zone = asked.database.settings.zone
-    return found | {
-        "moment": described(at, zone),
-        "day": last_day(at, zone),
-        "recent": asked.snapshot.recent,
-        "commit": asked.revision.commit.hex(),
-        "committed": iso(from_microseconds(asked.revision.committed * SECOND)),
-    }
+    tracker: str
+    pages: Sequence[Page]
+    digests: Mapping[str, str]
+
+    @property
+    def at(self) -> str:
+        """The moment in the page's address, "" for now."""
+        return g.asked.at if g.asked else ""
+
+    def link(self, path: str, at: str | None = None) -> str:
+        """The address of a page at the moment of this one, or at another."""
+        return address(self.at if at is None else at, path)
+
+    def here(self, at: str | None = None, form: str = "") -> str:
+        """The address of this page, in a format, at its moment or another."""
+        query = request.query_string.decode("ascii", "replace")
+        return address(self.at if at is None else at, request.path, query, form)
+
+    def static(self, name: str) -> str:
+        """The address of a file, which changes with what is in it."""
+        return f"/static/{name}?v={self.digests[name]}"
+
+    def shown(self) -> dict[str, str]:
+        """Which moment the page shows, in words and as a day; and from which sync and commit it comes."""
+        asked: Asked = g.asked
+        zone = asked.database.settings.zone
+        return {
+            "moment": described(asked.at, zone),
+            "day": last_day(asked.at, zone),
+            "recent": asked.snapshot.recent,
+            "commit": asked.revision.commit.hex(),
+            "committed": iso(from_microseconds(asked.revision.committed * SECOND)),
+        }
 
 
-def prepare(app: Flask, **names: Any) -> None:
-    """Set an application's templates up; `names` are what all of them know."""
+def prepare(app: Flask, tracker: str, pages: Sequence[Page], digests: Mapping[str, str]) -> None:
+    """Set an application's templates up; the arguments are those of `Site`."""
     environment = app.jinja_env
     environment.undefined = StrictUndefined
     environment.trim_blocks = environment.lstrip_blocks = True
     environment.filters.update(wiki=wiki_html, time=time_html)
-    environment.globals.update(names)
-    app.context_processor(surroundings)
+    environment.globals.update(site=Site(tracker, pages, digests))

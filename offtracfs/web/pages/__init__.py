@@ -3,5 +3,8 @@
 from offtracfs.web.page import Page
 from offtracfs.web.pages import front, ticket
 
-PAGES: tuple[Page, ...] = (front.PAGE, ticket.PAGE)
+PAGES: tuple[Page, ...] = (
+    front.PAGE,
+    ticket.PAGE,
+)
 """Every page; those with a label stand in the navigation in this order."""
