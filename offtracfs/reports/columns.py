@@ -17,7 +17,7 @@ GROUP, COLOR = "__group__", "__color__"
 STYLES = ("__bgcolor__", "__class__", COLOR, "__fgcolor__", "__grouplink__", "__style__")
 """Columns that say how a row looks in Trac's pages. They are not written in any format."""
 
-LOOKS = ("__bgcolor__", "__fgcolor__", "__grouplink__", "__style__")
+LOOKS = ("__bgcolor__", "__fgcolor__", "__style__")
 """Those of them that a page here knows as well, beside the group's and the colour's."""
 
 KINDS: Mapping[str, Kind] = {

@@ -58,6 +58,21 @@ def _key(cell: Any) -> tuple[int, Any, Any]:
             return 3, cell, 0
 
 
+def head(sheet: Sheet) -> list[dict[str, Any]]:
+    """A sheet's columns as JSON has them; a `key` is where a row has its cell."""
+    return [
+        {"name": column.name, "key": key, "label": column.label, "kind": column.kind,
+         "hidden": column.hidden, "line": column.line}
+        for key, column in zip(keys(sheet.columns), sheet.columns, strict=True)
+    ]  # fmt: skip
+
+
+def full(sheet: Sheet, rows: Iterable[Row]) -> Iterator[dict[str, Any]]:
+    """Some of a sheet's rows with all that a page shows of them, as JSON has them."""
+    for row, cells in values(sheet, rows):
+        yield {"cells": cells, "group": row.group, "color": row.color, "looks": row.looks}
+
+
 def write_full(sheet: Sheet, part: Part, out: TextIO) -> None:
     """A part as JSON with what a page shows of it: columns, groups, colours, the number of all rows.
 
@@ -65,15 +80,9 @@ def write_full(sheet: Sheet, part: Part, out: TextIO) -> None:
     """
     number = count(1)
     rows = (row for row, _ in zip(part.ordered(sheet).rows, number, strict=False))
-    head = [
-        {"name": column.name, "key": key, "label": column.label, "kind": column.kind,
-         "hidden": column.hidden, "line": column.line}
-        for key, column in zip(keys(sheet.columns), sheet.columns, strict=True)
-    ]  # fmt: skip
-    out.write(f'{{"title": {_dumped(sheet.title)},\n"columns": {_dumped(head)},\n"rows": [')
+    out.write(f'{{"columns": {_dumped(head(sheet))},\n"rows": [')
     before = "\n"
-    for row, cells in values(sheet, part.of(rows)):
-        item = {"cells": cells, "group": row.group, "color": row.color, "looks": row.looks}
+    for item in full(sheet, part.of(rows)):
         out.write(before + _dumped(item))
         before = ",\n"
     for _ in rows:

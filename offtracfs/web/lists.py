@@ -10,9 +10,11 @@ from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from itertools import groupby
+from operator import itemgetter
 from tempfile import TemporaryFile
 from threading import Lock
-from typing import IO, Any, TextIO
+from typing import IO, Any, NamedTuple, TextIO
 from urllib.parse import parse_qsl, urlsplit
 
 from flask import current_app
@@ -58,7 +60,20 @@ def descending(args: Mapping[str, str]) -> bool:
 
 def pages(page: int, size: int, total: int) -> Data:
     """What a page says of its place among the pages of a list of `total` rows."""
-    return {"total": total, "page": page, "pages": max(1, -(-total // size)), "max": size}
+    last = max(1, -(-total // size))
+    return {"total": total, "page": min(page, last), "pages": last, "max": size}
+
+
+class Run(NamedTuple):
+    """Rows that follow each other in a list, and are of one group; None where there are no groups."""
+
+    name: str | None
+    rows: list[Data]
+
+
+def runs(rows: Iterable[Data]) -> list[Run]:
+    """The rows of a page by the headings under which they stand."""
+    return [Run(name, [*some]) for name, some in groupby(rows, itemgetter("group"))]
 
 
 def written(write: Callable[[TextIO], None]) -> Iterator[str]:
@@ -117,15 +132,19 @@ def _numbers(asked: Asked, where: str) -> Sequence[int]:
     with _lock:
         found = _kept.pop(key, None)
     if found is None:
-        parts = urlsplit(where)
-        name, values = current_app.url_map.bind("").match(parts.path)
-        page: Page = current_app.extensions["offtracfs"][name]
-        pairs = parse_qsl(parts.query, keep_blank_values=True)
-        whole = [(name, value) for name, value in pairs if name not in ("page", "max")]
-        found = page.tickets(replace(asked, path=parts.path, pairs=whole), **values) if page.tickets else ()
-        found = array("q", dict.fromkeys(found))
+        found = array("q", dict.fromkeys(_asked(asked, where), 0))
     with _lock:
         _kept[key] = found
         while len(_kept) > MAX_KEPT:
             del _kept[next(iter(_kept))]
     return found
+
+
+def _asked(asked: Asked, where: str) -> Iterable[int]:
+    """As `_numbers`, asked anew."""
+    parts = urlsplit(where)
+    name, values = current_app.url_map.bind("").match(parts.path)
+    page: Page = current_app.extensions["offtracfs"][name]
+    pairs = parse_qsl(parts.query, keep_blank_values=True)
+    whole = [(name, value) for name, value in pairs if name not in ("page", "max")]
+    return page.tickets(replace(asked, path=parts.path, pairs=whole), **values) if page.tickets else ()

@@ -107,7 +107,7 @@ class Format(NamedTuple):
     """
 
     media_type: str
-    write: Callable[..., Iterable[str | bytes]]
+    write: Callable[..., Iterable[str] | Iterable[bytes]]
 
 
 @dataclass(frozen=True)
@@ -131,4 +131,4 @@ class Page:
     parameters: tuple[Parameter, ...] = ()
     formats: Mapping[str, Format] = field(default_factory=dict)
     pure: Callable[[Asked], bool] = lambda _asked: True
-    tickets: Callable[..., Sequence[int]] | None = None
+    tickets: Callable[..., Iterable[int]] | None = None

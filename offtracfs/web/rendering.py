@@ -12,8 +12,10 @@ from markupsafe import Markup, escape
 from offtracfs import records, wiki
 from offtracfs.records import SECOND, from_iso, from_microseconds, iso
 from offtracfs.web.addresses import address, described, last_day
+from offtracfs.web.lists import runs
 from offtracfs.web.page import Asked, Data, Page
 from offtracfs.web.wikilinks import resolver
+from offtracfs.wiki.highlight import Highlighter
 
 
 def html(name: str, data: Data) -> Response:
@@ -44,13 +46,18 @@ def wiki_html(text: str, prefix: str = "", ticket: int | None = None) -> Markup:
     return Markup(found)  # noqa: S704  # it escapes all text
 
 
-def time_html(text: str) -> Markup:
+def code_html(text: str, language: str) -> Markup:
+    """Code in a language of Pygments, highlighted where that does not take long."""
+    return Markup(Highlighter().html(text, language) or escape(text))  # noqa: S704  # Pygments escapes
+
+
+def time_html(text: str, pattern: str = "%Y-%m-%d %H:%M") -> Markup:
     """A time as ISO text, for people: in the database's time zone, to the minute."""
     try:
         local = from_iso(text).astimezone(g.asked.database.settings.zone)
     except (ValueError, OverflowError):  # whatever a record holds
         return escape(text)
-    return Markup('<time datetime="{}">{}</time>').format(text, f"{local:%Y-%m-%d %H:%M}")
+    return Markup('<time datetime="{}">{}</time>').format(text, f"{local:{pattern}}")
 
 
 @dataclass(frozen=True)
@@ -100,5 +107,5 @@ def prepare(app: Flask, tracker: str, pages: Sequence[Page], digests: Mapping[st
     environment = app.jinja_env
     environment.undefined = StrictUndefined
     environment.trim_blocks = environment.lstrip_blocks = True
-    environment.filters.update(wiki=wiki_html, time=time_html)
+    environment.filters.update(wiki=wiki_html, code=code_html, time=time_html, runs=runs)
     environment.globals.update(site=Site(tracker, pages, digests))

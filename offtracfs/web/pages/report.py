@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from typing import IO, Any
+from typing import IO
 
 import simplejson
 
@@ -30,7 +30,7 @@ _VALUE = {
     "font-style": re.compile(r"italic|normal"),
     "text-decoration": re.compile(r"underline|line-through|none"),
 }
-"""What a report may say of how a row looks: nothing that fetches anything, or covers other parts of a page."""
+"""What a report may say of how a row looks: nothing that fetches anything, or covers the page."""
 
 
 def view(asked: Asked, number: int) -> Data:
@@ -49,7 +49,7 @@ def view(asked: Asked, number: int) -> Data:
             raise Elsewhere("/query", _query(asked, one))
         variables = _variables(one, given)
         with _output(asked, number, "json", "--full", f"--page={page}", f"--max={size}") as file:
-            found = simplejson.load(file)
+            found = simplejson.loads(file.read())
     except QueryRefused as error:
         trouble = str(error)
     return {
@@ -59,7 +59,10 @@ def view(asked: Asked, number: int) -> Data:
         "sql": one.text,
         "variables": variables,
         "columns": found["columns"],
-        "rows": [row | {"ticket": lists.ticket_in(row["cells"])} for row in found["rows"]],
+        "rows": [
+            row | {"ticket": lists.ticket_in(row["cells"]), "place": place}
+            for place, row in enumerate(found["rows"], 1)
+        ],
         "sort": asked.args.get("sort", ""),
         "desc": lists.descending(asked.args),
         "trouble": trouble,
@@ -98,7 +101,7 @@ def _given(asked: Asked) -> dict[str, str]:
 
 def _variables(one: Report, given: Mapping[str, str]) -> list[Data]:
     """The variables in a report's SQL, each with its value."""
-    known = defaults(one.text) | given
+    known = {**defaults(one.text), **given}
     names = bound(one.text, given).names
     return [{"name": name, "value": known.get(name, "")} for name in dict.fromkeys(names)]
 
@@ -130,25 +133,21 @@ def _sql(asked: Asked, number: int) -> list[str]:
 
 
 def _style(asked: Asked, number: int) -> Iterator[str]:
-    """The looks of the rows of a page, as a style sheet: a page itself may hold no style."""
-    for place, row in enumerate(view(asked, number)["rows"], 1):
-        looks = row["looks"]
-        wanted = dict(
-            declaration.partition(":")[::2] for declaration in looks.get("__style__", "").split(";")
-        )
-        wanted = {name.strip().lower(): value.strip() for name, value in wanted.items()}
-        wanted["background-color"] = (
-            looks.get("__bgcolor__") or wanted.pop("background", "") or wanted.get("background-color", "")
-        )
-        wanted["color"] = looks.get("__fgcolor__") or wanted.get("color", "")
-        found = {
-            name: value for name, value in wanted.items() if name in _VALUE and _VALUE[name].fullmatch(value)
-        }
-        if "background-color" in found:
-            found = {"color": "#222"} | found  # whatever the colours of the page
-        if found:
+    """The looks of a page's rows as a style sheet, since the page itself may hold no style."""
+    for row in view(asked, number)["rows"]:
+        if found := _declarations(row["looks"]):
             said = "; ".join(f"{name}: {value}" for name, value in found.items())
-            yield f"#row-{place} :is(td, td a) {{ {said} }}\n"
+            yield f'tr[data-row="{row["place"]}"] :is(td, td a) {{ {said} }}\n'
+
+
+def _declarations(looks: Mapping[str, str]) -> dict[str, str]:
+    """What a row's columns say of its style, as far as it may say that."""
+    pairs = [each.partition(":") for each in looks.get("__style__", "").lower().split(";")]
+    wanted = {name.strip(): value.strip() for name, _, value in pairs}
+    wanted["background-color"] = looks.get("__bgcolor__") or wanted.get("background-color", "")
+    wanted["color"] = looks.get("__fgcolor__") or wanted.get("color", "")
+    found = {name: wanted[name] for name, value in _VALUE.items() if value.fullmatch(wanted.get(name, ""))}
+    return {"color": "#222"} | found if "background-color" in found else found  # in the dark, too
 
 
 PAGE = Page(
