@@ -13,9 +13,16 @@ from offtracfs.web.guard import Guard
 
 EXAMPLES: dict[str, dict[str, Any]] = {
     "front": {},
+    "query": {},
+    "report": {"number": 1},
+    "reports": {},
+    "search": {},
     "ticket": {"number": 1},
 }
 """Page → values of its rule for which there is something in the small tracker of `tests.tickets`."""
+
+YOUNG = ("report",)
+"""Pages of which there is something only in the end."""
 
 
 def client(directory: Path, guard: Guard | None = None) -> Client:

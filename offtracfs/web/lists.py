@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from itertools import groupby
 from operator import itemgetter
@@ -114,16 +113,22 @@ def around(asked: Asked, ticket: int) -> Data | None:
     None where the address names no list, and where the list cannot be asked any more.
     """
     where = asked.args.get("list", "")
-    with suppress(OfftracfsError, HTTPException, ValueError):
-        numbers = _numbers(asked, where)
-        found = {"address": where, "total": len(numbers), "place": 0, "previous": None, "next": None}
-        if ticket in numbers:
-            at = numbers.index(ticket)
-            found["place"] = at + 1
-            found["previous"] = numbers[at - 1] if at else None
-            found["next"] = numbers[at + 1] if at + 1 < len(numbers) else None
-        return found
-    return None
+    try:
+        numbers = _numbers(asked, where) if where else ()
+    except (OfftracfsError, HTTPException, ValueError):
+        return None
+    if not numbers:
+        return None
+    at = numbers.index(ticket) if ticket in numbers else -1
+    return {
+        "address": where,
+        "path": urlsplit(where).path,
+        "query": urlsplit(where).query,
+        "total": len(numbers),
+        "place": at + 1,
+        "previous": numbers[at - 1] if at > 0 else None,
+        "next": numbers[at + 1] if 0 <= at < len(numbers) - 1 else None,
+    }
 
 
 def _numbers(asked: Asked, where: str) -> Sequence[int]:

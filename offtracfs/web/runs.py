@@ -65,6 +65,9 @@ class _Run:
     process: subprocess.Popen[bytes] | None = None
     done: Event = field(default_factory=Event)
 
+    def __del__(self) -> None:
+        self.file.close()  # when neither `Runs` nor a reader has it any more
+
 
 class Runs:
     """The reports of a database that run or have just run. For all threads of a process."""
@@ -130,7 +133,7 @@ class Runs:
                     _end(run)
 
     def _make_room(self) -> None:
-        """Let go of those used longest ago. A file is closed when its last reader has left."""
+        """Let go of those used longest ago."""
         room = MAX_BYTES
         for place, (wanted, run) in enumerate(reversed([*self._kept.items()])):
             room -= run.size

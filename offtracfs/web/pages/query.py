@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from urllib.parse import urlencode
 
@@ -48,6 +48,7 @@ _ROW = re.compile(r"(\d{1,9})_(.+)", re.DOTALL)
 
 def view(asked: Asked) -> Data:
     """A page of what a query gives. Raises Elsewhere, UsageError."""
+    asked.pairs = asked.pairs or BEGINNING  # so that the page's own links have it
     fields = _fields(asked)
     _send_elsewhere(asked, fields)
     query = _query(asked, fields)
@@ -95,14 +96,12 @@ def _asker(asked: Asked) -> Asker:
 
 def _query(asked: Asked, fields: Fields) -> Query:
     """What the address asks for. Raises QueryRefused."""
-    pairs = [pair for pair in asked.pairs if pair[0] not in ("add", "more", "list")]
+    pairs = [pair for pair in asked.pairs or BEGINNING if pair[0] not in ("add", "more", "list")]
     return parse(f"?{urlencode(pairs)}", fields)
 
 
 def _send_elsewhere(asked: Asked, fields: Fields) -> None:
     """Raise Elsewhere where the address has another, better form."""
-    if not asked.pairs:
-        raise Elsewhere(asked.path, BEGINNING)
     if form := _TRAC_FORMATS.get(asked.args.get("format", "")):
         raise Elsewhere(asked.path, [pair for pair in asked.pairs if pair[0] != "format"], form)
     if "form" in asked.args:
@@ -212,8 +211,8 @@ PAGE = Page(
     "Tickets by Trac's query language: `status=new&owner=~bob` asks for both, `or` stands between groups.",
     label="Custom query",
     parameters=(
-        Parameter("FIELD", "A value, with ! (not), ~ (contains), ^ (begins) or $ (ends) in front, START..END for "
-                  "dates. Of several values of a field one must hold."),
+        Parameter("FIELD", "A value, with ! (not), ~ (contains), ^ (begins) or $ (ends) in front; START..END "
+                  "for dates. One of several values must hold."),
         Parameter("or", "Stands between groups of constraints, of which one must hold."),
         Parameter("order", "The field to sort by: priority unless given."),
         lists.DESCENDING,

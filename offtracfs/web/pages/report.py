@@ -166,7 +166,7 @@ PAGE = Page(
         "csv": _download("csv"),
         "tsv": _download("tsv"),
         "sql": Format("text/plain", _sql),
-        "css": Format("text/css", _style),
+        "style": Format("text/css", _style),
     },
     pure=lambda _asked: False,  # SQL can ask for the time
     tickets=tickets,

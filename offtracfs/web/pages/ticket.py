@@ -11,6 +11,7 @@ from offtracfs.texts import Entry, Labels, entries
 from offtracfs.texts.differences import differences
 from offtracfs.texts.log import is_edit, is_long
 from offtracfs.trackers.registry import ticket_pages
+from offtracfs.web import lists
 from offtracfs.web.page import Asked, Data, Missing, Page
 
 APART = ("summary", "description", "type", "status", "resolution", "time", "changetime")  # not in the list
@@ -38,6 +39,7 @@ def view(asked: Asked, number: int) -> Data:
             for name in names
         ],
         "changes": [_change(entry, log_labels) for entry in entries(state.log)],
+        "list": lists.around(asked, number),
         "tracker_page": f"{start}{number}" if (start := _pages(asked.database.settings.url)) else "",
     }
 
@@ -86,4 +88,10 @@ def _lines(old: str, new: str) -> list[str]:
     return [line.removeprefix(INDENT) for line in "\n".join(differences(old, new)).split("\n")]
 
 
-PAGE = Page("ticket", "/ticket/<int:number>", view, "A ticket, with all that was said and done about it.")
+PAGE = Page(
+    "ticket",
+    "/ticket/<int:number>",
+    view,
+    "A ticket, with all that was said and done about it.",
+    parameters=(lists.LIST,),
+)
