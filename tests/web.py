@@ -30,6 +30,11 @@ def client(directory: Path, guard: Guard | None = None) -> Client:
     return Client(application(directory, guard or Guard()), TestResponse)
 
 
+def data(browser: Client, where: str) -> Any:
+    """What a program gets at an address, as JSON."""
+    return browser.get(where).json
+
+
 def parsed(response: TestResponse) -> LexborHTMLParser:
     """The page in an answer, as a browser's parser sees it."""
     return LexborHTMLParser(response.get_data(as_text=True))

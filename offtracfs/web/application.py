@@ -161,7 +161,7 @@ def _failed(error: Exception) -> Response:
     as_json = request.environ[FORMAT] == "json"
     made = rendering.json(data) if as_json else rendering.html("error", data)
     made.status_code = status
-    for name in ("Allow", "WWW-Authenticate", "Location"):
+    for name in ("Allow", "WWW-Authenticate", "Location", "Retry-After"):
         for value in response.headers.getlist(name):
             made.headers.add(name, value)
     return made

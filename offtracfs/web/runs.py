@@ -11,6 +11,7 @@ import logging
 import os
 import subprocess
 import time
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -65,9 +66,6 @@ class _Run:
     process: subprocess.Popen[bytes] | None = None
     done: Event = field(default_factory=Event)
 
-    def __del__(self) -> None:
-        self.file.close()  # when neither `Runs` nor a reader has it any more
-
 
 class Runs:
     """The reports of a database that run or have just run. For all threads of a process."""
@@ -78,6 +76,7 @@ class Runs:
         self._kept: dict[Wanted, _Run] = {}  # the one used last is last
         self._readers = Semaphore(MAX_READERS)
         self._running = Semaphore(MAX_RUNNING)
+        self._ending = weakref.finalize(self, _end_all, self._kept)  # at the latest when Python ends
 
     def output(self, wanted: Wanted, gone: Callable[[], bool]) -> IO[bytes]:
         """A file with what a report gives, made within the last minute; the caller closes it.
@@ -96,10 +95,9 @@ class Runs:
             return Path(f"/proc/self/fd/{run.file.fileno()}").open("rb")
 
     def end(self) -> None:
-        """End all processes."""
+        """End all processes, and let go of all outputs."""
         with self._lock:
-            for run in self._kept.values():
-                _end(run)
+            self._ending()
 
     def _wait(self, run: _Run, gone: Callable[[], bool]) -> None:
         if not self._readers.acquire(blocking=False):
@@ -117,13 +115,15 @@ class Runs:
     def _reading(self, wanted: Wanted) -> Iterator[_Run]:
         """The run that a reader waits for, which stays at least until this ends."""
         with self._lock:
-            run = self._kept.pop(wanted, None)
+            run = before = self._kept.pop(wanted, None)
             if run is None or run.ended or (run.done.is_set() and time.monotonic() - run.made > MAX_AGE):
                 run = _Run(TemporaryFile(buffering=0))  # noqa: SIM115  # it is kept
                 Thread(target=self._work, args=(wanted, run), daemon=True).start()
             self._kept[wanted] = run
             run.readers += 1
             self._make_room()
+            if before:
+                self._close_unused(wanted, before)
         try:
             yield run
         finally:
@@ -131,6 +131,7 @@ class Runs:
                 run.readers -= 1
                 if not run.readers and not run.done.is_set():
                     _end(run)
+                self._close_unused(wanted, run)
 
     def _make_room(self) -> None:
         """Let go of those used longest ago."""
@@ -139,6 +140,12 @@ class Runs:
             room -= run.size
             if place and run.done.is_set() and (room < 0 or place >= MAX_KEPT):
                 del self._kept[wanted]
+                self._close_unused(wanted, run)
+
+    def _close_unused(self, wanted: Wanted, run: _Run) -> None:
+        """Close the file of a run that nobody reads, writes or will ask for any more; the lock is held."""
+        if run.done.is_set() and not run.readers and self._kept.get(wanted) is not run:
+            run.file.close()
 
     def _work(self, wanted: Wanted, run: _Run) -> None:
         """Run a report, when it is its turn; in a thread of its own, since any reader may leave first."""
@@ -157,6 +164,7 @@ class Runs:
                     del self._kept[wanted]
                 run.made = time.monotonic()
                 run.done.set()
+                self._close_unused(wanted, run)
 
     def _refusal(self, wanted: Wanted, run: _Run) -> str:
         """Have a process write to a run's file; why the report cannot run, "" where it has run."""
@@ -177,6 +185,14 @@ class Runs:
                 started.kill()
                 return f"It did not end within {TIMEOUT:g} seconds."
         return process.refusal(started.returncode, said)
+
+
+def _end_all(kept: dict[Wanted, _Run]) -> None:
+    """End runs, and close the files of those that are done."""
+    for run in kept.values():
+        _end(run)
+        if run.done.is_set():
+            run.file.close()
 
 
 def _end(run: _Run) -> None:

@@ -9,7 +9,7 @@ from functools import partial
 from urllib.parse import urlencode
 
 from offtracfs.kinds import FIELDS_PATH
-from offtracfs.querylanguage import Fields, Query, address, no_field, parse, shown_columns
+from offtracfs.querylanguage import Fields, Query, address, no_field, parse
 from offtracfs.reports import tickets as ticketlists
 from offtracfs.reports.formats import FORMATS
 from offtracfs.reports.part import full, head
@@ -42,7 +42,7 @@ _TRAC_FORMATS = {"csv": "csv", "tab": "tsv", "rss": "rss"}
 """Trac's names of formats in addresses, and ours."""
 
 _NEW_ROW = re.compile(r"add_\d{1,9}")
-_OF_FORM = re.compile(rf"form|rm|add|more|report|page|{_NEW_ROW.pattern}")
+_OF_FORM = re.compile(rf"form|usual|rm|add|more|report|page|{_NEW_ROW.pattern}")
 _ROW = re.compile(r"(\d{1,9})_(.+)", re.DOTALL)
 
 
@@ -61,6 +61,7 @@ def view(asked: Asked) -> Data:
     known = {field["name"]: field for field in fields}
     return {
         "columns": head(sheet),
+        "chosen": bool(query.columns),
         "rows": rows,
         "order": query.order,
         "desc": query.descending,
@@ -114,9 +115,10 @@ def _sent(pairs: Sequence[Pair], fields: Fields) -> list[Pair]:
     removed |= {f"{row}{end}" for row in removed for end in ("_mode", "_end")}
     kept = [pair for pair in _filled_in(pairs, fields) if pair[0] not in removed]
     query = parse(f"?{urlencode([pair for pair in kept if not _OF_FORM.fullmatch(pair[0])])}", fields)
-    columns, query.columns = query.columns, []
-    if columns != shown_columns(query, fields):
-        query.columns = columns
+    if ("usual", " ".join(query.columns)) in pairs:  # they may be others for another query
+        query.columns = []
+    if query.most == lists.PAGE_SIZE:
+        query.most = 0
     rows = [value for name, value in kept if name == "add" and value not in removed]
     rows += [
         f"{name.removeprefix('add_')}_{value}" for name, value in kept if value and _NEW_ROW.fullmatch(name)
