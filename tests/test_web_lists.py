@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 import pytest
 from hypothesis import given
@@ -23,7 +23,9 @@ from offtracfs.database import Database
 from offtracfs.querylanguage import address, parse
 from offtracfs.reports.query import fields_at
 from offtracfs.web.page import Pair
+from tests.mounting import AUTUMN, append, ticket
 from tests.program import offtracfs
+from tests.tickets import database as small
 from tests.web import client, data, parsed, text
 
 REPORTS = (1, 2, 3, 4)
@@ -326,3 +328,22 @@ def test_search_shows_where_the_words_are(browser: Client) -> None:
     assert "no text 'nothing'" in text(browser.get("/search?q=x&in=nothing"), ".trouble")
     assert text(browser.get("/search?q=42"), ".jump") == "Ticket #42"
     assert browser.get("/search").status_code == 200
+
+
+def test_links_in_texts_lead_to_lists(tmp_path: Path) -> None:
+    """TracLinks to reports, queries, searches and several tickets lead to these pages, at the same moment."""
+    texts = {
+        "report:1": "/report/1",
+        "{1}": "/report/1",
+        "report:1?USER=bob": "/report/1?USER=bob",
+        "[query:status=new&or&owner~=bob these]": "/query?status=new&or=&owner=~bob",
+        "search:crash": "/search?q=crash",
+        "ticket:1,2": "/query?id=1,2",
+        "query:status": None,
+        "report:x": None,
+    }
+    database = small(tmp_path)
+    append(database, (AUTUMN + 60, ticket(1, description="\n\n".join(texts))))
+    page = parsed(client(database.path).get("/@HEAD~0/ticket/1", follow_redirects=True))
+    links = [unquote(node.attributes["href"] or "") for node in page.css("#description a")]
+    assert links == [where for where in texts.values() if where]

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from urllib.parse import urlencode
 
 from flask import url_for
 
 from offtracfs.changes.comparison import values
-from offtracfs.kinds import ticket_path
+from offtracfs.errors import QueryRefused
+from offtracfs.kinds import FIELDS_PATH, report_path, ticket_path
+from offtracfs.querylanguage import address as query_arguments
+from offtracfs.querylanguage import parse
+from offtracfs.reports.query import fields_in
 from offtracfs.web.page import Asked
 from offtracfs.wiki import Resolver, Target
 from offtracfs.wiki.nodes import Link
 
+_NUMBERS = re.compile(r"[0-9]{1,18}(?:[,-][0-9]{1,18}){1,100}")
 _NUMBER = re.compile(r"[0-9]{1,18}")
 _COMMENT = re.compile(r"(?P<comment>description|[0-9]{1,9})(?::ticket:(?P<ticket>[0-9]{1,18}))?")
 
@@ -29,6 +35,8 @@ def resolver(asked: Asked, ticket: int | None = None) -> Resolver:
 
 def _ticket(asked: Asked, target: str, _within: int | None) -> Target | None:
     number, _, fragment = target.partition("#")
+    if _NUMBERS.fullmatch(number):
+        return Target(url_for("query", id=number), "", "query")
     return _to_ticket(asked, int(number), fragment) if _NUMBER.fullmatch(number) else None
 
 
@@ -53,8 +61,32 @@ def _to_ticket(asked: Asked, number: int, fragment: str) -> Target:
     return Target(address, title, "closed ticket" if found.get("status") == "closed" else "ticket")
 
 
+def _report(asked: Asked, target: str, _within: int | None) -> Target | None:
+    number, _, query = target.partition("?")
+    if not _NUMBER.fullmatch(number):
+        return None
+    there = asked.snapshot.has(report_path(int(number)))
+    address = url_for("report", number=int(number)) + (f"?{query}" if query else "")
+    return Target(address, "", "report" if there else "missing report")
+
+
+def _query(asked: Asked, target: str, _within: int | None) -> Target | None:
+    try:
+        query = parse(target, fields_in(asked.snapshot.get(FIELDS_PATH)))
+    except QueryRefused:
+        return None
+    return Target(f"{url_for('query')}?{urlencode(query_arguments(query) or [('order', 'id')])}", "", "query")
+
+
+def _search(_asked: Asked, target: str, _within: int | None) -> Target | None:
+    return Target(url_for("search", q=target.partition("?")[0]), "", "search") if target else None
+
+
 REALMS: dict[str, Callable[[Asked, str, int | None], Target | None]] = {
     "comment": _comment,
+    "query": _query,
+    "report": _report,
+    "search": _search,
     "ticket": _ticket,
 }
 """Realm of a TracLink → what finds the page for a target; None makes the link text."""
