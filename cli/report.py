@@ -29,7 +29,9 @@ from .text import shown
     "--max", "most", type=click.IntRange(min=0), default=0, metavar="COUNT", help="Only so many rows; 0: all."
 )
 @click.option("--page", type=click.IntRange(min=1), default=1, metavar="N", help="… from that page on.")
-@click.option("--full", is_flag=True, hidden=True, help="With json: columns, groups and colours, too.")
+@click.option(
+    "--full", is_flag=True, help="As JSON: columns, groups, colours and the number of all rows, too."
+)
 @click.pass_obj
 def command(
     directory: Path,
