@@ -102,13 +102,6 @@ def listed(run: Run, query: Query, fields: Fields, asker: Asker, more: Sequence[
     return Sheet("", heads, _rows(found, cells, _grouping(query.group, known, zone)), zone)
 
 
-def total(run: Run, query: Query, fields: Fields, asker: Asker) -> int:
-    """How many tickets a query asks for, on all its pages. Raises as `listed`."""
-    made = select(query, ["id"], {field["name"]: field for field in fields}, asker)
-    ((count,),) = run(f"SELECT count(*) FROM ({made.text})", made.values)  # noqa: S608
-    return int(count)
-
-
 def paged(made: Sql, query: Query, run: Run) -> str:
     """The part of the statement that ``max`` and ``page`` ask for; where one page holds all, it is all.
 

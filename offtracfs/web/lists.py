@@ -6,6 +6,7 @@ for its numbers, at its own moment.
 
 from __future__ import annotations
 
+import time
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -20,12 +21,27 @@ from flask import current_app
 from werkzeug.exceptions import HTTPException
 
 from offtracfs.errors import OfftracfsError, UsageError
+from offtracfs.kinds.fields import PEOPLE
 from offtracfs.querylanguage import is_true
 from offtracfs.web.page import Asked, Data, Page, Parameter
 
 PAGE_SIZE, MAX_PAGE_SIZE = 100, 1_000  # rows
 MAX_KEPT = 32  # lists whose numbers are kept
 MAX_PLACE = 1 << 31  # of a page
+ELSEWHERE = (
+    "page",
+    "max",
+    "col",
+    "row",
+    "add",
+    "more",
+    "list",
+)  # what does not change which tickets there are
+
+ROLES = {
+    "ticket": "ticket", "id": "ticket", "summary": "summary", "report": "report", "description": "wiki",
+    **dict.fromkeys((*PEOPLE, "author"), "person"),
+}  # fmt: skip
 
 LIST = Parameter("list", "The address of a list of tickets; the next and the previous one there are named.")
 SIZE = Parameter("max", f"How many rows on a page: {PAGE_SIZE} unless given, {MAX_PAGE_SIZE:,} at most.")
@@ -75,6 +91,11 @@ def runs(rows: Iterable[Data]) -> list[Run]:
     return [Run(name, [*some]) for name, some in groupby(rows, itemgetter("group"))]
 
 
+def roles(columns: Iterable[Data]) -> dict[str, str]:
+    """How the cells of each column are shown: by its name, as in Trac, or by its kind."""
+    return {column["key"]: str(ROLES.get(column["name"].strip("_"), column["kind"])) for column in columns}
+
+
 def written(write: Callable[[TextIO], None]) -> Iterator[str]:
     """The pieces of a text that is written at once, and kept in a file until it is read."""
     file = TemporaryFile("w+", encoding="utf-8", errors="replace", newline="")  # noqa: SIM115
@@ -113,8 +134,10 @@ def around(asked: Asked, ticket: int) -> Data | None:
     None where the address names no list, and where the list cannot be asked any more.
     """
     where = asked.args.get("list", "")
+    parts = urlsplit(where)
     try:
-        numbers = _numbers(asked, where) if where else ()
+        pairs = parse_qsl(parts.query, keep_blank_values=True)
+        numbers = numbered(replace(asked, path=parts.path, pairs=pairs)) if where else ()
     except (OfftracfsError, HTTPException, ValueError):
         return None
     if not numbers:
@@ -122,8 +145,8 @@ def around(asked: Asked, ticket: int) -> Data | None:
     at = numbers.index(ticket) if ticket in numbers else -1
     return {
         "address": where,
-        "path": urlsplit(where).path,
-        "query": urlsplit(where).query,
+        "path": parts.path,
+        "query": parts.query,
         "total": len(numbers),
         "place": at + 1,
         "previous": numbers[at - 1] if at > 0 else None,
@@ -131,25 +154,22 @@ def around(asked: Asked, ticket: int) -> Data | None:
     }
 
 
-def _numbers(asked: Asked, where: str) -> Sequence[int]:
-    """The numbers of all tickets in the list at an address. Raises NotFound where there is none."""
-    key = (asked.database.path, asked.revision.commit, asked.at, where)
+def numbered(asked: Asked) -> Sequence[int]:
+    """The numbers of all tickets in the list at an address, in order; of now, those of the last minute.
+
+    Raises NotFound where there is no such page, and as its view does.
+    """
+    whole = replace(asked, pairs=tuple(pair for pair in asked.pairs if pair[0] not in ELSEWHERE))
+    minute = 0 if asked.at else int(time.time()) // 60
+    key = (asked.database.path, asked.revision.commit, asked.at, minute, whole.path, whole.pairs)
     with _lock:
         found = _kept.pop(key, None)
     if found is None:
-        found = array("q", dict.fromkeys(_asked(asked, where), 0))
+        name, values = current_app.url_map.bind("").match(whole.path)
+        page: Page = current_app.extensions["offtracfs"][name]
+        found = array("q", dict.fromkeys(page.tickets(whole, **values) if page.tickets else (), 0))
     with _lock:
         _kept[key] = found
         while len(_kept) > MAX_KEPT:
             del _kept[next(iter(_kept))]
     return found
-
-
-def _asked(asked: Asked, where: str) -> Iterable[int]:
-    """As `_numbers`, asked anew."""
-    parts = urlsplit(where)
-    name, values = current_app.url_map.bind("").match(parts.path)
-    page: Page = current_app.extensions["offtracfs"][name]
-    pairs = parse_qsl(parts.query, keep_blank_values=True)
-    whole = [(name, value) for name, value in pairs if name not in ("page", "max")]
-    return page.tickets(replace(asked, path=parts.path, pairs=whole), **values) if page.tickets else ()

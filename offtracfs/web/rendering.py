@@ -12,7 +12,7 @@ from markupsafe import Markup, escape
 from offtracfs import records, wiki
 from offtracfs.records import SECOND, from_iso, from_microseconds, iso
 from offtracfs.web.addresses import address, described, last_day
-from offtracfs.web.lists import runs
+from offtracfs.web.lists import roles, runs
 from offtracfs.web.page import Asked, Data, Page
 from offtracfs.web.wikilinks import resolver
 from offtracfs.wiki.highlight import Highlighter
@@ -107,5 +107,5 @@ def prepare(app: Flask, tracker: str, pages: Sequence[Page], digests: Mapping[st
     environment = app.jinja_env
     environment.undefined = StrictUndefined
     environment.trim_blocks = environment.lstrip_blocks = True
-    environment.filters.update(wiki=wiki_html, code=code_html, time=time_html, runs=runs)
+    environment.filters.update(wiki=wiki_html, code=code_html, time=time_html, roles=roles, runs=runs)
     environment.globals.update(site=Site(tracker, pages, digests))
