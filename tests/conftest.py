@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 import hypothesis
 import pytest
 
+from offtracfs import demo
 from offtracfs.database import Database
 from offtracfs.mount import driver
 from offtracfs.store import Store
@@ -33,8 +34,9 @@ signal.signal(signal.SIGQUIT, signal.SIG_DFL)
 
 # A busy machine is no failure.
 PATIENT: Any = {"deadline": None, "suppress_health_check": [hypothesis.HealthCheck.too_slow]}
-hypothesis.settings.register_profile("offtracfs", **PATIENT)
-hypothesis.settings.register_profile("new-stories", print_blob=True, **PATIENT)  # `make test-all`
+hypothesis.settings.register_profile("offtracfs", max_examples=30, **PATIENT)
+# `make test-all`
+hypothesis.settings.register_profile("new-stories", max_examples=200, print_blob=True, **PATIENT)
 hypothesis.settings.load_profile("offtracfs")  # pytest's --hypothesis-profile comes after this
 
 
@@ -122,6 +124,12 @@ def fuse() -> None:
     """A machine on which something can be mounted."""
     if why := missing():
         needs(why)
+
+
+@pytest.fixture(scope="session")
+def demo_database(tmp_path_factory: pytest.TempPathFactory) -> Database:
+    """The demo, made once: to be read, or copied with the folder it is in."""
+    return demo.database(tmp_path_factory.mktemp("demo"))
 
 
 @pytest.fixture(scope="session")

@@ -77,7 +77,7 @@ def news(trac: StandInTrac) -> None:
     trac.clock += timedelta(hours=1)
 
 
-@pytest.mark.parametrize("every", [5, pytest.param(1, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("every", [7, pytest.param(1, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("first", [True, False], ids=["first sync", "later sync"])
 def test_killed_at_any_write(tmp_path: Path, first: bool, every: int) -> None:
     """Wherever a sync is killed, readers go on, and the next one makes the same branch, object for object."""

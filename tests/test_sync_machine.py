@@ -8,14 +8,14 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import trio
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from offtracfs import check
 from offtracfs.errors import OfftracfsError
 from tests import faults
-from tests.helpers import rebuilt, tables
+from tests.helpers import NEW_STORIES, examples, rebuilt, tables
 from tests.standin import StandInTrac
 from tests.syncing import a_day_later, expected, log, mirrored, new_database, synced
 
@@ -168,10 +168,8 @@ class Sync(RuleBasedStateMachine):
 
 # The same walks in each `make test`: what fails there is the fault of a change. New and more ones in
 # `make test-all`: run each night, it finds what nobody thought of.
-NEW_STORIES = settings.get_current_profile_name() == "new-stories"
-
-Sync.TestCase.settings = settings(
-    max_examples=200 if NEW_STORIES else 25,
+Sync.TestCase.settings = examples(
+    10,
     stateful_step_count=25,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 from selectolax.lexbor import LexborHTMLParser
 from werkzeug.test import Client, TestResponse
 
+from offtracfs.index import Reader
 from offtracfs.web.application import application
 from offtracfs.web.guard import Guard
 
@@ -18,6 +22,14 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "reports": {},
     "search": {},
     "ticket": {"number": 1},
+    "versions": {"number": 1},
+    "links": {"number": 1},
+    "timeline": {},
+    "compare": {},
+    "roadmap": {},
+    "milestone": {"name": "1.0 Crocus"},
+    "component": {"name": "ui"},
+    "person": {"name": "ann"},
 }
 """Page → values of its rule for which there is something in the small tracker of `tests.tickets`."""
 
@@ -45,3 +57,18 @@ def text(response: TestResponse, selector: str = "main") -> str:
     found = parsed(response).css_first(selector)
     assert found is not None, selector
     return " ".join(found.text().split())
+
+
+@contextmanager
+def counted(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """The questions that the index is asked meanwhile."""
+    asked: list[str] = []
+    rows = Reader._rows
+
+    def counting(self: Reader, statement: str, most: int | None, **values: Any) -> list[Any]:
+        asked.append(statement)
+        return rows(self, statement, most, **values)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Reader, "_rows", counting)
+        yield asked

@@ -32,7 +32,7 @@ NOBODY = "anonymous"  # as Trac calls whoever has not logged in
 _UNUSABLE = re.compile("[\0\ud800-\udfff]")  # in SQL
 
 Cell = Callable[[Any], Any]
-Run = Callable[[str, list[str]], Iterable[Any]]
+Run = Callable[..., Iterable[Any]]
 """Gives the rows of a statement, with what is bound to its placeholders."""
 
 

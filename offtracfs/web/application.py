@@ -24,6 +24,7 @@ from offtracfs.database import Database
 from offtracfs.errors import DatabaseBusy, NotADatabase, OfftracfsError, UsageError
 from offtracfs.web import caching, openapi, rendering
 from offtracfs.web.addresses import AT, FORMAT, Taken, address, canonical
+from offtracfs.web.asking import Named
 from offtracfs.web.guard import HEADERS, Guard
 from offtracfs.web.page import Asked, Elsewhere, Missing, Page
 from offtracfs.web.pages import PAGES
@@ -45,11 +46,13 @@ def application(directory: Path, guard: Guard, runs: Runs | None = None) -> Flas
     """
     app = Flask(__package__, static_folder=None)
     app.url_map.strict_slashes = app.url_map.merge_slashes = False
+    formats = {"html", "json"}.union(*(page.formats for page in PAGES))
     settings = Database(directory).settings
     statics = _statics()
     digests = {name: caching.digest(body) for name, body in statics.items()}
     rendering.prepare(app, _name(settings.url), PAGES, digests)
     serve = partial(_serve, Readers(directory, runs or Runs(directory)), caching.fingerprint(settings))
+    app.url_map.converters["named"] = type("Named", (Named,), {"formats": formats})
     for page in PAGES:
         app.add_url_rule(page.rule, page.name, partial(serve, page), provide_automatic_options=False)
     app.extensions["offtracfs"] = {page.name: page for page in PAGES}
@@ -58,7 +61,6 @@ def application(directory: Path, guard: Guard, runs: Runs | None = None) -> Flas
     app.before_request(partial(_begin, guard))
     app.after_request(_guarded)
     app.register_error_handler(Exception, _failed)
-    formats = {"html", "json"}.union(*(page.formats for page in PAGES))
     app.wsgi_app = Taken(app.wsgi_app, formats)  # type: ignore[method-assign]  # as Flask's manual has it
     return app
 

@@ -21,7 +21,6 @@ from flask import current_app
 from werkzeug.exceptions import HTTPException
 
 from offtracfs.errors import OfftracfsError, UsageError
-from offtracfs.kinds.fields import PEOPLE
 from offtracfs.querylanguage import is_true
 from offtracfs.web.page import Asked, Data, Page, Parameter
 
@@ -40,8 +39,10 @@ ELSEWHERE = (
 
 ROLES = {
     "ticket": "ticket", "id": "ticket", "summary": "summary", "report": "report", "description": "wiki",
-    **dict.fromkeys((*PEOPLE, "author"), "person"),
+    "owner": "person", "reporter": "person", "author": "person",
+    "milestone": "milestone", "component": "component",
 }  # fmt: skip
+"""What the cells of a column hold, by its name; other columns are shown by their kind."""
 
 LIST = Parameter("list", "The address of a list of tickets; the next and the previous one there are named.")
 SIZE = Parameter("max", f"How many rows on a page: {PAGE_SIZE} unless given, {MAX_PAGE_SIZE:,} at most.")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 
 from flask import Flask, Response, g, render_template, request
 from jinja2 import StrictUndefined
@@ -11,7 +13,10 @@ from markupsafe import Markup, escape
 
 from offtracfs import records, wiki
 from offtracfs.records import SECOND, from_iso, from_microseconds, iso
+from offtracfs.web import plots
 from offtracfs.web.addresses import address, described, last_day
+from offtracfs.web.events import KIND_NAMES
+from offtracfs.web.inline import inline
 from offtracfs.web.lists import roles, runs
 from offtracfs.web.page import Asked, Data, Page
 from offtracfs.web.wikilinks import resolver
@@ -60,6 +65,18 @@ def time_html(text: str, pattern: str = "%Y-%m-%d %H:%M") -> Markup:
     return Markup('<time datetime="{}">{}</time>').format(text, f"{local:{pattern}}")
 
 
+def clock_html(text: str) -> Markup:
+    """A time as ISO text, where its day stands above it: "21:16"."""
+    shown = time_html(text)
+    return Markup(re.sub(r">[^<]* ", ">", shown))  # noqa: S704  # a part of it is left out
+
+
+def day_text(day: str) -> str:
+    """A day as ISO text, in words: "Saturday, 9 April 2011"."""
+    found = date.fromisoformat(day)
+    return f"{found:%A}, {found.day} {found:%B %Y}"
+
+
 @dataclass(frozen=True)
 class Site:
     """What is around every page; templates have it as `site`.
@@ -75,6 +92,10 @@ class Site:
     def at(self) -> str:
         """The moment in the page's address, "" for now."""
         return g.asked.at if g.asked else ""
+
+    def has(self, name: str) -> bool:
+        """Whether there is a page of that name."""
+        return any(page.name == name for page in self.pages)
 
     def link(self, path: str, at: str | None = None) -> str:
         """The address of a page at the moment of this one, or at another."""
@@ -107,5 +128,6 @@ def prepare(app: Flask, tracker: str, pages: Sequence[Page], digests: Mapping[st
     environment = app.jinja_env
     environment.undefined = StrictUndefined
     environment.trim_blocks = environment.lstrip_blocks = True
-    environment.filters.update(wiki=wiki_html, code=code_html, time=time_html, roles=roles, runs=runs)
-    environment.globals.update(site=Site(tracker, pages, digests))
+    environment.filters.update(wiki=wiki_html, code=code_html, inline=inline)
+    environment.filters.update(time=time_html, clock=clock_html, day=day_text, roles=roles, runs=runs)
+    environment.globals.update(site=Site(tracker, pages, digests), plots=plots, kind_names=KIND_NAMES)

@@ -10,7 +10,9 @@ from flask import url_for
 
 from offtracfs.changes.comparison import values
 from offtracfs.errors import QueryRefused
+from offtracfs.index import counts
 from offtracfs.kinds import FIELDS_PATH, report_path, ticket_path
+from offtracfs.names import parse_at
 from offtracfs.querylanguage import address as query_arguments
 from offtracfs.querylanguage import parse
 from offtracfs.reports.query import fields_in
@@ -82,11 +84,28 @@ def _search(_asked: Asked, target: str, _within: int | None) -> Target | None:
     return Target(url_for("search", q=target.partition("?")[0]), "", "search") if target else None
 
 
+def _milestone(asked: Asked, target: str, _within: int | None) -> Target | None:
+    name, _, fragment = target.partition("#")
+    found = counts.records(asked.reader, "milestone", "completed", asked.revision, name) if name else []
+    completed = any(completed for (completed,) in found)
+    style = "closed milestone" if completed else "milestone" if found else "missing milestone"
+    return Target(url_for("milestone", name=name, _anchor=fragment or None), "", style) if name else None
+
+
+def _timeline(asked: Asked, target: str, _within: int | None) -> Target | None:
+    """The timeline up to a moment, ``timeline:2008-01-29T15:48``."""
+    if parse_at(f"@{target}", asked.database.settings.zone) is None:
+        return None
+    return Target(url_for("timeline", until=target), "", "timeline")
+
+
 REALMS: dict[str, Callable[[Asked, str, int | None], Target | None]] = {
     "comment": _comment,
+    "milestone": _milestone,
     "query": _query,
     "report": _report,
     "search": _search,
     "ticket": _ticket,
+    "timeline": _timeline,
 }
 """Realm of a TracLink → what finds the page for a target; None makes the link text."""
