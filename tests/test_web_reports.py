@@ -129,7 +129,7 @@ def test_a_saved_query_is_shown_where_queries_are(browser: Client) -> None:
 def test_nothing_in_a_report_is_markup(browser: Client) -> None:
     """Titles, names of columns and cells are text."""
     for where in ("/report", "/report/9", "/report/2"):
-        assert not parsed(browser.get(where)).css("script, b")
+        assert not parsed(browser.get(where)).css("main script, main b")
     assert "<script>alert(2)</script>" in text(browser.get("/report/9"), "tbody")
 
 

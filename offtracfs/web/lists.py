@@ -44,6 +44,9 @@ ROLES = {
 }  # fmt: skip
 """What the cells of a column hold, by its name; other columns are shown by their kind."""
 
+FORMATS = {"csv": "csv", "tab": "tsv"}
+"""Trac's names of formats in addresses, and ours."""
+
 LIST = Parameter("list", "The address of a list of tickets; the next and the previous one there are named.")
 SIZE = Parameter("max", f"How many rows on a page: {PAGE_SIZE} unless given, {MAX_PAGE_SIZE:,} at most.")
 PLACE = Parameter("page", "Which page, from 1 on.")

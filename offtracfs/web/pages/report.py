@@ -20,9 +20,6 @@ from offtracfs.web.page import Asked, Data, Elsewhere, Format, Missing, Page, Pa
 from offtracfs.web.pages.reports import report
 from offtracfs.web.runs import Wanted
 
-FORMATS = {"csv": "csv", "tab": "tsv"}
-"""Trac's names of formats in addresses, and ours."""
-
 _VALUE = {
     "color": re.compile(r"#[0-9a-fA-F]{3,8}|[a-zA-Z]{3,24}"),
     "background-color": re.compile(r"#[0-9a-fA-F]{3,8}|[a-zA-Z]{3,24}"),
@@ -36,7 +33,7 @@ _VALUE = {
 def view(asked: Asked, number: int) -> Data:
     """A page of a report as it stood. Raises Missing, Elsewhere, UsageError."""
     one = _one(asked, number)
-    if form := FORMATS.get(asked.args.get("format", "")):
+    if form := lists.FORMATS.get(asked.args.get("format", "")):
         raise Elsewhere(asked.path, [pair for pair in asked.pairs if pair[0] != "format"], form)
     given = _given(asked)
     page, size = lists.place(asked.args)
