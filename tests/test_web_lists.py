@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,8 +28,8 @@ from tests.program import offtracfs
 from tests.tickets import database as small
 from tests.web import client, data, parsed, text
 
-REPORTS = (1, 2, 3, 4)
-QUERIES = (
+REPORTS: Sequence[int] = (1, 2, 3, 4)
+QUERIES: Sequence[str] = (
     "status=!closed",
     "status=new&status=accepted&component=track&order=time&desc=1",
     "summary=~crash&or&owner=^fit&milestone=!&group=milestone",
@@ -39,7 +39,7 @@ QUERIES = (
     "description=~the&row=description",
 )
 EVERY = 3
-SEARCHES = ("crash", "cra* -renamed", '"points stick"', "summary:crash status:closed")
+SEARCHES: Sequence[str] = ("crash", "cra* -renamed", '"points stick"', "summary:crash status:closed")
 
 
 @pytest.fixture(scope="module")
@@ -253,7 +253,7 @@ def test_pages_of_a_list(browser: Client) -> None:
     while where:
         page = browser.get(where)
         found += data(browser, where.replace("/query?", "/query.json?"))["rows"]
-        following = parsed(page).css_first(".pager a[rel=next]")
+        following = parsed(page).css_first(".paging a[rel=next]")
         where = (following.attributes["href"] or "") if following else ""
     assert [row["ticket"] for row in found] == whole
     assert browser.get("/query?order=id&max=90&page=99").status_code == 400
