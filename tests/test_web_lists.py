@@ -22,6 +22,7 @@ from offtracfs import demo
 from offtracfs.database import Database
 from offtracfs.querylanguage import address, parse
 from offtracfs.reports.query import fields_at
+from offtracfs.web import lists
 from offtracfs.web.page import Pair
 from tests.mounting import AUTUMN, append, ticket
 from tests.program import offtracfs
@@ -278,8 +279,9 @@ def test_a_report_is_sorted_within_its_groups(browser: Client) -> None:
 
 
 @pytest.mark.parametrize("where", ["/report/2?sort=summary", "/query?status=closed&order=time&max=10&page=2"])
-def test_a_ticket_knows_its_neighbours(browser: Client, where: str) -> None:
+def test_a_ticket_knows_its_neighbours(browser: Client, where: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """From a list, its tickets are visited one after the other, at the list's moment, and the list again."""
+    monkeypatch.setattr(lists, "PATIENCE", 60.0)  # on a busy machine, too
     path, _, query = where.partition("?")
     rows = data(browser, f"/@2020{path}.json?{query.replace('max=10&page=2', 'max=1000')}")["rows"]
     numbers = [row["ticket"] for row in rows]

@@ -133,8 +133,9 @@ def test_nothing_in_a_report_is_markup(browser: Client) -> None:
     assert "<script>alert(2)</script>" in text(browser.get("/report/9"), "tbody")
 
 
-def test_a_list_of_a_report(browser: Client) -> None:
+def test_a_list_of_a_report(browser: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     """The tickets of a report follow each other in its order, groups and all."""
+    monkeypatch.setattr(lists, "PATIENCE", 60.0)  # on a busy machine, too
     page = parsed(browser.get("/ticket/2?list=/report/2"))
     following = page.css_first(".walk a[rel=next]")
     assert following is not None

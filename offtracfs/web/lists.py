@@ -26,7 +26,7 @@ from offtracfs.web.page import Asked, Data, Page, Parameter
 
 PAGE_SIZE, MAX_PAGE_SIZE = 100, 1_000  # rows
 MAX_KEPT = 32  # lists whose numbers are kept
-PATIENCE = 2.0  # seconds that a ticket's page waits for the list one came from
+PATIENCE = 4.0  # seconds that a ticket's page waits for the list one came from
 MAX_PLACE = 1 << 31  # of a page
 ELSEWHERE = (
     "page",
