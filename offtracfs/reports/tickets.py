@@ -25,7 +25,7 @@ from offtracfs.kinds import FIELDS_PATH
 from offtracfs.kinds.ticket import SHORT
 from offtracfs.querylanguage import Fields, Query
 from offtracfs.records import SECOND
-from offtracfs.reports.query import NOBODY, fields_in, paged
+from offtracfs.reports.query import NOBODY, Run, fields_in, paged
 from offtracfs.reports.querysql import Asker, Sql, select
 from offtracfs.store import git
 
@@ -52,9 +52,6 @@ WITHOUT = """
 
 Stopped = Callable[[], bool]
 """Whether nobody waits for the answer any more."""
-
-Run = Callable[..., Iterable[Any]]
-"""Gives the rows of a statement, with what is bound to its placeholders."""
 
 
 class Context(NamedTuple):
@@ -90,9 +87,7 @@ def asking(directory: Path, revision: Revision, stopped: Stopped) -> Iterator[Ru
             yield connection.execute
     except sqlite3.Error as error:
         if code_of(error) == sqlite3.SQLITE_INTERRUPT:
-            raise DatabaseError(
-                f"This takes longer than {TIMEOUT:g} seconds, which is the limit in a mount."
-            ) from None
+            raise DatabaseError(f"This takes longer than {TIMEOUT:g} seconds, which is the limit.") from None
         raise translate(error) from error
 
 
