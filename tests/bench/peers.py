@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
@@ -289,6 +290,7 @@ def measure(
 )
 def main(sizes: str, rounds: int, cold: int, only: tuple[str, ...], cache: Path, *, peers: bool) -> None:
     """Measure the mount beside the disk and other file systems, and print Markdown."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # to clean up then too
     cache.mkdir(parents=True, exist_ok=True)
     click.echo("".join(f"- {line}\n" for line in figures.machine()))
     for size in map(int, sizes.split(",")):
