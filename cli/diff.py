@@ -62,7 +62,7 @@ def command(directory: Path, a: str, others: tuple[str, ...], stat: bool) -> Non
         head = reader.head() or new
         for number in numbers:
             if not timeline.knew(number, max(old, new)):
-                raise UsageError(timeline.absence(number, max(old, new), head))
+                raise UsageError(timeline.absence(number, max(old, new), head).advice)
         changes = timeline.between(old.horizon, new.horizon, numbers)
         if stat:
             write(Sheet("", COLUMNS, _counted(changes)), "table")

@@ -94,7 +94,7 @@ def command(
     with opened(database) as (timeline, reader):
         oldest, newest = span_chosen(reader, *bounds, database.settings.zone)
         if number is not None and not timeline.knew(number, newest):
-            raise UsageError(timeline.absence(number, newest, reader.head() or newest))
+            raise UsageError(timeline.absence(number, newest, reader.head() or newest).advice)
         by = name_in_git(author) if author else ""
         about = _field_name(field, database, newest, timeline) if field else ""
         events = islice(timeline.log(oldest, newest, number, by, about), count)

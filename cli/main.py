@@ -42,6 +42,7 @@ COMMANDS = {
     "sync": "Bring the database up to date with the tracker.",
     "teamtrack": "Ask a TeamTrack itself: list the records of a table.",
     "umount": "Take the mount at MOUNTPOINT away, and come back when its processes have ended.",
+    "web": "Show the tracker in a browser, as it is and as it was, until Ctrl-C.",
 }
 COMPLETE = "_OFFTRACFS_COMPLETE"  # in the environment of a shell that asks for completions (click's rule)
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it

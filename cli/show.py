@@ -46,7 +46,7 @@ def command(directory: Path, number: int, at: str | None, form: str) -> None:
     with opened(database, few=True) as (timeline, reader):
         state = timeline.ticket(number, revision.horizon)
         if state.record is None:
-            raise UsageError(timeline.absence(number, revision, reader.head() or revision))
+            raise UsageError(timeline.absence(number, revision, reader.head() or revision).advice)
         if form == "json":
             write_text(records.dump({"ticket": state.record, "changelog": state.log}).decode())
             return

@@ -200,20 +200,23 @@ def slug(text: str) -> str:
     joined = "-".join(text[: 10 * MAX_SLUG].lower().translate(_WORDS).split())
     if len(joined) > MAX_SLUG:
         joined = joined[: MAX_SLUG + 1].rpartition("-")[0] or joined[:MAX_SLUG]
+    if joined.isascii():  # then it has not more bytes than characters
+        return joined
     return joined.encode()[:MAX_SLUG_BYTES].decode(errors="ignore").rstrip("-")
 
 
 def link_name(number: int, summary: str) -> str:
     """The name of a link to a ticket's text: ``3022-points-at-birdbath-curve-stick.txt``."""
-    return "-".join(filter(None, (str(number), slug(summary)))) + ".txt"
+    words = slug(summary)
+    return f"{number}-{words}.txt" if words else f"{number}.txt"
 
 
-def value_name(value: str) -> str:
+def value_name(value: str, room: int = NAME_MAX) -> str:
     """A field's value as a file name that people can read; `value_of` is the inverse.
 
     ``%XX`` stands for bytes that cannot be in a name, or would be taken for something else: ``/``, ``%``,
     control and direction marks, a "." or "-" at the beginning. "" is ``(none)``. A name that would be too
-    long is cut, and ends in ``=`` and its SHA-256.
+    long, of more than `room` bytes, is cut, and ends in ``=`` and its SHA-256.
     """
     if not value:
         return NO_VALUE
@@ -221,10 +224,10 @@ def value_name(value: str) -> str:
     quoted = re.sub(r"^[.-]", lambda match: f"%{ord(match[0]):02X}", quoted)
     if quoted == NO_VALUE:
         quoted = f"%28{quoted[1:]}"
-    if len(quoted.encode()) <= NAME_MAX:
+    if len(quoted.encode()) <= room:
         return quoted
     digest = "=" + sha256(quoted.encode()).hexdigest()
-    kept = quoted.encode()[: NAME_MAX - len(digest)].decode(errors="ignore")
+    kept = quoted.encode()[: room - len(digest)].decode(errors="ignore")
     return re.sub("%.?$", "", kept) + digest
 
 

@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 import hypothesis
 import pytest
 
+from offtracfs import demo
 from offtracfs.database import Database
 from offtracfs.mount import driver
 from offtracfs.store import Store
@@ -22,8 +23,9 @@ from tests.mounting import Counting, grow, missing, mounted, new_database, unmou
 from tests.postgres import CannotStart, Postgres, postgres
 from tests.program import ServedTrac, user
 from tests.standin import StandInTrac
+from tests.standinteamtrack import StandInTeamTrack
 from tests.teamtracks import KINDS, Teamtracks, connected
-from tests.tracclient import OnlyXml, Trac
+from tests.tracclient import OnlyXml, Site
 from tests.tracinstall import CannotInstall
 from tests.tracservers import TracServer, served
 
@@ -33,8 +35,9 @@ signal.signal(signal.SIGQUIT, signal.SIG_DFL)
 
 # A busy machine is no failure.
 PATIENT: Any = {"deadline": None, "suppress_health_check": [hypothesis.HealthCheck.too_slow]}
-hypothesis.settings.register_profile("offtracfs", **PATIENT)
-hypothesis.settings.register_profile("new-stories", print_blob=True, **PATIENT)  # `make test-all`
+hypothesis.settings.register_profile("offtracfs", max_examples=30, **PATIENT)
+# `make test-all`
+hypothesis.settings.register_profile("new-stories", max_examples=200, print_blob=True, **PATIENT)
 hypothesis.settings.load_profile("offtracfs")  # pytest's --hypothesis-profile comes after this
 
 
@@ -66,11 +69,16 @@ def legacy_trac() -> Iterator[TracServer]:
 
 
 @pytest.fixture(params=["standin", "modern", "legacy"])
-def trac(request: pytest.FixtureRequest) -> Trac:
-    """A Trac with no tickets: the stand-in, or a real one; "modern-xml" speaks XML-RPC only."""
+def trac(request: pytest.FixtureRequest, tmp_path: Path) -> Site:
+    """A Trac with no tickets: the stand-in, or a real one; "modern-xml" speaks XML-RPC only.
+
+    "teamtrack" is a TeamTrack, for tests of what every kind of tracker does.
+    """
     kind, _, xml = request.param.partition("-")
     if kind == "standin":
         return StandInTrac()
+    if kind == "teamtrack":
+        return StandInTeamTrack(tmp_path)
     server: TracServer = request.getfixturevalue(f"{kind}_trac")
     site = server.new()
     site.transport = OnlyXml() if xml else None
@@ -122,6 +130,12 @@ def fuse() -> None:
     """A machine on which something can be mounted."""
     if why := missing():
         needs(why)
+
+
+@pytest.fixture(scope="session")
+def demo_database(tmp_path_factory: pytest.TempPathFactory) -> Database:
+    """The demo, made once: to be read, or copied with the folder it is in."""
+    return demo.database(tmp_path_factory.mktemp("demo"))
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory, gettempdir
+from typing import Any
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -42,7 +43,15 @@ paths = st.sampled_from(PATHS)
 commits = st.lists(
     st.dictionaries(paths, st.none() | st.binary(max_size=3), max_size=4), min_size=1, max_size=6
 )
-few = settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+NEW_STORIES = settings.get_current_profile_name() == "new-stories"
+
+
+def examples(number: int, **options: Any) -> settings:
+    """So many examples, where each is much work; in `make test-all` as many as of any other property."""
+    return settings(**options) if NEW_STORIES else settings(max_examples=number, **options)
+
+
+few = examples(10, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def one_sentence(error: BaseException) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from collections import Counter
@@ -25,7 +26,8 @@ from offtracfs.mount.fuse import Operations
 from offtracfs.names import file_name
 from offtracfs.reports.outputs import Command, Outputs, ReportFile
 from offtracfs.tree import Tree
-from tests.program import PROGRAM
+from tests import forkserver
+from tests.program import Done
 
 SPRING = int(datetime(2011, 4, 9, 12, tzinfo=UTC).timestamp())
 SUMMER = SPRING + 90 * 86_400
@@ -254,4 +256,8 @@ def arguments(pid: int) -> list[str]:
 
 async def offtracfs(database: Database, *words: str | Path, code: int = 0) -> str:
     """What one of our commands prints; it must end with that code."""
-    return await run(*PROGRAM, "--db", database.path, *words, code=code)
+    command = ["--db", *map(str, (database.path, *words))]
+    done: Done = await away(partial(forkserver.run, command, env=os.environ, cwd=Path.cwd()))
+    text = done.stdout + done.stderr
+    assert done.returncode == code, text
+    return text

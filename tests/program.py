@@ -16,6 +16,7 @@ from typing import Any
 import httpx
 
 from offtracfs.database import Database
+from tests import forkserver
 from tests.standin import StandInTrac
 
 PROGRAM = [sys.executable, "-P", "-m", "offtracfs_cli"]
@@ -32,16 +33,16 @@ def surroundings(home: Path, **more: str) -> dict[str, str]:
 
 def offtracfs(home: Path, *arguments: str | Path, **environment: str) -> Done:
     """What the program says, and how it ends."""
-    command = [*PROGRAM, *(str(argument) for argument in arguments)]
-    env = surroundings(home, **environment)
-    return subprocess.run(command, env=env, cwd=home, capture_output=True, text=True, check=False, timeout=60)
+    return forkserver.run(
+        [str(argument) for argument in arguments], env=surroundings(home, **environment), cwd=home
+    )
 
 
 def started(home: Path, *arguments: str | Path, **options: Any) -> subprocess.Popen[str]:
     """The program, running."""
     command = [*PROGRAM, *(str(argument) for argument in arguments)]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, **options}
-    return subprocess.Popen(command, env=surroundings(home), cwd=home, **pipes)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return subprocess.Popen(command, **{"env": surroundings(home), "cwd": home, **pipes, **options})
 
 
 class ServedTrac(StandInTrac):

@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from offtracfs import demo, index, records
+from offtracfs import index, records
 from offtracfs.check import MAX_LISTED, check
 from offtracfs.database import Database, State
 from offtracfs.status import look
 from tests.helpers import read_only, small_disk
-from tests.mounting import append, damage, new_database
+from tests.mounting import SPRING, append, damage, new_database, ticket
 from tests.program import offtracfs
 
 TICKET = records.dump([1, "2011-04-09T21:16:07", "2011-04-09T21:16:07", {"summary": "x"}])
@@ -34,9 +34,21 @@ SOUND = {
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def whole(demo_database: Database) -> Path:
     """The demo, in which all is well."""
-    return demo.database(tmp_path_factory.mktemp("demo")).path
+    return demo_database.path
+
+
+@pytest.fixture(scope="module")
+def long(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database of 500 revisions and 1,200 versions, in which all is well."""
+    made = new_database(tmp_path_factory.mktemp("long") / "db")
+    later = (
+        (SPRING + n, ticket(1 + n % 50, summary=f"{n}") | ticket(51 + n % 50, summary=f"{n}"))
+        for n in range(1, 500)
+    )
+    append(made, (SPRING, {**SOUND}), *later)
+    return made.path
 
 
 @pytest.fixture
@@ -87,8 +99,9 @@ def test_all_is_well(tmp_path: Path) -> None:
         "DELETE FROM revision WHERE number = 450",
     ],
 )
-def test_index_that_differs(database: Database, statement: str) -> None:
+def test_index_that_differs(long: Path, tmp_path: Path, statement: str) -> None:
     """Whatever row of the index is not as git has it, of any time, is found; the remedy it names helps."""
+    database = Database(shutil.copytree(long, tmp_path / "db", symlinks=True))
     changed(database, statement)
     found = next(check(database))
     assert re.match(r"The index (is not what git says, from|lags behind git)", found)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -129,8 +130,18 @@ def test_mounts(database: Database) -> None:
     assert f"'{mountpoint}'" not in bash(home, "umount ")
 
 
-@pytest.mark.parametrize("damage", ["none", "empty", "index"])
-@pytest.mark.parametrize("line", ["report ", "report --at ", "umount '", "--db  report ", "nonsense "])
+LINES = ["report ", "report --at ", "umount '", "--db  report ", "nonsense "]
+DAMAGES = ["none", "empty", "index"]
+PAIRS = [(line, DAMAGES[number % 3]) for number, line in enumerate([*LINES, *LINES[:2]])]
+
+
+@pytest.mark.parametrize(
+    ("line", "damage"),
+    [
+        pytest.param(*pair, marks=[] if pair in PAIRS else [pytest.mark.slow])
+        for pair in product(LINES, DAMAGES)
+    ],
+)
 def test_nothing_is_ever_said_of_an_error(database: Database, damage: str, line: str) -> None:
     """Whatever is wrong with the database or the line, no error stands in it, and nothing is made."""
     home = database.path.parent

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -33,9 +34,16 @@ from tests.program import offtracfs, surroundings
 
 
 @pytest.fixture(scope="module")
-def database(tmp_path_factory: pytest.TempPathFactory) -> Database:
+def database(demo_database: Database) -> Database:
     """The demo, made once."""
-    return demo.database(tmp_path_factory.mktemp("demo"))
+    return demo_database
+
+
+@pytest.fixture
+def home(database: Database, tmp_path: Path) -> Path:
+    """The home of somebody who has used the demo before."""
+    shutil.copytree(database.path.parent, tmp_path / ".cache/offtracfs-demo", symlinks=True)
+    return tmp_path
 
 
 def test_all_is_well(database: Database) -> None:
@@ -134,9 +142,13 @@ build.database(Path(sys.argv[1]))
 """
 
 
-def test_killed_while_it_is_made(tmp_path: Path) -> None:
+STEPS = ("Database.create", "records.dump", "Database.catch_up", "Database.save", "Path.rename")
+
+
+@pytest.mark.parametrize("every", [2, pytest.param(1, marks=pytest.mark.slow)])
+def test_killed_while_it_is_made(tmp_path: Path, every: int) -> None:
     """At whatever step its maker is killed, nothing half made is used, and the next one makes it whole."""
-    for step in ("Database.create", "records.dump", "Database.catch_up", "Database.save", "Path.rename"):
+    for step in STEPS[::every]:
         done = subprocess.run([sys.executable, "-c", DIES.format(step), tmp_path / "demo"], check=False)
         assert done.returncode == -signal.SIGKILL
         assert not list((tmp_path / "demo").glob("[0-9]*"))
@@ -145,13 +157,13 @@ def test_killed_while_it_is_made(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def mounted(tmp_path: Path) -> Iterator[Path]:
+def mounted(home: Path) -> Iterator[Path]:
     """Where a real process has mounted the demo."""
     if reason := missing():
         needs(reason)
-    mountpoint = tmp_path / "my demo"
+    mountpoint = home / "my demo"
     with unmounted_after(mountpoint):
-        done = offtracfs(tmp_path, "demo", mountpoint)
+        done = offtracfs(home, "demo", mountpoint)
         assert (done.returncode, done.stderr) == (0, ""), done
         assert done.stdout == TOUR.format(shlex.quote(str(mountpoint))) + "\n"
         yield mountpoint
@@ -220,8 +232,8 @@ def test_second_demo(mounted: Path) -> None:
     assert (mounted / "db.json").exists()
 
 
-def test_mount_point_that_is_a_file(tmp_path: Path) -> None:
+def test_mount_point_that_is_a_file(home: Path) -> None:
     """What is no directory is refused in one sentence."""
-    (tmp_path / "file").touch()
-    done = offtracfs(tmp_path, "demo", "file")
+    (home / "file").touch()
+    done = offtracfs(home, "demo", "file")
     assert (done.returncode, done.stderr.count("\n")) == (71, 1)

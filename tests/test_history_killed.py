@@ -61,7 +61,7 @@ def whole(life: Life, tmp_path: Path) -> Database:
     return database
 
 
-@pytest.mark.parametrize("every", [5, pytest.param(1, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("every", [9, pytest.param(1, marks=pytest.mark.slow)])
 def test_killed_at_any_write_of_several_imports(
     life: Life, whole: Database, tmp_path: Path, every: int
 ) -> None:
@@ -89,7 +89,7 @@ def disturbed(monkeypatch: pytest.MonkeyPatch, pieces: int, disturb: Callable[[W
     monkeypatch.setattr(Writer, "_write", counted)
 
 
-@pytest.mark.parametrize("tries", [6, pytest.param(60, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("tries", [3, pytest.param(60, marks=pytest.mark.slow)])
 def test_killed_while_git_imports(life: Life, whole: Database, tmp_path: Path, tries: int) -> None:
     """Killed at random while git fast-import is at work, and started again beside what is left of that."""
     for number in range(tries):

@@ -8,11 +8,12 @@ from random import Random
 from tempfile import TemporaryDirectory
 
 import trio
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from offtracfs import check
 from offtracfs.database import Database
+from tests.helpers import examples
 from tests.mounting import tree_of
 from tests.syncing import expected, mirrored, new_database, synced
 from tests.truths import Life, name_of, shown
@@ -26,7 +27,7 @@ def sync(database: Database, life: Life) -> None:
     trio.run(lambda: synced(database, life, full=True, accept_deletions=True))
 
 
-@settings(max_examples=25)
+@examples(10)
 @given(RANDOMS, st.lists(STEPS, min_size=1, max_size=3))
 def test_every_moment_is_true(random: Random, steps: list[int]) -> None:
     """Where all is logged, every "@T" is to the byte what the tracker held, whenever it was synced."""
@@ -42,7 +43,7 @@ def test_every_moment_is_true(random: Random, steps: list[int]) -> None:
         assert mirrored(database) == expected(life)
 
 
-@settings(max_examples=25)
+@examples(10)
 @given(RANDOMS, STEPS)
 def test_only_what_is_not_logged_differs(random: Random, steps: int) -> None:
     """Of what Trac does not log, "@T" shows the present; all else is true to the byte."""

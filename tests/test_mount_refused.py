@@ -14,6 +14,7 @@ from offtracfs.errors import MountError
 from offtracfs.mount import driver, mountpoints
 from offtracfs.mount.fuse import Operations
 from offtracfs.reports.outputs import Outputs
+from tests import forkserver
 from tests.mounting import (
     away,
     offtracfs,
@@ -21,7 +22,7 @@ from tests.mounting import (
     told,
     tree_of,
 )
-from tests.program import PROGRAM
+from tests.program import Done
 
 pytestmark = pytest.mark.usefixtures("fuse")
 
@@ -47,18 +48,23 @@ async def test_bad_mount_points(database: Database, tmp_path: Path) -> None:
     ]
 
 
-async def test_impossible_mount_points(database: Database, tmp_path: Path) -> None:
+async def test_impossible_mount_points(database: Database, demo_database: Database, tmp_path: Path) -> None:
     """A path that there cannot be is refused in one sentence by each command that takes a mount point."""
     (tmp_path / "file").touch()
     long = tmp_path / ("x" * 300)
-    environment = os.environ | {"XDG_CACHE_HOME": str(tmp_path / "cache")}
+    (tmp_path / "offtracfs-demo").symlink_to(demo_database.path.parent)
+    environment = os.environ | {"XDG_CACHE_HOME": str(tmp_path)}
     for path, reason in (
         (long, "File name too long"),
         (tmp_path / "file/below", "Not a directory"),
         (Path("/proc/xx"), "No such file or directory"),
     ):
-        said = await run(*PROGRAM, "demo", path, code=MountError.exit_code, env=environment)
-        assert said == f"offtracfs: {path} cannot be made: {reason}.\n"
+        tried: Done = await away(partial(forkserver.run, ["demo", str(path)], env=environment, cwd=tmp_path))
+        assert (tried.returncode, tried.stdout, tried.stderr) == (
+            MountError.exit_code,
+            "",
+            f"offtracfs: {path} cannot be made: {reason}.\n",
+        )
         assert (await refused(database, path)).startswith((f"{path} ", f"There is no directory {path}: "))
         assert (await offtracfs(database, "umount", path, code=MountError.exit_code)).count("\n") == 1
     assert await refused(database, long) == f"{long} cannot be used: File name too long."

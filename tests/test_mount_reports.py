@@ -466,7 +466,8 @@ async def test_with_the_program(tmp_path: Path, place: Path) -> None:
     for at, numbers in (("", [2]), ("@2011-07-31", [1, 2]), ("@HEAD~2", [1])):
         chosen = ["--at", at[1:]] if at else []
         for number, suffix, form in ((1, "txt", "table"), (3, "csv", "csv")):
-            printed = await offtracfs(database, "report", str(number), "--format", form, *chosen)
+            command = ("--db", database.path, "report", str(number), "--format", form)
+            printed = await run(*PROGRAM, *command, *chosen)  # with the ends of its lines as they are
             assert await run("cat", place / at / f"report/{number}.{suffix}") == printed
         listed = (await run("cat", place / at / "report/3.csv")).split()[1:]
         assert listed == [str(number) for number in numbers]

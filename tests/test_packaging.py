@@ -206,7 +206,7 @@ def test_unit_mounts_and_unmounts(prefix: Path, database: Database, mountpoint: 
 
 
 def test_wheel_holds_both_packages(tmp_path: Path) -> None:
-    """A wheel has every module of both packages, the mark that they are typed, and nothing else."""
+    """A wheel has every module, what web pages need, and the mark that all is typed; and nothing else."""
     source = tmp_path / "source"
     for folder in ("offtracfs", "cli"):
         shutil.copytree(ROOT / folder, source / folder, ignore=shutil.ignore_patterns("__pycache__"))
@@ -221,7 +221,8 @@ def test_wheel_holds_both_packages(tmp_path: Path) -> None:
     command_line = {
         f"offtracfs_cli/{path.relative_to(ROOT / 'cli')}" for path in (ROOT / "cli").rglob("*.py")
     }
-    assert packed == library | command_line | {"offtracfs/py.typed"}
+    web = {str(path.relative_to(ROOT)) for path in (ROOT / "offtracfs/web").glob("[st]*/*")}
+    assert packed == library | command_line | web | {"offtracfs/py.typed"}
 
 
 @pytest.fixture

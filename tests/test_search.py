@@ -9,10 +9,10 @@ from random import Random
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from offtracfs import demo, records, search
+from offtracfs import records, search
 from offtracfs.database import Database
 from offtracfs.errors import QueryRefused
 from offtracfs.index import Reader, Revision
@@ -20,7 +20,7 @@ from offtracfs.search import hits, parse
 from offtracfs.search.hits import _SENTENCE
 from offtracfs.search.query import Term
 from offtracfs.search.words import compounds, pieces
-from tests.helpers import few, one_sentence
+from tests.helpers import examples, few, one_sentence
 from tests.mounting import SPRING, append, new_database
 from tests.searching import found, has, matching, random_query, texts_at, words
 
@@ -301,8 +301,7 @@ def test_brute_force(
             assert set(listed) == matching(texts, wanted), (revision.number, wanted)
 
 
-def _against_demo(tmp_path: Path, seed: int, moments: int, queries: int) -> None:
-    database = demo.database(tmp_path)
+def _against_demo(database: Database, seed: int, moments: int, queries: int) -> None:
     dice, all_revisions = Random(seed), revisions(database)
     for revision in dice.choices(all_revisions, k=moments):
         texts = texts_at(database, revision)
@@ -312,15 +311,15 @@ def _against_demo(tmp_path: Path, seed: int, moments: int, queries: int) -> None
             assert set(listed) == matching(texts, wanted, unwanted), (revision.number, wanted, unwanted)
 
 
-def test_brute_force_on_the_demo(tmp_path: Path) -> None:
+def test_brute_force_on_the_demo(demo_database: Database) -> None:
     """Random words, beginnings and phrases at random moments of ten years: the same tickets."""
-    _against_demo(tmp_path, 1, 3, 30)
+    _against_demo(demo_database, 1, 3, 30)
 
 
 @pytest.mark.slow
-def test_brute_force_on_the_demo_at_length(tmp_path: Path) -> None:
+def test_brute_force_on_the_demo_at_length(demo_database: Database) -> None:
     """The same, for many."""
-    _against_demo(tmp_path, 2, 10, 100)
+    _against_demo(demo_database, 2, 10, 100)
 
 
 def test_hits(database: Database) -> None:
@@ -366,7 +365,7 @@ def test_refused(text: str) -> None:
     assert one_sentence(raised.value)
 
 
-@settings(max_examples=60)
+@examples(25)
 @given(st.text(st.sampled_from("ab\"*-:()^+{}NEAR OROAND\\'\n\t%_;é漢\u200b") | st.characters(), max_size=30))
 def test_any_text_is_safe(shared: Database, text: str) -> None:
     """No text means anything to SQLite: it finds something or nothing, or is refused."""

@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 import pytest
 
-from offtracfs import demo, records
+from offtracfs import records
 from offtracfs.database import Database
 from offtracfs.errors import DatabaseDamaged, DatabaseError
 from offtracfs.kinds.fields import FIRST, LAST
@@ -353,9 +353,9 @@ def test_by_an_index(database: Database) -> None:
 
 
 @pytest.fixture(scope="module")
-def railway(tmp_path_factory: pytest.TempPathFactory) -> Database:
+def railway(demo_database: Database) -> Database:
     """The demo, with ten years of history."""
-    return demo.database(tmp_path_factory.mktemp("demo"))
+    return demo_database
 
 
 def asked(database: Database, text: str, at: str) -> list[int] | None:

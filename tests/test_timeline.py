@@ -12,10 +12,9 @@ from typing import Any
 
 import pytest
 import trio
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from offtracfs import demo
 from offtracfs.changes import Event, TicketChange, Timeline, opened
 from offtracfs.changes.comparison import TicketState, compare, values
 from offtracfs.changes.words import difference_lines, full_lines, sentence
@@ -23,6 +22,7 @@ from offtracfs.database import Database
 from offtracfs.index import Reader
 from offtracfs.kinds import path_in_git
 from offtracfs.texts import Entry, entries
+from tests.helpers import examples
 from tests.mounting import AUTUMN, SPRING, SUMMER, append, ticket
 from tests.mounting import new_database as empty_database
 from tests.syncing import new_database, synced
@@ -32,9 +32,9 @@ REVISIONS = st.integers(1, 2_400)
 
 
 @pytest.fixture(scope="module")
-def database(tmp_path_factory: pytest.TempPathFactory) -> Database:
+def database(demo_database: Database) -> Database:
     """The demo."""
-    return demo.database(tmp_path_factory.mktemp("demo"))
+    return demo_database
 
 
 def git(database: Database, *arguments: str) -> str:
@@ -79,7 +79,7 @@ def test_log_is_what_git_says(database: Database) -> None:
         }
 
 
-@settings(max_examples=25)
+@examples(8)
 @given(REVISIONS, REVISIONS)
 def test_between_is_what_git_says(database: Database, one: int, other: int) -> None:
     """Between two moments, in either order, those tickets and files differ that git says; and what is said
@@ -118,7 +118,7 @@ def _entries(event: Event) -> list[Entry]:
     return event.change.entries
 
 
-@settings(max_examples=25)
+@examples(8)
 @given(st.randoms(use_true_random=False), st.lists(st.integers(0, 25), min_size=1, max_size=3))
 def test_changes_lead_on(random: Random, steps: list[int]) -> None:
     """Whatever happened in a tracker, a ticket's changes lead from one to the next, up to what it is now."""

@@ -55,7 +55,14 @@ MILESTONE = "field/milestone/1.0+Crocus.json"
 def database(place: Path, **settings: Any) -> Database:
     """Three tickets of spring. In summer one is closed; in autumn one is gone, and one has a new owner."""
     made = new_database(place / "db", **settings)
-    first = {"reporter": "ann", "owner": "", "cc": "ann", "description": LONG, "summary": "It crashes"}
+    first = {
+        "reporter": "ann",
+        "owner": "",
+        "component": "ui",
+        "cc": "ann",
+        "description": LONG,
+        "summary": "It crashes",
+    }
     spring = ticket(1, SPRING, **first) | ticket(2, summary=NASTY) | ticket(3, summary="Gone soon")
     spring |= {"fields.json": records.dump(FIELDS), "db.json": records.dump({"recent": moment(SPRING)})}
     spring |= {MILESTONE: records.dump({"name": "1.0 Crocus", "due": 0})}

@@ -9,6 +9,15 @@ something else.
 """
 
 from offtracfs.changes.comparison import FieldChange, RecordChange, TicketChange, TicketState
-from offtracfs.changes.timeline import Event, Timeline, opened
+from offtracfs.changes.timeline import Absence, Event, Timeline, opened
 
-__all__ = ["Event", "FieldChange", "RecordChange", "TicketChange", "TicketState", "Timeline", "opened"]
+__all__ = [
+    "Absence",
+    "Event",
+    "FieldChange",
+    "RecordChange",
+    "TicketChange",
+    "TicketState",
+    "Timeline",
+    "opened",
+]

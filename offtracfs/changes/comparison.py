@@ -7,9 +7,16 @@ from typing import Any, NamedTuple
 
 from offtracfs.kinds import is_definition
 from offtracfs.kinds.kind import SHAPE_ERRORS
+from offtracfs.kinds.ticket import CLOSED
 from offtracfs.records import Row
 from offtracfs.texts import Entry, entries
+from offtracfs.texts.log import is_edit
 from offtracfs.texts.ticket import derived, written
+
+KINDS = (
+    "new", "closed", "reopened", "changed", "commented", "attached", "edited", "deleted", "record", "times",
+)  # fmt: skip
+"""What a change may be (`kinds`): "record" is one of anything but a ticket, "times" of its times alone."""
 
 
 class TicketState(NamedTuple):
@@ -130,6 +137,27 @@ def compare(number: int, before: TicketState, after: TicketState) -> TicketChang
     if both and not (fields or added or edited or gone):
         fields = _differing(_times(before.record), _times(after.record))
     return TicketChange(number, before, after, fields, added, edited, gone)
+
+
+def kinds(change: TicketChange | RecordChange) -> list[str]:
+    """Which of `KINDS` a change is, in their order; at least one."""
+    if isinstance(change, RecordChange):
+        return ["record"]
+    if change.created or change.deleted:
+        return ["new" if change.created else "deleted"]
+    status = next((field for field in change.fields if field.name == "status"), FieldChange("", "", ""))
+    closed, reopened = status.new == CLOSED, status.old == CLOSED
+    told = {"status", "resolution"} if closed or reopened else set()
+    fields = {name for name in change.touched if not is_edit(name)} - told
+    found = {
+        "closed": closed,
+        "reopened": reopened,
+        "changed": bool(fields - {"comment", "attachment", "time", "changetime"}),
+        "commented": bool(change.comments),
+        "attached": "attachment" in fields,
+        "edited": bool(change.edited or change.gone),
+    }
+    return [kind for kind in KINDS if found.get(kind)] or ["times"]
 
 
 def values(record: Any) -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator
 from contextlib import closing, contextmanager
 from functools import lru_cache
+from itertools import islice
 from typing import Any, NamedTuple
 
 from offtracfs import records
@@ -27,6 +28,22 @@ class Event(NamedTuple):
 
     revision: Revision
     change: TicketChange | RecordChange
+
+
+class Absence(NamedTuple):
+    """Why a ticket is not there, in a sentence (times are UTC), and the last revision at which it was."""
+
+    number: int
+    sentence: str
+    last: Revision | None = None
+
+    @property
+    def advice(self) -> str:
+        """The sentence, and how the command line shows the ticket as it was."""
+        if self.last is None:
+            return self.sentence
+        remedy = f"`offtracfs show {self.number} --at {self.last.commit.hex()[:12]}` shows it."
+        return f"{self.sentence[:-1]}: {remedy}"
 
 
 class Timeline:
@@ -73,13 +90,19 @@ class Timeline:
         return self.labels(found.record - 1 if found else 0), self.labels(found.log - 1 if found else 0)
 
     def log(
-        self, oldest: int, newest: Revision, number: int | None = None, author: str = "", field: str = ""
+        self,
+        oldest: int,
+        newest: Revision,
+        number: int | None = None,
+        author: str = "",
+        field: str = "",
+        most: int | None = None,
     ) -> Iterator[Event]:
         """The changes that the revisions from number `oldest` to `newest` brought, newest first.
 
         With `number`, those of that ticket; with `author`, those of the author whom git has by that name;
         with `field`, those of tickets that touched it (`TicketChange.touched`). What one revision brought
-        comes in order of number, and then what is no ticket.
+        comes in order of number, and then what is no ticket: all of it, or the first `most` changes.
         """
         found = self._reader.newest_first(
             oldest,
@@ -93,7 +116,8 @@ class Timeline:
         for revision in found:
             before = self._reader.revision(revision.number - 1)
             only = () if number is None else (number,)
-            for change in self.between(before.horizon if before else 0, revision.horizon, only):
+            changes = self.between(before.horizon if before else 0, revision.horizon, only)
+            for change in islice(changes, most):
                 if not field or (isinstance(change, TicketChange) and field in change.touched):
                     yield Event(revision, change)
 
@@ -105,18 +129,28 @@ class Timeline:
         With `only`, just these tickets. The numbers of the tickets that differ are kept in memory, and no
         record but those that are compared.
         """
-        numbers, paths = self._changed(min(old, new), max(old, new))
+        numbers, paths = self.touched(old, new)
         for number in sorted(numbers.intersection(only) if only else numbers):
-            before, after = self.ticket(number, old), self.ticket(number, new)
-            if before != after:
-                yield compare(number, before, after)
-        for path in [] if only else sorted(paths):
+            if change := self.compared(number, old, new):
+                yield change
+        if not only:
+            yield from self.records_between(paths, old, new)
+
+    def compared(self, number: int, old: int, new: int) -> TicketChange | None:
+        """What differs in a ticket between two horizons; None where nothing does."""
+        before, after = self.ticket(number, old), self.ticket(number, new)
+        return None if before == after else compare(number, before, after)
+
+    def records_between(self, paths: Collection[str], old: int, new: int) -> Iterator[RecordChange]:
+        """What differs in records that are no tickets, in order of their paths."""
+        for path in sorted(paths):
             change = RecordChange(path, self.record(path, old), self.record(path, new))
             if change.before != change.after:
                 yield change
 
-    def _changed(self, after: int, horizon: int) -> tuple[set[int], set[str]]:
-        """Tickets and other files of which there are versions between two horizons."""
+    def touched(self, old: int, new: int) -> tuple[set[int], set[str]]:
+        """Tickets and other files that may differ: of which there are versions between two horizons."""
+        after, horizon = min(old, new), max(old, new)
         numbers: set[int] = set()
         paths: set[str] = set()
         for directory, name in self._reader.changed_names(after, horizon):
@@ -128,23 +162,27 @@ class Timeline:
                 paths.add(path)
         return numbers, paths
 
+    def versions(self, number: int, newest: Revision) -> Iterator[Revision]:
+        """The revisions up to one that brought a version of a ticket or its change log, newest first."""
+        name = split(ticket_path(number))[1]
+        return self._reader.newest_first(1, newest.number, name=name, directories=(TICKETS, LOGS))
+
     def knew(self, number: int, revision: Revision) -> bool:
         """Whether there was such a ticket at a revision, or before it."""
         name = split(ticket_path(number))[1]
         return any(self._reader.newest_first(1, revision.number, name=name, directories=[TICKETS]))
 
-    def absence(self, number: int, at: Revision, newest: Revision) -> str:
-        """Why there is no such ticket at a revision, in a sentence with a remedy; times are UTC."""
+    def absence(self, number: int, at: Revision, newest: Revision) -> Absence:
+        """Why there is no such ticket at a revision."""
         name = split(ticket_path(number))[1]
         found = [*self._reader.newest_first(1, newest.number, name=name, directories=[TICKETS])]
         before = [revision for revision in found if revision.number <= at.number]
         if not found:
-            return f"There is no ticket {number}, nor was there one."
+            return Absence(number, f"There is no ticket {number}, nor was there one.")
         if not before:
-            return f"There was no ticket {number} yet: it came on {_when(found[-1])}."
-        last = self._reader.revision(before[0].number - 1)
-        remedy = f" `offtracfs show {number} --at {last.commit.hex()[:12]}` shows it." if last else ""
-        return f"Ticket {number} was deleted, which was noticed on {_when(before[0])}:{remedy}"
+            return Absence(number, f"There was no ticket {number} yet: it came on {_when(found[-1])}.")
+        sentence = f"Ticket {number} was deleted, which was noticed on {_when(before[0])}."
+        return Absence(number, sentence, self._reader.revision(before[0].number - 1))
 
 
 def _when(revision: Revision) -> str:

@@ -52,9 +52,11 @@ class Snapshot:
 
     @property
     def recent(self) -> str:
-        """Up to when the tracker is known (ISO), "" where it is not."""
-        known = self.load(DB_PATH)
-        return str(known["recent"]) if known else ""
+        """Up to when the tracker is known (ISO), "" where ``db.json`` does not say."""
+        try:
+            return str(self.load(DB_PATH)["recent"])
+        except (KeyError, TypeError):
+            return ""
 
     def has(self, path: str) -> bool:
         """Whether there is such a record."""

@@ -66,6 +66,20 @@ def span_chosen(
             return revision_chosen(reader, since, zone, clock).number, newest
 
 
+def may_change(at: str, settled: int, zone: tzinfo = UTC) -> bool:
+    """Whether "@…" may come to stand for another revision; "" and what is no moment may.
+
+    `settled` is the moment before which no commit is added any more, in seconds since 1970 UTC.
+    """
+    match parse_at(at, zone):
+        case Period(end=end):
+            return end > settled
+        case CommitPrefix():
+            return False
+        case _:
+            return True
+
+
 def meaning(at: str, zone: tzinfo = UTC, clock: Clock = time.time) -> Meaning:
     """What a text after ``--at`` stands for: what may follow "@" in the mount, or any date of Trac's queries.
 

@@ -239,6 +239,10 @@ class Reader:
         with self._translated(), closing(self._execute(statement, values)) as cursor:
             return cursor.fetchall() if most is None else cursor.fetchmany(most)
 
+    def select(self, statement: str, **values: Any) -> list[Any]:
+        """All rows of a statement; for modules of this package, which have their own questions."""
+        return self._rows(statement, None, **values)
+
     def _revision(self, statement: str, **values: Any) -> Revision | None:
         rows = self._rows(statement, 1, **values)
         return Revision(*rows[0]) if rows else None

@@ -24,6 +24,8 @@ SHORT = (
 )  # fmt: skip
 """Trac's own fields by whose values tickets are found: each ticket has a row for each, which may hold ""."""
 
+CLOSED = "closed"  # the status of a ticket that needs no more work
+
 _STAMP = re.compile("[0-9]{1,18}")
 
 

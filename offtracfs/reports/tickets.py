@@ -30,6 +30,7 @@ from offtracfs.reports.querysql import Asker, Sql, select
 from offtracfs.store import git
 
 TIMEOUT = 10.0  # seconds
+BATCH = 1_000  # tickets that are asked for by their numbers at once
 MAX_FIELDS = 16  # versions of fields.json that are kept: git needs 3 ms to read one
 STEPS = 20_000  # of SQLite's machine, between two looks at the clock: a millisecond or so
 
@@ -122,24 +123,29 @@ def statement(query: Query, context: Context) -> Sql:
 
 def matching(
     database: Database, revision: Revision, query: Query, context: Context, stopped: Stopped
-) -> list[Ticket]:
+) -> Iterator[Ticket]:
     """The tickets that a query asks for, in its order, as they stood at a revision.
 
     Raises QueryRefused, which may be NoSuchPage, and as `asking`.
     """
     made = statement(query, context)
     with asking(database.path, revision, stopped) as run:
-        return [_ticket(*row[:3]) for row in run(paged(made, query, run), made.values)]
+        yield from _tickets(run(paged(made, query, run), made.values))
 
 
 def numbered(
     database: Database, revision: Revision, numbers: Sequence[int], stopped: Stopped
-) -> list[Ticket]:
-    """Those tickets of some numbers that are there at a revision, in that order. Raises as `asking`."""
+) -> Iterator[Ticket]:
+    """Those tickets of some numbers that are there at a revision, in that order. Raises as `asking`.
+
+    The numbers differ.
+    """
     statement = "SELECT id, summary, changetime FROM ticket WHERE id IN (SELECT value FROM json_each(?))"
     with asking(database.path, revision, stopped) as run:
-        found = {row[0]: _ticket(*row) for row in run(statement, [json.dumps([*numbers])])}
-    return [found[number] for number in dict.fromkeys(numbers) if number in found]
+        for first in range(0, len(numbers), BATCH):
+            batch = numbers[first : first + BATCH]
+            found = {ticket.number: ticket for ticket in _tickets(run(statement, [json.dumps(batch)]))}
+            yield from (found[number] for number in batch if number in found)
 
 
 def values(database: Database, revision: Revision, field: str, stopped: Stopped) -> list[str]:
@@ -154,5 +160,6 @@ def values(database: Database, revision: Revision, field: str, stopped: Stopped)
         return ["", *found] if [*run(WITHOUT, [field])] else found
 
 
-def _ticket(number: int, summary: str | None, changetime: int) -> Ticket:
-    return Ticket(number, summary or "", changetime // SECOND)
+def _tickets(rows: Iterable[Sequence[Any]]) -> Iterator[Ticket]:
+    for number, summary, changetime, *_ in rows:
+        yield Ticket._make((number, summary or "", changetime // SECOND))

@@ -40,7 +40,7 @@ def find(url: str, user: str, command: str, *, password: str | None, netrc_file:
     """
     parts = urlsplit(url)
     user = user or unquote(parts.username or "")
-    secret = password or (_from_command(command) if command else None)
+    secret = password or (password_from(command, "config.toml: password_command") if command else None)
     if not (user and secret) and (entry := _from_netrc(netrc_file, parts.hostname or "")):
         login, kept = entry
         if login in ("", user) or not user:
@@ -50,8 +50,11 @@ def find(url: str, user: str, command: str, *, password: str | None, netrc_file:
     return Credentials(user, secret or _from_keyring(url, user))
 
 
-def _from_command(command: str) -> str:
-    """What the command prints. Its complaints go to our stderr; they are not ours to repeat."""
+def password_from(command: str, named: str) -> str:
+    """The first line that a command prints; `named` is how messages call the command.
+
+    Its complaints go to our stderr; they are not ours to repeat. Raises UsageError.
+    """
     try:
         done = subprocess.run(
             shlex.split(command),
@@ -62,11 +65,11 @@ def _from_command(command: str) -> str:
         )
         lines = done.stdout.decode().splitlines()
     except (OSError, ValueError, IndexError, subprocess.TimeoutExpired) as error:
-        raise UsageError(f"config.toml: password_command cannot be used: {_reason(error)}.") from None
+        raise UsageError(f"{named} cannot be used: {_reason(error)}.") from None
     if done.returncode:
-        raise UsageError(f"config.toml: password_command ended with exit code {done.returncode}.")
+        raise UsageError(f"{named} ended with exit code {done.returncode}.")
     if not lines or not lines[0]:
-        raise UsageError("config.toml: password_command printed no password.")
+        raise UsageError(f"{named} printed no password.")
     return lines[0]
 
 

@@ -9,8 +9,8 @@ from math import inf
 
 from offtracfs.database import Database
 from offtracfs.index import Reader, Revision
-from offtracfs.index.moments import Clock, revision_at
-from offtracfs.names import Back, CommitPrefix, Period, parse_at
+from offtracfs.index.moments import Clock, may_change, revision_at
+from offtracfs.names import Back, parse_at
 from offtracfs.tree.by import By
 from offtracfs.tree.cache import Cache
 from offtracfs.tree.computed import Computed, Work
@@ -83,13 +83,7 @@ class Tree:
 
     def may_change(self, at: str) -> bool:
         """Whether "@…" may come to stand for another revision than it does now."""
-        match parse_at(at, self._zone):
-            case Period(end=end):
-                return end > self.settled
-            case CommitPrefix():
-                return False
-            case _:
-                return True
+        return may_change(at, self.settled, self._zone)
 
     def counts_back(self, at: str) -> bool:
         """Whether "@…" is so many revisions before the head, as ``@HEAD~1`` is."""

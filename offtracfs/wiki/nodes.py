@@ -5,6 +5,7 @@ A node is a plain string or one of these classes. What it holds is text, never H
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
@@ -227,3 +228,13 @@ Block: TypeAlias = (
     | Division
 )
 Node: TypeAlias = Inline | Block
+
+
+def links(document: Document) -> Iterator[Link]:
+    """All links in a document, in its order."""
+    left: list[object] = [document]
+    while left:
+        node = left.pop()
+        if isinstance(node, Link):
+            yield node
+        left += reversed(getattr(node, "children", ()))
