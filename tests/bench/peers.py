@@ -186,7 +186,15 @@ def _ourselves(database: Path, disk: Path) -> Systems:
 def warm(systems: Systems, commands: Sequence[str], scratch: Path, rounds: int) -> dict[str, Served]:
     """The commands on every file system, after one run that is not counted."""
     with ExitStack() as stack:
-        served = {name: stack.enter_context(make()) for name, make in systems.items()}
+        served = {}
+        for name, make in systems.items():
+            try:
+                served[name] = stack.enter_context(make())
+            except (
+                click.ClickException,
+                subprocess.CalledProcessError,
+            ) as error:  # such as a borg without FUSE
+                click.echo(f"{name} is left out: {error}", err=True)
         for name in commands:
             able = [each for each in served.values() if each.can(name)]
             for turn in range(rounds + 1):
