@@ -79,8 +79,7 @@ def _warm(size: int, database: Path, disk: Path) -> Iterator[Figure]:
     with mounted(database) as mountpoint:
         for name, command in COMMANDS.items():
             on_disk, here = (_repeated(command, directory, times(size)) for directory in (disk, mountpoint))
-            most = 1.5 if name.startswith("ls") else None
-            yield Figure(size, f"`{name}`, warm", here, "s", "on disk", on_disk, most)
+            yield Figure(size, f"`{name}`, warm", here, "s", "on disk", on_disk, 1.5)
 
 
 def _repeated(command: Sequence[str], directory: Path, count: int) -> float:
