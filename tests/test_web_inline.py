@@ -7,7 +7,8 @@ import time
 from hypothesis import given
 from hypothesis import strategies as st
 
-from offtracfs.web.inline import MAX_WORDS, inline
+from offtracfs.texts.differences import differences
+from offtracfs.web.inline import MAX_WORDS, inline, unindented
 
 LINES = st.lists(st.tuples(st.sampled_from("+- "), st.text(alphabet="ab c.\n", max_size=12)))
 
@@ -36,3 +37,12 @@ def test_long_lines_take_no_time() -> None:
     lines = [f"{mark} {shape}{number}" for shape in shapes for mark in "-+" for number in range(200)]
     assert len(list(inline(lines))) == len(lines)
     assert time.process_time() - begin < 20
+
+
+def test_lines_that_were_left_out() -> None:
+    """Between two changes far apart, a line says that others stayed as they were."""
+    before = "\n".join(map(str, range(20)))
+    after = before.replace("3\n", "three\n", 1).replace("17", "seventeen")
+    shown = list(inline(unindented("\n".join(differences(before, after)).split("\n"))))
+    assert (" ", "…") in [(line.mark, line.pieces[0].text) for line in shown]
+    assert [line.pieces[0].text for line in shown if line.mark == "+"] == ["three", "seventeen"]

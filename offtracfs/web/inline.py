@@ -12,6 +12,8 @@ MAX_WORDS = 60  # between what two lines share at their ends; difflib's time may
 MAX_LINES = 3  # among which the one that was changed into another is looked for
 MAX_PAIRS = 50  # of lines in one comparison; further ones are shown whole
 MIN_ALIKE = 0.4  # of two lines that are one line, changed; less alike, they are two
+INDENT = "    "  # before each line of a comparison in a ticket's text
+SKIPPED = "…"  # stands for lines that stayed
 WORD = re.compile(r"\w+|\s+|.", re.DOTALL)
 
 
@@ -27,6 +29,12 @@ class Line(NamedTuple):
 
     mark: str
     pieces: Sequence[Piece]
+
+
+def unindented(lines: Iterable[str]) -> list[str]:
+    """The lines of a comparison (`offtracfs.texts.differences`) as `inline` takes them."""
+    found = (line.removeprefix(INDENT) for line in lines)
+    return [f"  {line}" if line == SKIPPED else line for line in found]
 
 
 def inline(lines: Iterable[str]) -> Iterator[Line]:

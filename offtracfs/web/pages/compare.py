@@ -22,6 +22,7 @@ from offtracfs.texts import Labels
 from offtracfs.web.addresses import described, last_day
 from offtracfs.web.asking import moment_asked
 from offtracfs.web.events import day_of
+from offtracfs.web.inline import unindented
 from offtracfs.web.page import Asked, Data, Page, Parameter
 
 MOST = 50  # tickets on a page, and other records
@@ -170,10 +171,7 @@ def _lines(lines: Iterable[Line]) -> Data:
     for compared, group in groupby(rest, key=lambda line: line.part in COMPARED):
         texts = [(line.part, line.text.removeprefix(INDENT)) for line in group]
         if compared:
-            shown = [text.removeprefix(INDENT) for _, text in texts]
-            found.append(
-                {"part": "comparison", "lines": [f"  {text}" if text == "…" else text for text in shown]}
-            )
+            found.append({"part": "comparison", "lines": unindented(text for _, text in texts)})
         else:
             found += [{"part": part, "text": text} for part, text in texts]
     return {"lines": found, "cut": cut}

@@ -16,11 +16,10 @@ from offtracfs.texts.log import is_edit, is_long
 from offtracfs.trackers.registry import ticket_pages
 from offtracfs.web import lists
 from offtracfs.web.addresses import address
+from offtracfs.web.inline import unindented
 from offtracfs.web.page import Asked, Data, Format, Missing, Page
 
 APART = ("summary", "description", "type", "status", "resolution", "time", "changetime")  # not in the list
-
-INDENT = "    "  # before each line in a ticket's text
 
 
 def view(asked: Asked, number: int) -> Data:
@@ -131,7 +130,7 @@ def _field(row: Row, labels: Labels) -> dict[str, Any]:
 
 def _lines(old: str, new: str) -> list[str]:
     """The lines of a comparison, each with "- ", "+ " or two blanks in front."""
-    return [line.removeprefix(INDENT) for line in "\n".join(differences(old, new)).split("\n")]
+    return unindented("\n".join(differences(old, new)).split("\n"))
 
 
 def as_text(asked: Asked, number: int) -> Iterator[str]:
