@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Dialog, Page, sync_playwright
 
 from tests.conftest import needs
 
@@ -50,9 +50,9 @@ def visit(browser: Browser, address: str, **options: Any) -> Iterator[Page]:
         context.set_default_timeout(TIMEOUT)
         page = context.new_page()
         page.on("console", lambda message: seen.extend(_wrong(message, page)))
-        page.on("pageerror", lambda error: seen.append(str(error)))
-        page.on("popup", lambda other: seen.append(f"window {other.url}"))
-        page.on("dialog", lambda dialog: (seen.append(f"dialog {dialog.message}"), dialog.dismiss()))
+        page.on("pageerror", lambda error: seen.extend([str(error)]))
+        page.on("popup", lambda other: seen.extend([f"window {other.url}"]))
+        page.on("dialog", lambda dialog: seen.extend(_dismissed(dialog)))
         page.on("request", lambda asked: seen.extend(_elsewhere(asked.url, start.netloc)))
         page.goto(address)
         yield page
@@ -68,3 +68,8 @@ def _wrong(message: ConsoleMessage, page: Page) -> list[str]:
 def _elsewhere(url: str, host: str) -> list[str]:
     asked = urlsplit(url)
     return [] if asked.scheme in ("blob", "data") or asked.netloc == host else [url]
+
+
+def _dismissed(dialog: Dialog) -> list[str]:
+    dialog.dismiss()
+    return [f"dialog {dialog.message}"]

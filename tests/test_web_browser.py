@@ -57,7 +57,7 @@ def there(page: Page, address: str) -> None:
 
 
 def test_the_slider_goes_through_a_tickets_life(page: Page) -> None:
-    """A key on the slider brings the version before: another page, its address has the commit, focus stays."""
+    """A key on the slider brings the version before: its page, at an address with the commit; focus stays."""
     page.goto("/ticket/187")
     slider = page.locator("#version")
     versions = int(slider.get_attribute("max") or "")
@@ -133,7 +133,7 @@ def test_a_way_within_the_page_does_not_load_it_again(page: Page) -> None:
 
 
 def test_keys_lead_everywhere(page: Page) -> None:
-    """j and k go through a list, g and digits to a ticket, h home; ? says so, and no key is taken from a form."""
+    """Keys go through a list, to a ticket by its number, and home; ? says so; forms keep their keys."""
     page.goto("/person/platelayer")
     links = page.locator("main :is(li, td, th) a.ticket")
     page.keyboard.press("j")
@@ -157,7 +157,7 @@ def test_keys_lead_everywhere(page: Page) -> None:
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 def test_nothing_keeps_anybody_out(browser: Browser, address: str, dark: bool) -> None:
-    """On no page does axe find anything serious: contrast, names, headings, what is focused; light and dark."""
+    """On no page does axe find anything serious, such as a faint text or a nameless field."""
     scheme = "dark" if dark else "light"
     with visit(browser, address, color_scheme=scheme) as page:
         for name, where in PAGES.items():
