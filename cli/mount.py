@@ -72,17 +72,13 @@ def command(
     )
 
 
-def _program(directory: Path, *arguments: str) -> list[str]:
-    return [sys.executable, "-P", "-m", "offtracfs_cli", "--db", str(directory), *arguments]
-
-
 def _sync_command(directory: Path, interval: float | None) -> list[str]:
     pause = [] if interval is None else ["--interval", repr(interval)]
-    return _program(directory, "sync", "--watch", "--quiet", *pause)
+    return [*process.program(directory), "sync", "--watch", "--quiet", *pause]
 
 
 def _report_command(directory: Path, report: ReportFile) -> list[str]:
-    return process.command(_program(directory), report.report, report.suffix, report.commit)
+    return process.command(process.program(directory), report.report, report.suffix, report.commit)
 
 
 def mount(

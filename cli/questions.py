@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import shutil
 import sys
+from collections.abc import Callable
 from contextlib import AbstractContextManager, closing
 from typing import TextIO
 
@@ -62,23 +63,20 @@ def write(sheet: Sheet, form: str, *, measured: int = MEASURED) -> None:
 
     The first `measured` rows decide how wide a table's columns are.
     """
-    if sys.stdout is None:  # closed by whoever started this
-        return
-    seen = sys.stdout.isatty()
-    with paged() as out:
-        if form == "table":
-            width = shutil.get_terminal_size().columns if seen else None
+    if form != "table":
+        write_for_programs(lambda out: FORMATS[form](sheet, out))
+    elif sys.stdout is not None:  # closed by whoever started this
+        with paged() as out:
+            width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
             write_table(sheet, out, width=width, colored=has_colors(), measured=measured)
-        else:
-            FORMATS[form](sheet, _Shown(out) if seen else out)
 
 
-def write_text(text: str) -> None:
-    """Write a program's format, of which all is there already, to stdout, as `write` does."""
+def write_for_programs(write: Callable[[TextIO], object]) -> None:
+    """Have a program's format written to stdout, as `write` does."""
     if sys.stdout is not None:
         seen = sys.stdout.isatty()
         with paged() as out:
-            (_Shown(out) if seen else out).write(text)
+            write(_Shown(out) if seen else out)
 
 
 class _Shown(io.StringIO):

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import click
 
 from offtracfs.database import Database
 from offtracfs.errors import UsageError
 from offtracfs.reports import query, report
+from offtracfs.reports.part import Part, write_full
 
 from . import shared
-from .questions import at, confined, form, revision_for, write
+from .questions import at, confined, form, revision_for, write, write_for_programs
 from .text import shown
 
 
@@ -20,9 +23,25 @@ from .text import shown
 @click.argument("variables", nargs=-1, metavar="[NAME=VALUE]...")
 @form
 @at
+@click.option("--sort", default="", metavar="COLUMN", help="Sort by a column, within groups.")
+@click.option("--desc", "descending", is_flag=True, help="… the other way round.")
+@click.option(
+    "--max", "most", type=click.IntRange(min=0), default=0, metavar="COUNT", help="Only so many rows; 0: all."
+)
+@click.option("--page", type=click.IntRange(min=1), default=1, metavar="N", help="… from that page on.")
+@click.option(
+    "--full", is_flag=True, help="As JSON: columns, groups, colours and the number of all rows, too."
+)
 @click.pass_obj
 def command(
-    directory: Path, number: str | None, variables: tuple[str, ...], form: str, at: str | None
+    directory: Path,
+    /,
+    number: str | None,
+    variables: tuple[str, ...],
+    form: str,
+    at: str | None,
+    full: bool,
+    **part: Any,
 ) -> None:
     r"""Run one of the tracker's own reports, or list them.
 
@@ -31,6 +50,7 @@ def command(
       offtracfs report 1                       report 1 as it is now
       offtracfs report 7 USER=bob              with a value for its variable $USER
       offtracfs report 1 --at 2011-04-09       as it was at the end of that day
+      offtracfs report 1 --sort owner --max 20
       offtracfs report 1 --format csv          as Trac's own "Comma-delimited Text", dates in UTC
 
     $USER is you, as the tracker knows you (`offtracfs status` says as whom), unless it is given. What SQL
@@ -52,7 +72,12 @@ def command(
         sheet, doubts = report.sheet(box, report.get(box, wanted), context, given)
         for sentence in doubts:
             click.echo(f"offtracfs: {shown(sentence)}", err=True)
-        write(sheet, form)
+        wanted_part = Part(**part)
+        if full:
+            write_for_programs(lambda out: write_full(sheet, wanted_part, out))
+        else:
+            ordered = wanted_part.ordered(sheet)
+            write(replace(ordered, rows=wanted_part.of(ordered.rows)), form)
 
 
 def _number(text: str) -> int:

@@ -15,7 +15,7 @@ from offtracfs.trackers.registry import ticket_address
 
 from . import shared
 from .pager import print_lines
-from .questions import at, revision_for, write_text
+from .questions import at, revision_for, write_for_programs
 
 
 @click.command()
@@ -48,7 +48,8 @@ def command(directory: Path, number: int, at: str | None, form: str) -> None:
         if state.record is None:
             raise UsageError(timeline.absence(number, revision, reader.head() or revision).advice)
         if form == "json":
-            write_text(records.dump({"ticket": state.record, "changelog": state.log}).decode())
+            text = records.dump({"ticket": state.record, "changelog": state.log}).decode()
+            write_for_programs(lambda out: out.write(text))
             return
         labels = timeline.text_labels(number, revision.horizon)
         address = ticket_address(database.settings.url, number)

@@ -200,12 +200,15 @@ def slug(text: str) -> str:
     joined = "-".join(text[: 10 * MAX_SLUG].lower().translate(_WORDS).split())
     if len(joined) > MAX_SLUG:
         joined = joined[: MAX_SLUG + 1].rpartition("-")[0] or joined[:MAX_SLUG]
+    if joined.isascii():  # then it has not more bytes than characters
+        return joined
     return joined.encode()[:MAX_SLUG_BYTES].decode(errors="ignore").rstrip("-")
 
 
 def link_name(number: int, summary: str) -> str:
     """The name of a link to a ticket's text: ``3022-points-at-birdbath-curve-stick.txt``."""
-    return "-".join(filter(None, (str(number), slug(summary)))) + ".txt"
+    words = slug(summary)
+    return f"{number}-{words}.txt" if words else f"{number}.txt"
 
 
 def value_name(value: str, room: int = NAME_MAX) -> str:

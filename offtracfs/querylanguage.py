@@ -59,6 +59,7 @@ class Query:
     group_descending: bool = False
     most: int = 0  # tickets on a page; 0: all
     page: int = 1
+    rows: list[str] = field(default_factory=list)  # fields that take a line of their own below a ticket's
     unknown: list[str] = field(default_factory=list)  # names that no field has: Trac passes over them
 
 
@@ -169,8 +170,27 @@ def _query(arguments: list[Argument], names: set[str]) -> Query:
         group_descending=is_true(first.get("groupdesc", "")),
         most=_number("max", first.get("max", "0"), 0),
         page=_number("page", first.get("page") or "1", 1),
+        rows=[name for name in given.get("row", []) if name in names],
         unknown=sorted(unknown),
     )
+
+
+def address(query: Query) -> list[Argument]:
+    """The arguments of the address that asks for the same: constraints, then what is not the default."""
+    found: list[Argument] = []
+    for number, clause in enumerate(query.clauses):
+        found += [("or", "")] if number else []
+        found += [(name, value) for name, values in clause.items() for value in values]
+    found += [("col", name) for name in query.columns] + [("row", name) for name in query.rows]
+    settings = {
+        "group": query.group,
+        "groupdesc": "1" * query.group_descending,
+        "order": query.order if query.order != "priority" else "",
+        "desc": "1" * query.descending,
+        "max": str(query.most or ""),
+        "page": str(query.page) if query.page > 1 else "",
+    }
+    return found + [(name, value) for name, value in settings.items() if value]
 
 
 def no_field(name: str, fields: Fields) -> str:

@@ -20,7 +20,7 @@ from offtracfs_cli.main import COMMANDS, main
 
 from offtracfs.database import Database, Settings
 from tests.helpers import README, ROOT
-from tests.mounting import append
+from tests.mounting import append, ticket
 from tests.program import PROGRAM, SPRING, ServedTrac, offtracfs, serving, started, surroundings
 
 
@@ -312,6 +312,19 @@ def test_questions_load_no_git(tmp_path: Path, database: Database, arguments: st
     append(database, (1_302_350_000, {"report/1.json": saved, "fields.json": b"[]\n"}))
     loaded = loaded_by(tmp_path, "--db", str(database.path), *arguments.split())
     assert not loaded & {"pygit2", "sqlalchemy", "trio", "pyfuse3", "httpx"}
+
+
+@pytest.mark.parametrize("url", ["https://trac.example.org", "trac+sqlite://{}/db/trac.db"])
+def test_to_show_a_ticket_loads_nothing_of_its_tracker(tmp_path: Path, url: str) -> None:
+    """The address of a ticket's page is known without the libraries that ask the tracker."""
+    (tmp_path / "conf").mkdir()
+    (tmp_path / "conf/trac.ini").write_text("[trac]\nbase_url = https://trac.example.org\n")
+    database = Database.create(tmp_path / "db", Settings(url.format(tmp_path)))
+    append(database, (1_302_350_000, ticket(1)))
+    shown = offtracfs(tmp_path, "--db", "db", "show", "1").stdout
+    assert shown.endswith("\n==== https://trac.example.org/ticket/1\n")
+    loaded = loaded_by(tmp_path, "--db", str(database.path), "show", "1")
+    assert not loaded & {"sqlalchemy", "httpx", "trio", "pyfuse3"}
 
 
 @pytest.mark.parametrize("given", ["db", "a b", "it's", "$HOME", "-db"])

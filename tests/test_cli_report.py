@@ -24,6 +24,8 @@ SELECT p.value AS __color__, t.owner AS __group__, t.id AS ticket, t.summary, t.
 FROM ticket t LEFT JOIN enum p ON p.name = t.priority AND p.type = 'priority'
 WHERE t.status = $STATE OR t.owner = $USER ORDER BY t.owner, t.id
 """
+MIXED = """SELECT 'b' AS __group__, 4 AS ticket, 'é' AS value UNION ALL SELECT 'b', 1, 'E'
+UNION ALL SELECT 'a', 3, 'B' UNION ALL SELECT 'a', 2, NULL UNION ALL SELECT 'a', 5, 10"""
 REPORTS = {
     1: ("Of $USER", MINE),
     2: ("Broken", "SELECT * FROM tickets"),
@@ -32,6 +34,7 @@ REPORTS = {
     5: ("", " \r\n"),
     6: ("Asks", "SELECT '$A' AS a, $B AS b, $A AS c"),
     7: ("Attacks", "DELETE FROM ticket"),
+    12: ("Mixed", MIXED),
     9: ("Monster", "-- " + "x" * 200_000),
     8: ("For PostgreSQL", "SELECT $A::int + 1 AS n, '%$A%' ILIKE '%41%' AS is41"),
 }
@@ -90,6 +93,37 @@ def test_list(database: Database) -> None:
     assert re.search(r"^ +1  Of \$USER$", table, re.MULTILINE)
     assert re.search(r"^ +2  Broken +\S.*tickets", table, re.MULTILINE)
     assert r"Saved \x1b[2J" in table
+
+
+def test_rows_in_another_order(database: Database) -> None:
+    """Rows are sorted by a column as SQLite orders values, within their groups; a page is some of them."""
+
+    def tickets(*options: str) -> list[int]:
+        done = said(database, "12", "--format", "json", *options)
+        assert done.returncode == 0, done.stderr
+        return [row["ticket"] for row in json.loads(done.stdout)]
+
+    assert tickets() == [4, 1, 3, 2, 5]
+    assert tickets("--sort", "value") == [1, 4, 2, 5, 3]
+    assert tickets("--sort", "value", "--desc") == [4, 1, 3, 5, 2]
+    assert tickets("--max", "2", "--page", "2") == [3, 2]
+    assert tickets("--max", "2", "--page", "3", "--sort=value") == [3]
+    assert tickets("--max", "2", "--page", "4") == []
+    done = said(database, "12", "--sort", "nothing")
+    assert done.returncode == 64
+    assert "no column 'nothing' to sort by, only __group__, ticket, value." in done.stderr
+
+
+def test_all_that_a_page_shows(database: Database) -> None:
+    """For pages, JSON has the columns, groups and colours as well, and counts the rows that it leaves out."""
+    done = said(database, "1", "--format", "json", "--full", "--max", "1", "--page", "2")
+    found = json.loads(done.stdout)
+    assert [(column["name"], column["hidden"]) for column in found["columns"]] == [
+        ("__group__", True), ("ticket", False), ("summary", False), ("created", False), ("_changetime", True)
+    ]  # fmt: skip
+    assert found["total"] == 2
+    (row,) = found["rows"]
+    assert (row["cells"]["ticket"], row["group"], row["color"]) == (2, "bob", "1")
 
 
 def test_csv(database: Database) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tracemalloc
+from collections import ChainMap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import pytest
 from offtracfs.database import Database
 from offtracfs.mount import pages
 from offtracfs.mount.fuse import Operations
-from offtracfs.mount.pages import PAGE, Pages
+from offtracfs.mount.pages import COMPUTED_PAGE, PAGE, Pages
 from offtracfs.reports.outputs import Outputs
 from offtracfs.tree import Directory, DirectoryEntry, Listing, Tree
 from tests.mounting import (
@@ -25,6 +26,7 @@ from tests.mounting import (
     grow,
     new_database,
     run,
+    ticket,
     told,
     tree_of,
     until,
@@ -117,6 +119,26 @@ def test_pages_keep_within_their_limit(tree: Tree, made: Pages, monkeypatch: pyt
     assert len(made) > 0
     monkeypatch.setattr(pages, "MAX_BYTES", 0)
     assert len(read(made, tree.open(TICKET))) == TICKETS + 1
+    assert (len(made), made.size) == (0, 0)
+
+
+def test_pages_of_what_is_computed(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are small, since one is made for each answer; none is kept, as the directory itself is."""
+    files = [ticket(number) for number in range(5_000, 5_000 + 3 * COMPUTED_PAGE)]
+    append(database, (AUTUMN + 1, dict(ChainMap(*files))))
+    tree = tree_of(database)
+    made = Operations(tree, Outputs(told)).pages
+    directory = Directory("", "query/id!=0")
+    while work := tree.work(tree.open(directory)):
+        work.run([], lambda: False)
+    listing = tree.open(directory)
+    positions = [entry.position for entry in tree.entries(listing)]
+    assert len(positions) > 2 * COMPUTED_PAGE
+    asked = count_entries(tree, monkeypatch)
+    page = made.page(listing, positions[4])
+    assert [position for position, _, _ in page.behind(positions[4])] == positions[5 : 5 + COMPUTED_PAGE]
+    assert len(asked) == COMPUTED_PAGE
+    assert read(made, listing) == [entry.name.encode() for entry in tree.entries(listing)]
     assert (len(made), made.size) == (0, 0)
 
 

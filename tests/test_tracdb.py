@@ -14,7 +14,7 @@ from offtracfs.database import Database, Settings
 from offtracfs.sync import sync
 from offtracfs.sync.replay import replay
 from offtracfs.trackers import Missing, Ticket
-from offtracfs.trackers.tracdb import TracDatabase
+from offtracfs.trackers.tracdb.client import TracDatabase
 from offtracfs.trackers.tracrules import TracRules
 from tests.program import offtracfs
 from tests.tracclient import DAY, SPRING, connected, fetch, outdated, stored, ticket

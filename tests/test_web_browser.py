@@ -24,6 +24,10 @@ PAGES = {
     "roadmap": "/roadmap",
     "milestone": "/milestone/9.5+Snowdrop",
     "person": "/person/platelayer",
+    "reports": "/report",
+    "report": "/report/1",
+    "query": "/query?status=!closed&or&owner=~fit&group=milestone&row=description",
+    "search": "/search?q=crash",
     "past": f"/{PAST}/ticket/1",
     "error": "/ticket/999",
 }
@@ -54,6 +58,22 @@ def page(browser: Browser, address: str) -> Iterator[Page]:
 def there(page: Page, address: str) -> None:
     """The window comes to an address, whatever stands before it."""
     page.wait_for_url(re.compile(re.escape(address) + "$"))
+
+
+def test_a_ticket_is_found_by_words(page: Page) -> None:
+    """From the front page by a key to the search, from what was found to the ticket, and on to the next."""
+    page.keyboard.press("/")
+    there(page, "/search")
+    page.keyboard.type("pond viaduct")
+    first = page.locator("#results a.ticket").first
+    expect(first.locator("mark").first).to_have_text(re.compile("^(Pond|Viaduct)$"))
+    title = first.inner_text()
+    first.click()
+    page.wait_for_url("**/ticket/*")
+    assert " ".join(page.locator("h1").inner_text().split()) == " ".join(title.split())
+    page.keyboard.press("j")
+    page.wait_for_url(lambda address: f"/ticket/{title.split()[0][1:]}?" not in address)
+    expect(page.locator("h1")).to_be_visible()
 
 
 def test_the_slider_goes_through_a_tickets_life(page: Page) -> None:

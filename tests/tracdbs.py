@@ -11,7 +11,7 @@ from pathlib import Path
 
 from offtracfs import kinds, records
 from offtracfs.trackers import Missing, Tracker, tracdb
-from offtracfs.trackers.tracdb import TracDatabase
+from offtracfs.trackers.tracdb.client import TracDatabase
 from tests.tracclient import DAY, SPRING, fetch
 from tests.tracservers import RealTrac, TracServer
 

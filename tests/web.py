@@ -17,6 +17,10 @@ from offtracfs.web.guard import Guard
 
 EXAMPLES: dict[str, dict[str, Any]] = {
     "front": {},
+    "query": {},
+    "report": {"number": 1},
+    "reports": {},
+    "search": {},
     "ticket": {"number": 1},
     "versions": {"number": 1},
     "links": {"number": 1},
@@ -29,10 +33,18 @@ EXAMPLES: dict[str, dict[str, Any]] = {
 }
 """Page → values of its rule for which there is something in the small tracker of `tests.tickets`."""
 
+YOUNG = ("report",)
+"""Pages of which there is something only in the end."""
+
 
 def client(directory: Path, guard: Guard | None = None) -> Client:
     """A browser without a network, which follows no redirects."""
     return Client(application(directory, guard or Guard()), TestResponse)
+
+
+def data(browser: Client, where: str) -> Any:
+    """What a program gets at an address, as JSON."""
+    return browser.get(where).json
 
 
 def parsed(response: TestResponse) -> LexborHTMLParser:

@@ -18,6 +18,7 @@ from offtracfs.kinds.fields import is_definition
 from offtracfs.kinds.fieldvalues import field_path
 from offtracfs.kinds.kind import MISSHAPEN, NUMBER, TREES, Key, Kind, Row, Rows, Table, misshapen
 from offtracfs.kinds.report import report_header
+from offtracfs.kinds.report import told as report_told
 from offtracfs.kinds.ticket import check_ticket
 from offtracfs.names import SUFFIX, number_of, split
 
@@ -48,6 +49,7 @@ __all__ = [
     "record_id",
     "report_header",
     "report_path",
+    "report_told",
     "ticket_path",
 ]
 

@@ -21,11 +21,16 @@ def _check(_key: Key, value: Any) -> None:
     raise misshapen()
 
 
-def _rows(number: int, record: Any) -> Rows:
-    """No record says who wrote a report: NULL."""
+def told(number: int, record: Any) -> tuple[str | None, str | None, str | None]:
+    """A report's title, its SQL or saved query without the comments in front, and its description."""
     title, description = text(record.get("title")), text(record.get("description"))
     header = report_header(number, title or "", description or "")
-    query = text(record["sql"].removeprefix(header))
+    return title, text(record["sql"].removeprefix(header)), description
+
+
+def _rows(number: int, record: Any) -> Rows:
+    """No record says who wrote a report: NULL."""
+    title, query, description = told(number, record)
     return [("report", (number, None, title, query, description))]
 
 

@@ -128,6 +128,7 @@ class Operations(pyfuse3.Operations):
         self._opened: dict[int, Opened] = {}
         self._handles = itertools.count(1)
         self._file = self._attributes(FILE_MODE)
+        self._link = self._attributes(stat.S_IFLNK | 0o777)
 
     def _attributes(self, mode: int) -> pyfuse3.EntryAttributes:
         made = pyfuse3.EntryAttributes()
@@ -150,8 +151,8 @@ class Operations(pyfuse3.Operations):
     def _numbered_attributes(self, node: Numbered, number: int) -> pyfuse3.EntryAttributes:
         match node:
             case Link(target, mtime):
-                made = self._attributes(stat.S_IFLNK | 0o777)
-                made.st_size = len(os.fsencode(target))
+                made = self._link  # one object, as in `_file_attributes`
+                made.st_size = len(target.encode())
             case Output(report, file, size):
                 made, mtime = self._attributes(FILE_MODE), report.mtime
                 # The name stands for a new output after each commit, and after a minute.
@@ -299,6 +300,7 @@ class Operations(pyfuse3.Operations):
         # An old revision's names, invalidated since then, must not be kept: see the module's docstring.
         current = self.tree.is_current(opened.listing)
         timeout = self._name_timeout(opened.listing.directory) if current else 0
+        computed = self.tree.is_computed(opened.listing.directory)
         while True:
             if opened.page is None or not opened.page.covers(position):
                 opened.page = self.pages.page(opened.listing, position)
@@ -315,7 +317,7 @@ class Operations(pyfuse3.Operations):
                         self.inodes.forget(attributes.st_ino, 1)
                     return
                 position = next_position
-            if opened.page.ended:
+            if opened.page.ended or computed:  # others get their turn after each page that is not kept
                 return
 
     @answered

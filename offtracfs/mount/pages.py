@@ -4,6 +4,9 @@ The kernel keeps names, but no listings: each time a directory is listed, it ask
 a listing holds never changes (see `offtracfs.tree.Listing`), so it is kept here, in pages of 1,000 entries.
 So a large directory does not hold up other requests while its entries are made, and memory stays bounded.
 
+The entries of a computed directory are not kept here, since `offtracfs.tree.cache` has what they are made
+from. Each answer gets a small page, so that others get theirs after a millisecond.
+
 Nothing here can be out of date, since a page belongs to a revision. Pages of a revision that no directory
 shows any more only take room, and `drop_outdated` lets go of them when there is a new revision. A directory
 that is still being read at the old one keeps the page that it is at, and gets the next ones made anew.
@@ -23,6 +26,7 @@ import pyfuse3
 from offtracfs.tree import Directory, File, Link, Listing, Tree
 
 PAGE = 1_000  # entries; making so many takes some milliseconds, in which nobody else is answered
+COMPUTED_PAGE = 150  # of a computed directory, whose pages are not kept: as many as one answer has
 MAX_BYTES = 48 << 20  # of all pages; an entry takes about 300
 OVERHEAD = 860  # bytes that a page takes besides its columns: its object, key and revision, places in tables
 
@@ -34,7 +38,7 @@ A directory or link gets its inode number with each answer (`InodeTable`).
 
 
 class Page:
-    """Up to `PAGE` entries of a listing behind position `after`; `ended` says that they are the last.
+    """Some entries of a listing behind position `after`; `ended` says that they are the last.
 
     They are in columns, because a tuple for each entry would take a third more memory.
     """
@@ -47,16 +51,16 @@ class Page:
         listing: Listing,
         after: int,
         prepare: Callable[[File], pyfuse3.EntryAttributes],
+        most: int,
     ) -> None:
         self.after = after
-        self.positions = array("q")
-        self.names: list[bytes] = []
-        self.prepared: list[Prepared] = []
-        for position, name, node in islice(tree.entries(listing, after), PAGE):
-            self.positions.append(position)
-            self.names.append(name.encode())
-            self.prepared.append(prepare(node) if isinstance(node, File) else node)
-        self.ended = len(self.names) < PAGE
+        entries = list(islice(tree.entries(listing, after), most))
+        self.positions = array("q", [position for position, _, _ in entries])
+        self.names = [name.encode() for _, name, _ in entries]
+        self.prepared: list[Prepared] = [
+            prepare(node) if isinstance(node, File) else node for _, _, node in entries
+        ]
+        self.ended = len(self.names) < most
         columns = (self.positions, self.names, self.prepared)
         self.size = OVERHEAD + sum(map(sys.getsizeof, (*columns, *self.names, *self.prepared)))
 
@@ -84,13 +88,14 @@ class Pages:
 
     def page(self, listing: Listing, after: int) -> Page:
         """The entries of a listing behind a position, up to `PAGE` of them. Raises as `Tree.entries` does."""
+        if self._tree.is_computed(listing.directory):  # what is computed is kept elsewhere
+            return Page(self._tree, listing, after, self._prepare, COMPUTED_PAGE)
         key = listing, after
         if key in self._pages:
             self._pages.move_to_end(key)
             return self._pages[key]
-        page = Page(self._tree, listing, after, self._prepare)
-        # A page of an old revision is of no use to other readers; what is computed is kept elsewhere.
-        if self._tree.is_current(listing) and not self._tree.is_computed(listing.directory):
+        page = Page(self._tree, listing, after, self._prepare, PAGE)
+        if self._tree.is_current(listing):  # a page of an old revision is of no use to other readers
             self._pages[key] = page
             self.size += page.size
             while self.size > MAX_BYTES:

@@ -17,6 +17,9 @@ GROUP, COLOR = "__group__", "__color__"
 STYLES = ("__bgcolor__", "__class__", COLOR, "__fgcolor__", "__grouplink__", "__style__")
 """Columns that say how a row looks in Trac's pages. They are not written in any format."""
 
+LOOKS = ("__bgcolor__", "__fgcolor__", "__style__")
+"""Those of them that a page here knows as well, beside the group's and the colour's."""
+
 KINDS: Mapping[str, Kind] = {
     "changetime": "datetime",
     "created": "datetime",
@@ -50,6 +53,7 @@ def rows(names: Sequence[str], found: Iterable[Sequence[Any]]) -> Iterator[Row]:
     places = {name: place for place, name in enumerate(names)}
     group, color = places.get(GROUP), places.get(COLOR)
     shown = [place for place, name in enumerate(names) if name not in STYLES]
+    looks = [(name, places[name]) for name in LOOKS if name in places]
     lists = [index for index, place in enumerate(shown) if names[place].strip("_") in PEOPLE]
     for row in found:
         cells = [row[place] for place in shown]
@@ -59,6 +63,7 @@ def rows(names: Sequence[str], found: Iterable[Sequence[Any]]) -> Iterator[Row]:
             cells,
             None if group is None else _group(row[group]),
             "" if color is None else str(row[color]),
+            {name: str(row[place]) for name, place in looks if row[place]},
         )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, tzinfo
 from itertools import chain, count, groupby, islice
@@ -60,12 +60,14 @@ class Row(NamedTuple):
 
     In a column of times, a number or None is written as a moment, and any other cell as it is.
     For the table alone: `group`, the heading under which it stands (a new one where it differs from the row
-    before), and `color`, Trac's "1" (most urgent) to "5"; anything else is no colour.
+    before), and `color`, Trac's "1" (most urgent) to "5"; anything else is no colour. For pages alone:
+    `looks`, what the columns say that only Trac's pages show, such as ``__bgcolor__``.
     """
 
     cells: Sequence[Any]
     group: str | None = None
     color: str = ""
+    looks: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,15 +101,20 @@ def _separated(sheet: Sheet, out: TextIO, separator: str) -> None:
 
 def write_json(sheet: Sheet, out: TextIO) -> None:
     """An array with an object a row; moments are ISO in UTC or null, numbers are numbers."""
-    names = _keys(sheet.columns)
-    converters = [_jsonable if column.kind in NUMBERS else _moment_or_null for column in sheet.columns]
     before = "[\n"
-    for row in sheet.rows:
-        cells = (convert(cell) for convert, cell in zip(converters, row.cells, strict=True))
-        item = dict(zip(names, cells, strict=True))
+    for _, item in values(sheet, sheet.rows):
         out.write(before + simplejson.dumps(item, ensure_ascii=False, ignore_nan=True))
         before = ",\n"
     out.write("[]\n" if before == "[\n" else "\n]\n")
+
+
+def values(sheet: Sheet, rows: Iterable[Row]) -> Iterator[tuple[Row, dict[str, Any]]]:
+    """Some of a sheet's rows, each with its cells as JSON has them."""
+    names = keys(sheet.columns)
+    converters = [_jsonable if column.kind in NUMBERS else _moment_or_null for column in sheet.columns]
+    for row in rows:
+        cells = (convert(cell) for convert, cell in zip(converters, row.cells, strict=True))
+        yield row, dict(zip(names, cells, strict=True))
 
 
 def write_table(
@@ -228,13 +235,13 @@ def _is_exact(cell: Any) -> bool:
     return _is_number(cell) or (isinstance(cell, str) and _EXACT.fullmatch(cell) is not None)
 
 
-def _keys(columns: Iterable[Column]) -> list[str]:
+def keys(columns: Iterable[Column]) -> list[str]:
     """Names of the columns, each once: a second column of one name is ``name_2``, or JSON would lose it."""
-    keys: list[str] = []
+    found: list[str] = []
     for column in columns:
         others = (f"{column.name}_{number}" for number in count(2))
-        keys.append(next(key for key in chain([column.name], others) if key not in keys))
-    return keys
+        found.append(next(key for key in chain([column.name], others) if key not in found))
+    return found
 
 
 def _jsonable(value: Any) -> Any:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import os
 import resource
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -32,6 +33,11 @@ FOR_PYTHON = 512 << 20  # bytes: rows, their text, and what is loaded later
 MAX_WRITTEN = 1 << 30  # bytes, into a file
 
 SAYS = "offtracfs: "  # what stands in front of a sentence on a process's stderr
+
+
+def program(directory: Path) -> list[str]:
+    """How this program is started for a database."""
+    return [sys.executable, "-P", "-m", "offtracfs_cli", "--db", str(directory)]
 
 
 def command(program: Sequence[str], report: int, suffix: str, commit: bytes) -> list[str]:

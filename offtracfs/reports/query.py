@@ -11,7 +11,6 @@ import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime, tzinfo
-from functools import partial
 from typing import Any
 
 from offtracfs import records
@@ -33,6 +32,8 @@ NOBODY = "anonymous"  # as Trac calls whoever has not logged in
 _UNUSABLE = re.compile("[\0\ud800-\udfff]")  # in SQL
 
 Cell = Callable[[Any], Any]
+Run = Callable[..., Iterable[Any]]
+"""Gives the rows of a statement, with what is bound to its placeholders."""
 
 
 class NoSuchPage(QueryRefused):
@@ -81,22 +82,31 @@ def sheet(box: Sandbox, query: Query, fields: Fields, user: str, now: datetime) 
     `user` stands for $USER; `now` is aware, and dates are in its time zone. Raises QueryRefused; reading the
     rows may, too.
     """
+    asker = Asker(user, now)
+    return listed(lambda sql, values: run_ours(box, sql, values).rows, query, fields, asker)
+
+
+def listed(run: Run, query: Query, fields: Fields, asker: Asker, more: Sequence[str] = ()) -> Sheet:
+    """As `sheet`, by anything that runs SQL of our own; `more` are columns that are hidden in a table.
+
+    Raises QueryRefused, and as `run` does.
+    """
     known = {field["name"]: field for field in fields}
     shown = shown_columns(query, fields)
-    zone = now.tzinfo or UTC
-    heads = [_head(name, known.get(name, {})) for name in shown]
-    cells = [_cell(name, known.get(name, {}), zone) for name in shown]
-    made = select(query, shown, known, Asker(user, now))
-    run = partial(run_ours, box)
-    found = run(paged(made, query, lambda sql, values: run(sql, values).rows), made.values)
-    return Sheet("", heads, _rows(found.rows, cells, _grouping(query.group, known, zone)), zone)
+    hidden = [name for name in more if name not in shown]
+    zone = asker.now.tzinfo or UTC
+    heads = [_head(name, known.get(name, {}), hidden=name in hidden) for name in (*shown, *hidden)]
+    cells = [_cell(name, known.get(name, {}), zone) for name in (*shown, *hidden)]
+    made = select(query, [*shown, *hidden], known, asker)
+    found = iter(run(paged(made, query, run), made.values))
+    return Sheet("", heads, _rows(found, cells, _grouping(query.group, known, zone)), zone)
 
 
-def paged(made: Sql, query: Query, run: Callable[[str, list[str]], Iterable[Sequence[Any]]]) -> str:
+def paged(made: Sql, query: Query, run: Run) -> str:
     """The part of the statement that ``max`` and ``page`` ask for; where one page holds all, it is all.
 
-    `run` gives the rows of a statement. With groups, Trac's own CSV has one ticket too many: its page needs
-    it to see whether a group goes on. That ticket is left out here. Raises NoSuchPage.
+    With groups, Trac's own CSV has one ticket too many: its page needs it to see whether a group goes on.
+    That ticket is left out here. Raises NoSuchPage.
     """
     if not query.most:
         return made.text
@@ -109,10 +119,10 @@ def paged(made: Sql, query: Query, run: Callable[[str, list[str]], Iterable[Sequ
     return made.text
 
 
-def _head(name: str, field: dict[str, Any]) -> Column:
+def _head(name: str, field: dict[str, Any], *, hidden: bool) -> Column:
     label = "Ticket" if name == "id" else field.get("label", name)
     kind: Kind = "datetime" if _is_datetime(field) else "text"
-    return Column(name, label, kind, heading="id" if name == "id" else label)
+    return Column(name, label, kind, hidden, heading="id" if name == "id" else label)
 
 
 def _is_datetime(field: dict[str, Any]) -> bool:

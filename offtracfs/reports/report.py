@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from offtracfs import querylanguage
 from offtracfs.errors import QueryRefused, UsageError
+from offtracfs.kinds import report_told
 from offtracfs.querylanguage import Fields
 from offtracfs.reports import columns, query, sandbox
 from offtracfs.reports.allowed import MAX_SQL
@@ -62,12 +63,17 @@ def get(box: Sandbox, number: int) -> Report:
     raise UsageError(f"There is no report {number} at that moment: `offtracfs report` lists those there are.")
 
 
+def of_record(number: int, record: Any) -> Report:
+    """The report that a record of the store holds."""
+    return _report(number, *report_told(number, record))
+
+
 def sheet(box: Sandbox, one: Report, context: Context, given: Mapping[str, str]) -> tuple[Sheet, list[str]]:
     """What a report shows where its variables have these values, and what is to be said about them.
 
     Raises QueryRefused where the report cannot run here; reading the rows may, too.
     """
-    _check_length(one)
+    check_length(one)
     values = {"USER": context.user} | dict(given)
     title = f"{{{one.number}}} {filled(one.title, defaults(one.text) | values)}"
     if one.is_query:
@@ -89,7 +95,7 @@ def _unknown(one: Report, given: Mapping[str, str], names: Collection[str]) -> I
 def trouble(box: Sandbox, one: Report, context: Context) -> str:
     """Why a report cannot run here; "" where it can, as far as can be known without running it."""
     try:
-        _check_length(one)
+        check_length(one)
         if one.is_query:
             asked = querylanguage.parse(one.text, context.fields)
             known = {field["name"]: field for field in context.fields}
@@ -114,7 +120,7 @@ def _report(number: int, title: str | None, text: str | None, description: str |
     return Report(number, title or "", text or "", description or "")
 
 
-def _check_length(one: Report) -> None:
+def check_length(one: Report) -> None:
     """Refuse a text that is too long, before any pattern is searched in it."""
     if len(one.text) > MAX_SQL:
         raise QueryRefused(f"Report {one.number} is longer than {MAX_SQL:,} bytes, which is the limit.")

@@ -18,7 +18,8 @@ from typing import NamedTuple
 from offtracfs.database import Database
 from offtracfs.index import Revision
 from offtracfs.records import SECOND
-from offtracfs.reports.tickets import Run, Stopped, asking
+from offtracfs.reports.query import Run
+from offtracfs.reports.tickets import Stopped, asking
 from offtracfs.store.fastimport import NOBODY, name_in_git
 
 MAX_PERIODS = 160  # in a plot: more are not told apart on a screen

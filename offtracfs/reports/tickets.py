@@ -25,11 +25,12 @@ from offtracfs.kinds import FIELDS_PATH
 from offtracfs.kinds.ticket import SHORT
 from offtracfs.querylanguage import Fields, Query
 from offtracfs.records import SECOND
-from offtracfs.reports.query import NOBODY, fields_in, paged
+from offtracfs.reports.query import NOBODY, Run, fields_in, paged
 from offtracfs.reports.querysql import Asker, Sql, select
 from offtracfs.store import git
 
 TIMEOUT = 10.0  # seconds
+BATCH = 1_000  # tickets that are asked for by their numbers at once
 MAX_FIELDS = 16  # versions of fields.json that are kept: git needs 3 ms to read one
 STEPS = 20_000  # of SQLite's machine, between two looks at the clock: a millisecond or so
 
@@ -51,9 +52,6 @@ WITHOUT = """
 
 Stopped = Callable[[], bool]
 """Whether nobody waits for the answer any more."""
-
-Run = Callable[..., Iterable[Any]]
-"""Gives the rows of a statement, with what is bound to its placeholders."""
 
 
 class Context(NamedTuple):
@@ -89,9 +87,7 @@ def asking(directory: Path, revision: Revision, stopped: Stopped) -> Iterator[Ru
             yield connection.execute
     except sqlite3.Error as error:
         if code_of(error) == sqlite3.SQLITE_INTERRUPT:
-            raise DatabaseError(
-                f"This takes longer than {TIMEOUT:g} seconds, which is the limit in a mount."
-            ) from None
+            raise DatabaseError(f"This takes longer than {TIMEOUT:g} seconds, which is the limit.") from None
         raise translate(error) from error
 
 
@@ -122,24 +118,29 @@ def statement(query: Query, context: Context) -> Sql:
 
 def matching(
     database: Database, revision: Revision, query: Query, context: Context, stopped: Stopped
-) -> list[Ticket]:
+) -> Iterator[Ticket]:
     """The tickets that a query asks for, in its order, as they stood at a revision.
 
     Raises QueryRefused, which may be NoSuchPage, and as `asking`.
     """
     made = statement(query, context)
     with asking(database.path, revision, stopped) as run:
-        return [_ticket(*row[:3]) for row in run(paged(made, query, run), made.values)]
+        yield from _tickets(run(paged(made, query, run), made.values))
 
 
 def numbered(
     database: Database, revision: Revision, numbers: Sequence[int], stopped: Stopped
-) -> list[Ticket]:
-    """Those tickets of some numbers that are there at a revision, in that order. Raises as `asking`."""
+) -> Iterator[Ticket]:
+    """Those tickets of some numbers that are there at a revision, in that order. Raises as `asking`.
+
+    The numbers differ.
+    """
     statement = "SELECT id, summary, changetime FROM ticket WHERE id IN (SELECT value FROM json_each(?))"
     with asking(database.path, revision, stopped) as run:
-        found = {row[0]: _ticket(*row) for row in run(statement, [json.dumps([*numbers])])}
-    return [found[number] for number in dict.fromkeys(numbers) if number in found]
+        for first in range(0, len(numbers), BATCH):
+            batch = numbers[first : first + BATCH]
+            found = {ticket.number: ticket for ticket in _tickets(run(statement, [json.dumps(batch)]))}
+            yield from (found[number] for number in batch if number in found)
 
 
 def values(database: Database, revision: Revision, field: str, stopped: Stopped) -> list[str]:
@@ -154,5 +155,6 @@ def values(database: Database, revision: Revision, field: str, stopped: Stopped)
         return ["", *found] if [*run(WITHOUT, [field])] else found
 
 
-def _ticket(number: int, summary: str | None, changetime: int) -> Ticket:
-    return Ticket(number, summary or "", changetime // SECOND)
+def _tickets(rows: Iterable[Sequence[Any]]) -> Iterator[Ticket]:
+    for number, summary, changetime, *_ in rows:
+        yield Ticket._make((number, summary or "", changetime // SECOND))

@@ -6,6 +6,7 @@ import sys
 from abc import abstractmethod
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from math import inf
 from time import monotonic
 
@@ -31,13 +32,17 @@ class Subdirectories:
     """The contents of a directory that lists directories."""
 
     def __init__(self, names: Iterable[str]) -> None:
-        self.names = [*names]
-        self._known = frozenset(self.names)
-        self.size = sum(map(sys.getsizeof, (self.names, self._known, *self.names)))
+        self._names = [*names]
+        self._known = frozenset(self._names)
+        self.size = sum(map(sys.getsizeof, (self._names, self._known, *self._names)))
 
     def node(self, directory: Directory, name: str) -> Listed | None:
         """A directory that is listed."""
         return directory.child(name) if name in self._known else None
+
+    def listed(self, directory: Directory, first: int) -> Iterator[tuple[str, Listed]]:
+        """All directories."""
+        return ((name, directory.child(name)) for name in islice(self._names, first, None))
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,10 +108,10 @@ class Computed(Kind):
     def entries(self, listing: Listing, after: int) -> Iterator[DirectoryEntry]:
         """What is listed, in order; a position is a place in that order."""
         if found := listing.kept and listing.kept.contents:
-            for place in range(max(after + 1 - FIRST_POSITION, 0), len(found.names)):
-                name = found.names[place]
-                if (node := found.node(listing.directory, name)) is not None:
-                    yield DirectoryEntry(FIRST_POSITION + place, name, node)
+            first = max(after + 1, FIRST_POSITION)
+            listed = found.listed(listing.directory, first - FIRST_POSITION)
+            for position, (name, node) in enumerate(listed, first):
+                yield DirectoryEntry(position, name, node)
 
     def directory_count(self, listing: Listing) -> int:
         """Unknown, or it would have to be computed for whoever only asks for the attributes."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from typing import NamedTuple, Protocol
 
 from offtracfs.index import Revision
@@ -76,15 +76,14 @@ class Contents(Protocol):
     """What a computed directory shows at a revision; it never changes."""
 
     @property
-    def names(self) -> Sequence[str]:
-        """What is listed, in order."""
-
-    @property
     def size(self) -> int:
         """The memory that it takes, in bytes."""
 
     def node(self, directory: Directory, name: str) -> Listed | None:
         """What has that name in the directory, listed or not; None where nothing has."""
+
+    def listed(self, directory: Directory, first: int) -> Iterator[tuple[str, Listed]]:
+        """What the directory lists, in order, from a place on, without going through what is before it."""
 
 
 class Kept(NamedTuple):

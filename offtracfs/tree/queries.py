@@ -38,8 +38,7 @@ class Queries(Questions):
         """The tickets that a query asks for; none on a page behind the last one."""
         context = tickets.context(self.database, revision)
         with suppress(NoSuchPage):
-            return tickets.matching(self.database, revision, _query(question, context), context, stopped)
-        return []
+            yield from tickets.matching(self.database, revision, _query(question, context), context, stopped)
 
 
 def _query(name: str, context: Context) -> Query:

@@ -10,7 +10,10 @@ import sys
 from abc import abstractmethod
 from array import array
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from itertools import chain
 
 from offtracfs.index import Revision
 from offtracfs.names import link_name
@@ -20,6 +23,8 @@ from offtracfs.tree.nodes import Contents, Directory, Link, Listed, Listing, Nod
 
 TARGETS = {"txt": "text/{}.txt", "json": "ticket/{}.json"}
 """Where a link leads, by the suffix of its name: a path in the root of the same "@…"."""
+
+NEAR = 1_024  # numbers of tickets that are sorted at once
 
 _NUMBERED = re.compile(r"(0|[1-9][0-9]{0,17})\.(txt|json)", re.ASCII)
 
@@ -112,7 +117,6 @@ class Questions(Selections):
 class _Askable:
     """The contents of a directory of questions."""
 
-    names: Sequence[str] = ()
     size = 1_000  # of the function, too; it shares the fields with those of other revisions
 
     def __init__(self, understood: Callable[[str], bool]) -> None:
@@ -122,38 +126,57 @@ class _Askable:
         """The directory of a question."""
         return directory.child(name) if self._understood(name) else None
 
+    def listed(self, directory: Directory, first: int) -> Iterator[tuple[str, Listed]]:
+        """Nothing."""
+        return iter(())
+
 
 class Links:
     """The contents of a directory of tickets, given as names of links and their tickets.
 
     These may be very many, and so they are in columns: each takes some 140 bytes, most of them for its name.
     `numbered` finds the ticket's number at the beginning of a name.
+
+    They are made a few at a time: a single call to sort them all, or to add up their sizes, would keep the
+    interpreter for tens of milliseconds, in which the thread that answers the kernel cannot run.
     """
 
     def __init__(self, numbered: re.Pattern[str], tickets: Iterable[tuple[str, Ticket]]) -> None:
-        self.names: list[str] = []
+        self._names: list[str] = []
         self._in_name = numbered
         self._numbers, self._changed = array("q"), array("q")
-        for name, ticket in tickets:
-            self.names.append(name)
-            self._numbers.append(ticket.number)
-            self._changed.append(ticket.changed)
-        self._places = array("i", sorted(range(len(self.names)), key=self._numbers.__getitem__))
-        columns = (self.names, self._numbers, self._changed, self._places)
-        self.size = sum(map(sys.getsizeof, (*columns, *self.names)))
+        self.size = 0
+        near: dict[int, array[int]] = defaultdict(
+            partial(array, "i")
+        )  # places of tickets whose numbers are near each other
+        for place, (name, (number, _, changed)) in enumerate(tickets):
+            self._names.append(name)
+            self._numbers.append(number)
+            self._changed.append(changed)
+            near[number // NEAR].append(place)
+            self.size += sys.getsizeof(name)
+        parts = (sorted(near[part], key=self._numbers.__getitem__) for part in sorted(near))
+        self._places = array("i", chain.from_iterable(parts))
+        self.size += sum(map(sys.getsizeof, (self._names, self._numbers, self._changed, self._places)))
 
     def node(self, directory: Directory, name: str) -> Listed | None:
         """The link of that name, whose time is that of the ticket's last change."""
         match, suffix = self._in_name.match(name), "txt"
         place = self._place(int(match[1])) if match else None
-        if place is None or self.names[place] != name:
+        if place is None or self._names[place] != name:
             if not (match := _NUMBERED.fullmatch(name)):
                 return None
             place, suffix = self._place(int(match[1])), match[2]
         if place is None:
             return None
-        up = "../" * (directory.path.count("/") + 1)
-        return Link(up + TARGETS[suffix].format(self._numbers[place]), self._changed[place])
+        target = _up(directory) + TARGETS[suffix].format(self._numbers[place])
+        return Link(target, self._changed[place])
+
+    def listed(self, directory: Directory, first: int) -> Iterator[tuple[str, Listed]]:
+        """The links to the texts."""
+        target = (_up(directory) + TARGETS["txt"]).format
+        for place in range(first, len(self._names)):
+            yield self._names[place], Link(target(self._numbers[place]), self._changed[place])
 
     def _place(self, number: int) -> int | None:
         """The place in the columns of the ticket with that number; None where it is not there."""
@@ -161,3 +184,8 @@ class Links:
         if found == len(self._places) or self._numbers[self._places[found]] != number:
             return None
         return self._places[found]
+
+
+def _up(directory: Directory) -> str:
+    """The way from a directory to the root of its "@…"."""
+    return "../" * (directory.path.count("/") + 1)

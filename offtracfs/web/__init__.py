@@ -10,6 +10,8 @@ caching.py     … what a browser may keep, and for how long
 rendering.py   … data as HTML or as JSON
 wikilinks.py   … where the links in wiki text lead
 openapi.py     … what there is, for programs
+lists.py       … what lists have in common: rows, pages, downloads, the next ticket
+runs.py        … reports that run for readers, each in a process of its own
 server.py      sockets, processes and threads around it
 
 A page asks the packages below for what it shows, as the command line and the mount do, and decides nothing.

@@ -15,10 +15,9 @@ from importlib.resources import files
 from mimetypes import guess_type
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode
 
 from flask import Flask, Response, g, request
-from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import HTTPException, NotFound
 
 from offtracfs.database import Database
@@ -30,6 +29,7 @@ from offtracfs.web.guard import HEADERS, Guard
 from offtracfs.web.page import Asked, Elsewhere, Missing, Page
 from offtracfs.web.pages import PAGES
 from offtracfs.web.readers import Readers
+from offtracfs.web.runs import Runs
 
 STATUSES = ((NotADatabase, 503), (DatabaseBusy, 503), (UsageError, 400), (OfftracfsError, 500))
 """What an error of ours is in HTTP; the first that fits."""
@@ -39,8 +39,11 @@ BUG = "This is a bug in offtracfs: what `offtracfs web` printed tells more."
 log = logging.getLogger(__name__)
 
 
-def application(directory: Path, guard: Guard) -> Flask:
-    """What answers requests about the tracker of a database. Raises as `Database` does."""
+def application(directory: Path, guard: Guard, runs: Runs | None = None) -> Flask:
+    """What answers requests about the tracker of a database; `runs` are its reports that run.
+
+    Raises as `Database` does.
+    """
     app = Flask(__package__, static_folder=None)
     app.url_map.strict_slashes = app.url_map.merge_slashes = False
     formats = {"html", "json"}.union(*(page.formats for page in PAGES))
@@ -48,10 +51,11 @@ def application(directory: Path, guard: Guard) -> Flask:
     statics = _statics()
     digests = {name: caching.digest(body) for name, body in statics.items()}
     rendering.prepare(app, _name(settings.url), PAGES, digests)
-    serve = partial(_serve, Readers(directory), caching.fingerprint(settings))
+    serve = partial(_serve, Readers(directory, runs or Runs(directory)), caching.fingerprint(settings))
     app.url_map.converters["named"] = type("Named", (Named,), {"formats": formats})
     for page in PAGES:
         app.add_url_rule(page.rule, page.name, partial(serve, page), provide_automatic_options=False)
+    app.extensions["offtracfs"] = {page.name: page for page in PAGES}
     app.add_url_rule("/api", "api", lambda: rendering.json(openapi.description(PAGES)))
     app.add_url_rule("/static/<name>", "static", partial(_static, statics))
     app.before_request(partial(_begin, guard))
@@ -82,7 +86,7 @@ def _serve(readers: Readers, made_by: str, page: Page, **values: Any) -> Respons
     if isinstance(asked, Response):
         return asked
     g.asked, g.page = asked, page
-    kept = caching.headers(asked, made_by) if page.pure else {}
+    kept = caching.headers(asked, made_by) if page.pure(asked) else {}
     if kept and caching.is_known(request, kept["ETag"]):
         return Response(status=304, headers=kept)
     if form in page.formats:
@@ -100,15 +104,16 @@ def _asked(readers: Readers) -> Asked | Response:
 
     Where that moment has another name in addresses, a redirect to the one with that name.
     """
-    args = MultiDict(request.args)
-    at = request.environ[AT]
-    wanted = args.poplist("at")
+    query = parse_qsl(request.query_string.decode("ascii", "replace"), keep_blank_values=True)
+    pairs = [(name, value) for name, value in query if name != "at"]
+    at, wanted = request.environ[AT], [value for name, value in query if name == "at"]
     try:
         name = canonical(wanted[-1] if wanted else at, readers.zone)
         if wanted or name != at:
-            where = address(name, request.path, urlencode([*args.items(multi=True)]), request.environ[FORMAT])
+            where = address(name, request.path, urlencode(pairs), request.environ[FORMAT])
             return Response(status=302, headers={"Location": where})
-        return readers.asked(at, args)
+        gone = request.environ.get("waitress.client_disconnected", lambda: False)
+        return readers.asked(at, request.path, pairs, gone)
     except NotADatabase:
         raise
     except UsageError as error:
@@ -158,7 +163,7 @@ def _failed(error: Exception) -> Response:
     as_json = request.environ[FORMAT] == "json"
     made = rendering.json(data) if as_json else rendering.html("error", data)
     made.status_code = status
-    for name in ("Allow", "WWW-Authenticate", "Location"):
+    for name in ("Allow", "WWW-Authenticate", "Location", "Retry-After"):
         for value in response.headers.getlist(name):
             made.headers.add(name, value)
     return made

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple, TypeAlias
@@ -14,6 +14,8 @@ from werkzeug.exceptions import HTTPException, NotFound
 from offtracfs.changes import Timeline
 from offtracfs.database import Database, Snapshot
 from offtracfs.index import Reader, Revision
+from offtracfs.web.addresses import address
+from offtracfs.web.runs import Runs
 
 Pair: TypeAlias = tuple[str, str]
 
@@ -26,10 +28,13 @@ Times are ISO text with a "Z".
 
 @dataclass
 class Asked:
-    """What a view is asked for: the tracker as it stood at `revision`, and the address's query (`args`).
+    """What a view is asked for: the tracker as it stood at `revision`, and the address's query.
 
     `at` is the moment as it stands in the address ("@2011-04-09"), "" for now; `newest` is the newest
-    revision. All but the database belong to this thread and this request.
+    revision. `path` is the address without moment, format and query; `pairs` are the names and values in
+    the query, in order. All but the database and
+    `runs`, the reports that run for all threads, belong to this thread and this request. `gone` says whether
+    whoever asked has left: what takes long asks it now and then.
     """
 
     database: Database
@@ -37,8 +42,27 @@ class Asked:
     timeline: Timeline
     revision: Revision
     newest: Revision
+    runs: Runs
     at: str = ""
-    args: MultiDict[str, str] = field(default_factory=MultiDict)
+    path: str = "/"
+    pairs: Sequence[Pair] = ()
+    gone: Callable[[], bool] = lambda: False
+
+    @cached_property
+    def args(self) -> MultiDict[str, str]:
+        """The values in the address's query, by their names."""
+        return MultiDict(self.pairs)
+
+    def again(self, form: str = "", **changes: str | int | None) -> str:
+        """The address of this page, in a format, with other values in its query; None takes a name away."""
+        kept = [(name, value) for name, value in self.pairs if name not in changes]
+        given = [(name, value) for name, value in changes.items() if value is not None]
+        return address(self.at, self.path, urlencode([*kept, *given]), form)
+
+    @property
+    def here(self) -> str:
+        """The address without its moment, as a ticket's page takes that of the list one came from."""
+        return address("", self.path, urlencode(self.pairs))
 
     @cached_property
     def snapshot(self) -> Snapshot:
@@ -83,7 +107,7 @@ class Format(NamedTuple):
     """
 
     media_type: str
-    write: Callable[..., Iterable[str]]
+    write: Callable[..., Iterable[str] | Iterable[bytes]]
 
 
 @dataclass(frozen=True)
@@ -92,7 +116,9 @@ class Page:
 
     `rule` is as Werkzeug's routing has it; what it names is given to the view, behind an `Asked`. The
     template is ``templates/NAME.html``. A page with a `label` stands in the navigation. A page is `pure`
-    where the commit and the address alone decide what it shows: then a browser may keep it.
+    where the commit and the address alone decide what it shows: then a browser may keep it. A page that
+    lists tickets has a function that gives the numbers of all of them in order, called as the view is, so
+    that a ticket's page can say which is the next.
 
     A view raises Missing, Elsewhere, or an OfftracfsError.
     """
@@ -104,4 +130,5 @@ class Page:
     label: str = ""
     parameters: tuple[Parameter, ...] = ()
     formats: Mapping[str, Format] = field(default_factory=dict)
-    pure: bool = True
+    pure: Callable[[Asked], bool] = lambda _asked: True
+    tickets: Callable[..., Iterable[int]] | None = None

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable, Sequence
 from pathlib import Path
-
-from werkzeug.datastructures import MultiDict
 
 from offtracfs.changes import Timeline
 from offtracfs.database import Database
 from offtracfs.index.moments import revision_chosen
-from offtracfs.web.page import Asked
+from offtracfs.web.page import Asked, Pair
+from offtracfs.web.runs import Runs
 
 
 class _Connections:
@@ -36,13 +36,14 @@ class _Connections:
 class Readers:
     """Gives each request the tracker at a moment, read through the connections of its thread."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, runs: Runs) -> None:
         self._directory = directory
+        self._runs = runs
         self.zone = Database(directory).settings.zone
         self._own = threading.local()
 
-    def asked(self, at: str, args: MultiDict[str, str]) -> Asked:
-        """The tracker at a moment ("@2011-04-09", or "" for now), as of the newest sync.
+    def asked(self, at: str, path: str, pairs: Sequence[Pair], gone: Callable[[], bool]) -> Asked:
+        """The tracker at a moment ("@2011-04-09", or "" for now), as of the newest sync; see `Asked`.
 
         Raises UsageError where there is no such moment, NotADatabase before the first sync, and as
         `Database.reader` does.
@@ -55,4 +56,5 @@ class Readers:
         zone = own.database.settings.zone
         revision = revision_chosen(own.reader, at.removeprefix("@"), zone)
         newest = max(own.head or revision, revision)  # a sync may have ended between the two looks
-        return Asked(own.database, own.reader, own.timeline, revision, newest, at, args)
+        database, reader, timeline = own.database, own.reader, own.timeline
+        return Asked(database, reader, timeline, revision, newest, self._runs, at, path, pairs, gone)

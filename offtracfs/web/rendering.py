@@ -17,8 +17,10 @@ from offtracfs.web import plots
 from offtracfs.web.addresses import address, described, last_day
 from offtracfs.web.events import KIND_NAMES
 from offtracfs.web.inline import inline
+from offtracfs.web.lists import roles, runs
 from offtracfs.web.page import Asked, Data, Page
 from offtracfs.web.wikilinks import resolver
+from offtracfs.wiki.highlight import Highlighter
 
 
 def html(name: str, data: Data) -> Response:
@@ -49,13 +51,18 @@ def wiki_html(text: str, prefix: str = "", ticket: int | None = None) -> Markup:
     return Markup(found)  # noqa: S704  # it escapes all text
 
 
-def time_html(text: str) -> Markup:
+def code_html(text: str, language: str) -> Markup:
+    """Code in a language of Pygments, highlighted where that does not take long."""
+    return Markup(Highlighter().html(text, language) or escape(text))  # noqa: S704  # Pygments escapes
+
+
+def time_html(text: str, pattern: str = "%Y-%m-%d %H:%M") -> Markup:
     """A time as ISO text, for people: in the database's time zone, to the minute."""
     try:
         local = from_iso(text).astimezone(g.asked.database.settings.zone)
     except (ValueError, OverflowError):  # whatever a record holds
         return escape(text)
-    return Markup('<time datetime="{}">{}</time>').format(text, f"{local:%Y-%m-%d %H:%M}")
+    return Markup('<time datetime="{}">{}</time>').format(text, f"{local:{pattern}}")
 
 
 def clock_html(text: str) -> Markup:
@@ -121,5 +128,6 @@ def prepare(app: Flask, tracker: str, pages: Sequence[Page], digests: Mapping[st
     environment = app.jinja_env
     environment.undefined = StrictUndefined
     environment.trim_blocks = environment.lstrip_blocks = True
-    environment.filters.update(wiki=wiki_html, time=time_html, clock=clock_html, day=day_text, inline=inline)
+    environment.filters.update(wiki=wiki_html, code=code_html, inline=inline)
+    environment.filters.update(time=time_html, clock=clock_html, day=day_text, roles=roles, runs=runs)
     environment.globals.update(site=Site(tracker, pages, digests), plots=plots, kind_names=KIND_NAMES)

@@ -17,12 +17,14 @@ from waitress.server import create_server
 from offtracfs.errors import UsageError
 from offtracfs.web.application import application
 from offtracfs.web.guard import Guard
+from offtracfs.web.runs import Runs
 
 THREADS = 8  # of a process: so many pages are made at once; each thread has its own connections
 MAX_CONNECTIONS = 4_000  # of a process, idle ones too; those that come after wait in the kernel
 BACKLOG = 4_096  # connections that wait there; Linux has a limit of its own (net.core.somaxconn)
 FILES = 200  # that a process may need beside its connections
 IDLE_TIMEOUT = 60  # seconds
+MAX_WAITING = 1 << 30  # bytes of one answer, in a file, that a slow reader has not taken yet
 MAX_HEADER, MAX_BODY = 32_768, 1_024  # bytes of a request; none that is answered has a body
 
 log = logging.getLogger(__name__)
@@ -59,8 +61,9 @@ class Server:
 
     def _answer(self) -> None:
         """Answer, in this process. Waitress reads and writes in one thread: who is slow holds up nobody."""
+        runs = Runs(self._directory)
         server = create_server(
-            application(self._directory, self._guard),
+            application(self._directory, self._guard, runs),
             sockets=[self._socket],
             threads=THREADS,
             connection_limit=min(MAX_CONNECTIONS, _allowed_files() - FILES),
@@ -68,11 +71,16 @@ class Server:
             max_request_header_size=MAX_HEADER,
             max_request_body_size=MAX_BODY,
             asyncore_use_poll=True,  # select() knows no file above 1,023
+            channel_request_lookahead=1,  # or nobody would see that a reader has left before the answer
+            outbuf_high_watermark=MAX_WAITING,  # where there is more, a thread waits for the reader
             ident=None,
             clear_untrusted_proxy_headers=True,
         )
         logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # that requests wait is no news
-        server.run()  # until KeyboardInterrupt or SystemExit
+        try:
+            server.run()  # until KeyboardInterrupt or SystemExit
+        finally:
+            runs.end()
 
 
 def _why_not(host: str, port: int, error: Exception) -> str:

@@ -4,6 +4,7 @@
 plugin would give.
 
     address  ``trac+sqlite:///…`` and ``trac+postgresql://…`` taken apart and checked
+    pages    where it shows its tickets
     environment   an environment's folder → the address of its database
     source   connections that never keep a live Trac waiting
     tables   Trac's tables, as far as they are read, and the unit of its times
@@ -14,13 +15,29 @@ plugin would give.
     client   `TracDatabase`, which puts them together
 """
 
+from __future__ import annotations
+
+from collections.abc import Callable
+from pkgutil import resolve_name
+from typing import Any
+
 from offtracfs.trackers.registry import TrackerKind
-from offtracfs.trackers.tracdb.address import checked_url
-from offtracfs.trackers.tracdb.client import TracDatabase, connect
-from offtracfs.trackers.tracdb.environment import address, address_of_path, ticket_pages
+from offtracfs.trackers.tracdb.pages import ticket_pages
 
-__all__ = ["PATH", "POSTGRESQL", "SQLITE", "TracDatabase", "checked_url", "connect"]
+__all__ = ["PATH", "POSTGRESQL", "SQLITE", "checked_url", "connect"]
 
-PATH = TrackerKind(address_of_path, connect)
-SQLITE = TrackerKind(address, connect, ticket_pages=ticket_pages)
-POSTGRESQL = TrackerKind(address, connect, takes_credentials=True, ticket_pages=ticket_pages)
+
+def _later(name: str) -> Callable[..., Any]:
+    """A function of these modules, imported when it is called.
+
+    SQLAlchemy takes 0.2 s to load, and `ticket_pages` needs none.
+    """
+    return lambda *arguments: resolve_name(f"{__name__}.{name}")(*arguments)
+
+
+checked_url, connect = _later("address:checked_url"), _later("client:connect")
+_address = _later("environment:address")
+
+PATH = TrackerKind(_later("environment:address_of_path"), connect)
+SQLITE = TrackerKind(_address, connect, ticket_pages=ticket_pages)
+POSTGRESQL = TrackerKind(_address, connect, takes_credentials=True, ticket_pages=ticket_pages)

@@ -12,6 +12,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from offtracfs.errors import UsageError
+from offtracfs.trackers.tracdb.pages import OPTION, SQLITE, ini_of
 
 NO_MYSQL = (
     "A Trac's database in MySQL cannot be read here. The Trac itself can, where it has the RPC plugin:"
@@ -51,19 +52,20 @@ def parse(url: str) -> Address:
     if parts.password is not None or not options.keys().isdisjoint(SECRETS):
         # The address is not repeated: there is a password in it.
         raise UsageError("The address holds a password: leave it out, and use pgpass or $OFFTRACFS_PASSWORD.")
-    ini = Path(str(options.pop("trac_ini", "/")))
-    if not ini.is_absolute():
+    ini = ini_of(url)
+    options.pop(OPTION, None)
+    if ini and not ini.is_absolute():
         raise UsageError("trac_ini must be an absolute path.")
     if parts.drivername == "trac+postgresql":
         return _postgresql(parts, str(options.pop("schema", "public")), options, ini)
     file = Path("/", unquote(parts.database or "").lstrip("/"))
-    if parts.drivername != "trac+sqlite" or parts.host or parts.username or options or not parts.database:
+    if parts.drivername != SQLITE or parts.host or parts.username or options or not parts.database:
         raise UsageError("A Trac's SQLite database is trac+sqlite:// and an absolute path: three slashes.")
-    return Address(file, parts, "", ini if ini.name else file.parent.parent / "conf" / "trac.ini")
+    return Address(file, parts, "", ini)
 
 
-def _postgresql(parts: URL, schema: str, options: Mapping[str, Any], ini: Path) -> Address:
+def _postgresql(parts: URL, schema: str, options: Mapping[str, Any], ini: Path | None) -> Address:
     if not parts.database:
         raise UsageError("The address names no database: trac+postgresql://USER@HOST/DATABASE.")
     server = parts.set(drivername="postgresql+psycopg", query=options)
-    return Address(None, server, schema, ini if ini.name else None)
+    return Address(None, server, schema, ini)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from urllib.parse import parse_qsl, quote, urlencode
 
-from offtracfs.errors import TrackerError, UsageError
+from offtracfs.errors import UsageError
 from offtracfs.trackers.tracdb.address import NO_MYSQL, SECRETS, checked_url, parse
 from offtracfs.trackers.tracdb.ini import read
 
@@ -50,16 +50,6 @@ def address(url: str) -> str:
     if scheme == "postgres":
         return _postgresql(rest, ini)
     raise UsageError(NO_MYSQL if scheme == "mysql" else f"{ini} names no database that can be read here.")
-
-
-def ticket_pages(url: str) -> str:
-    """Where the Trac shows its tickets, as ``base_url`` in its trac.ini says; "" where it does not say it."""
-    ini = parse(url).ini
-    try:
-        base = read(ini).section("trac").get("base_url", "") if ini and ini.exists() else ""
-    except (TrackerError, OSError):
-        return ""
-    return f"{base.rstrip('/')}/ticket/" if base.startswith(("http://", "https://")) else ""
 
 
 def _sqlite(folder: Path, rest: str, ini: Path) -> str:

@@ -8,7 +8,11 @@ from offtracfs.web.pages import (
     links,
     milestone,
     person,
+    query,
+    report,
+    reports,
     roadmap,
+    search,
     ticket,
     timeline,
     versions,
@@ -25,5 +29,9 @@ PAGES: tuple[Page, ...] = (
     milestone.PAGE,
     component.PAGE,
     person.PAGE,
+    reports.PAGE,
+    report.PAGE,
+    query.PAGE,
+    search.PAGE,
 )
 """Every page; those with a label stand in the navigation in this order."""

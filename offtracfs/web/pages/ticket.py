@@ -14,6 +14,7 @@ from offtracfs.texts import Entry, Labels, address_part, entries, log_part, tick
 from offtracfs.texts.differences import differences
 from offtracfs.texts.log import is_edit, is_long
 from offtracfs.trackers.registry import ticket_pages
+from offtracfs.web import lists
 from offtracfs.web.addresses import address
 from offtracfs.web.page import Asked, Data, Format, Missing, Page
 
@@ -49,6 +50,7 @@ def view(asked: Asked, number: int) -> Data:
             if not row.permanent
         ],
         "versions": _versions(asked, number),
+        "list": lists.around(asked, number),
         "tracker_page": _tracker_page(asked, number),
     }
 
@@ -148,5 +150,6 @@ PAGE = Page(
     "/ticket/<int:number>",
     view,
     "A ticket, with all that was said and done about it.",
+    parameters=(lists.LIST,),
     formats={"txt": Format("text/plain", as_text)},
 )

@@ -25,7 +25,7 @@
 
   // What j and k go through: the tickets of a list, or the tickets around this one.
   const step = (by) => {
-    const around = document.querySelector(`main a[rel="${by > 0 ? "next" : "prev"}"]:not([data-moment])`);
+    const around = document.querySelector(`.walk a[rel="${by > 0 ? "next" : "prev"}"]`);
     const links = [...document.querySelectorAll("main :is(li, td, th) a.ticket")];
     if (around) location.assign(around.href);
     else if (links.length) {
