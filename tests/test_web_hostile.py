@@ -172,7 +172,7 @@ def test_nothing_in_a_tracker_runs(browser: Browser, tmp_path: Path, most: int) 
     """On all pages that links lead to, and with attacks in all parts of addresses, no text does anything."""
     with served(tracker(tmp_path, most)) as (_, address), visit(browser, address) as page:
         visited = {kind for kind, _ in crawled(page, address, most)}
-        assert visited >= {"", "ticket", "timeline", "roadmap", "milestone", "component", "person"}
+        assert visited >= {"", "ticket", "report", "query", "timeline", "roadmap", "milestone", "component"}
         for where in attacked(most):
             page.goto(address + where)
             well(page)
