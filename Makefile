@@ -17,6 +17,7 @@ help:
 	@echo 'make demo      mount a made-up tracker with years of history at $(DEMO), and look at it'
 	@echo 'make test      linter, type check, order of imports, tests (make test-all: slow ones and new stories too)'
 	@echo 'make bench     measure generated trackers of up to 100,000 tickets'
+	@echo 'make bench-peers  put the mount beside the disk, and bindfs, squashfuse, ratarmount, restic, borg if they are there'
 	@echo 'make install   install below $(PREFIX), for all users (make uninstall: take it away again)'
 	@echo 'make clean     remove what the others left in this folder'
 
@@ -27,23 +28,27 @@ export CFLAGS := -g0
 PIP := $(BIN)/pip --quiet --disable-pip-version-check
 
 # pyproject.toml says what the environment holds: here what the program itself needs, which is enough for the demo.
-$(VENV)/installed: pyproject.toml
+$(VENV)/installed: pyproject.toml $(wildcard packaging/pyfuse3/*)
 	@echo 'Looking for the system packages that offtracfs needs ...'
 	@packaging/system-dependencies run build
 	@echo 'Installing offtracfs and the Python packages that it needs into $(VENV), which takes up to a minute ...'
 	@$(PYTHON) -m venv $(VENV)
+	@packaging/pyfuse3/install $(BIN)/python
 	@$(PIP) install --editable .
 	@touch $@
 
 # More, for developers and tests; in one step, as each takes its time. pip understands --group from 25.1 on.
 # --no-compile: Python compiles what is imported, which is far less than what is installed.
-$(VENV)/ready: pyproject.toml
+# The stock pyfuse3 lies aside: the tests show that it gives the same tree.
+$(VENV)/ready: pyproject.toml $(wildcard packaging/pyfuse3/*)
 	@echo 'Looking for the system packages that offtracfs needs ...'
 	@packaging/system-dependencies run build
 	@echo 'Installing offtracfs, and what its developers and tests need, into $(VENV), which takes up to a minute ...'
 	@$(PYTHON) -m venv $(VENV)
 	@$(PIP) install --upgrade 'pip>=25.1'
+	@packaging/pyfuse3/install $(BIN)/python
 	@$(PIP) install --no-compile --editable '.[keyring,postgresql]' --group dev
+	@$(PIP) install --no-deps --upgrade --target $(VENV)/stock 'pyfuse3>=3.3'
 	@touch $(VENV)/installed $@
 
 .PHONY: demo
@@ -75,11 +80,17 @@ bench: $(VENV)/ready
 	packaging/system-dependencies run
 	$(BIN)/python -m tests.bench
 
+.PHONY: bench-peers
+bench-peers: $(VENV)/ready
+	packaging/system-dependencies run
+	$(BIN)/python -m tests.bench.peers
+
 # From a copy: a build leaves files beside its sources, which root would own, and packs what it finds of the last.
 .PHONY: install
 install:
 	packaging/system-dependencies run build
 	$(PYTHON) -m venv --clear $(LIBRARY)
+	packaging/pyfuse3/install $(LIBRARY)/bin/python
 	mkdir $(LIBRARY)/source
 	cp -r pyproject.toml README.md LICENSE offtracfs cli $(LIBRARY)/source
 	$(LIBRARY)/bin/pip install --quiet $(LIBRARY)/source

@@ -18,6 +18,7 @@ from offtracfs.trackers import credentials
 from .questions import form, write
 from .text import shown
 
+MAX_DIGITS = 19  # of an id: a column holds no more
 PREFIX = "teamtrack+"  # of a tracker's address, which is a server's after it
 
 
@@ -90,7 +91,9 @@ def _connected(directory: Path, address: str | None) -> Server:
 def _table(server: Server, name: str) -> int:
     """The id of a table that is named on the command line."""
     tables = server.tables
-    number = tables.get(name.upper().removeprefix("TS_"), int(name) if name.isdecimal() else None)
+    number = tables.get(
+        name.upper().removeprefix("TS_"), int(name) if name.isdecimal() and len(name) <= MAX_DIGITS else None
+    )
     if number is None:
         raise UsageError(f"There is no table {shown(name)}. There are {', '.join(sorted(tables))}.")
     return number

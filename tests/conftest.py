@@ -23,8 +23,9 @@ from tests.mounting import Counting, grow, missing, mounted, new_database, unmou
 from tests.postgres import CannotStart, Postgres, postgres
 from tests.program import ServedTrac, user
 from tests.standin import StandInTrac
+from tests.standinteamtrack import StandInTeamTrack
 from tests.teamtracks import KINDS, Teamtracks, connected
-from tests.tracclient import OnlyXml, Trac
+from tests.tracclient import OnlyXml, Site
 from tests.tracinstall import CannotInstall
 from tests.tracservers import TracServer, served
 
@@ -68,11 +69,16 @@ def legacy_trac() -> Iterator[TracServer]:
 
 
 @pytest.fixture(params=["standin", "modern", "legacy"])
-def trac(request: pytest.FixtureRequest) -> Trac:
-    """A Trac with no tickets: the stand-in, or a real one; "modern-xml" speaks XML-RPC only."""
+def trac(request: pytest.FixtureRequest, tmp_path: Path) -> Site:
+    """A Trac with no tickets: the stand-in, or a real one; "modern-xml" speaks XML-RPC only.
+
+    "teamtrack" is a TeamTrack, for tests of what every kind of tracker does.
+    """
     kind, _, xml = request.param.partition("-")
     if kind == "standin":
         return StandInTrac()
+    if kind == "teamtrack":
+        return StandInTeamTrack(tmp_path)
     server: TracServer = request.getfixturevalue(f"{kind}_trac")
     site = server.new()
     site.transport = OnlyXml() if xml else None

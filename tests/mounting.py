@@ -152,6 +152,13 @@ class Counting(Operations):
         return found
 
 
+class WithHandles(Counting):
+    """The same as with a stock pyfuse3: the kernel asks to open each file, and keeps no listing."""
+
+    inode_as_fh = False
+    listings_are_kept = False
+
+
 REQUESTS = [name for name, found in vars(pyfuse3.Operations).items() if iscoroutinefunction(found)]
 
 

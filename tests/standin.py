@@ -22,8 +22,10 @@ from typing import Any
 import httpx
 import trio
 
+from offtracfs import records
 from offtracfs.text import people
 from offtracfs.trackers.credentials import Credentials
+from offtracfs.trackers.trac import TracTracker, connect
 
 URL = "https://trac.example.org/project"
 COLUMNS = {
@@ -63,6 +65,7 @@ class StandInTrac:
 
     def __init__(self) -> None:
         self.url = URL
+        self.user = "admin"
         self.clock = datetime(2020, 1, 1, tzinfo=UTC)
         self.tickets: dict[int, StoredTicket] = {}
         self.components = {"component1": "", "component2": ""}
@@ -76,6 +79,10 @@ class StandInTrac:
         self.requests: list[httpx.Request] = []
         self.transport = _Transport(self)
         self._last = 0
+
+    async def connect(self) -> TracTracker:
+        """A tracker of its administrator's."""
+        return await connect(self.url, self.login(), transport=self.transport)
 
     # What its users do.
 
@@ -128,6 +135,34 @@ class StandInTrac:
     def set_report(self, number: int, title: str, sql: str, description: str = "") -> None:
         """Makes or replaces a report."""
         self.reports[number] = (title, sql, description)
+
+    def change_silently(self, number: int, value: str) -> None:
+        """An admin's SQL statement changes a ticket."""
+        self.tickets[number].values["keywords"] = value
+
+    def fail_after(self, honest: int, fault: Answerer) -> None:
+        """After so many good answers comes a bad one."""
+        self.faults.extend([self.honest] * honest + [fault])
+
+    # What must come of it.
+
+    def expected(self) -> dict[str, bytes]:
+        """Path and bytes of every ticket and change log, made from the model alone."""
+        found: dict[str, bytes] = {}
+        for number, ticket in self.tickets.items():
+            created, changed = _iso(ticket.created), _iso(ticket.changed)
+            token = str((ticket.changed - records.EPOCH) // timedelta(microseconds=1))
+            times = {"time": created, "changetime": changed, "_ts": token}
+            found[f"ticket/{number}.json"] = records.dump([number, created, changed, ticket.values | times])
+            rows = sorted(ticket.log, key=lambda row: row[0])
+            log = [[_iso(row[0]), *("" if item is None else item for item in row[1:])] for row in rows]
+            found[f"changelog/{number}.json"] = records.dump(log)
+        return found
+
+    @staticmethod
+    def swept(_path: str) -> bool:
+        """Whether a sweep makes a file what is expected."""
+        return True
 
     # What it answers.
 
@@ -308,6 +343,10 @@ class _Transport(httpx.AsyncBaseTransport):
 
 def _error(code: int, message: str) -> dict[str, Any]:
     return {"result": None, "error": {"name": "JSONRPCError", "code": code, "message": message}}
+
+
+def _iso(moment: datetime) -> str:
+    return moment.replace(tzinfo=None).isoformat()
 
 
 def _class_hint(value: datetime) -> dict[str, list[str]]:

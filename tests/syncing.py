@@ -1,30 +1,28 @@
-"""A database beside a stand-in Trac: to sync, and to hold one against the other."""
+"""A database beside a stand-in tracker: to sync, and to hold one against the other."""
 
 from __future__ import annotations
 
 import os
 import subprocess
-from datetime import datetime
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-from offtracfs import records, sync
+from offtracfs import sync
 from offtracfs.database import Database, Settings
-from offtracfs.trackers.trac import connect
 from tests.standin import StandInTrac
+from tests.standinteamtrack import StandInTeamTrack
+
+StandIn = StandInTrac | StandInTeamTrack
 
 
-def new_database(path: Path, trac: StandInTrac) -> Database:
-    """An empty database for that Trac."""
-    return Database.create(path, Settings(url=trac.url, user="admin"))
+def new_database(path: Path, trac: StandIn) -> Database:
+    """An empty database for that tracker."""
+    return Database.create(path, Settings(url=trac.url, user=trac.user))
 
 
-async def synced(database: Database, trac: StandInTrac, **options: Any) -> sync.Outcome:
+async def synced(database: Database, trac: StandIn, **options: Any) -> sync.Outcome:
     """One sync."""
-    return await sync.once(
-        database, partial(connect, trac.url, trac.login(), transport=trac.transport), **options
-    )
+    return await sync.once(database, trac.connect, **options)
 
 
 def a_day_later(database: Database) -> None:
@@ -34,28 +32,15 @@ def a_day_later(database: Database) -> None:
     database.save(state)
 
 
-async def swept(database: Database, trac: StandInTrac, **options: Any) -> sync.Outcome:
+async def swept(database: Database, trac: StandIn, **options: Any) -> sync.Outcome:
     """One sync, a day after the last sweep."""
     a_day_later(database)
     return await synced(database, trac, **options)
 
 
-def expected(trac: StandInTrac) -> dict[str, bytes]:
-    """Path and bytes of every ticket and change log that the Trac holds, made from its model alone."""
-    found: dict[str, bytes] = {}
-    for number, ticket in trac.tickets.items():
-        created, changed = _text(ticket.created), _text(ticket.changed)
-        token = str((ticket.changed - records.EPOCH) // (records.from_microseconds(1) - records.EPOCH))
-        times = {"time": created, "changetime": changed, "_ts": token}
-        found[f"ticket/{number}.json"] = records.dump([number, created, changed, ticket.values | times])
-        rows = sorted(ticket.log, key=lambda row: row[0])
-        log = [[_text(row[0]), *("" if item is None else item for item in row[1:])] for row in rows]
-        found[f"changelog/{number}.json"] = records.dump(log)
-    return found
-
-
-def _text(moment: datetime) -> str:
-    return moment.replace(tzinfo=None).isoformat()
+def expected(trac: StandIn) -> dict[str, bytes]:
+    """Path and bytes of every ticket and change log that the tracker holds, made from its model alone."""
+    return trac.expected()
 
 
 def mirrored(database: Database) -> dict[str, bytes]:

@@ -92,6 +92,7 @@ def test_over_soap(tmp_path: Path, teamtracks: Teamtracks, where: str) -> None:
     [
         (64, "Missing argument 'TABLE'", ("query",)),
         (64, "There is no table nonsense", ("query", "nonsense", "--server", "{address}")),
+        (64, "There is no table 99", ("query", "9" * 5_000, "--server", "{address}")),
         (64, "has no field NOSUCH", ("query", "USERS", "--fields", "ID,NOSUCH", "--server", "{address}")),
         (
             64,

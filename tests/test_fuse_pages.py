@@ -21,9 +21,11 @@ from tests.mounting import (
     AUTUMN,
     TICKETS,
     Counting,
+    WithHandles,
     append,
     away,
     grow,
+    mounted,
     new_database,
     run,
     ticket,
@@ -178,15 +180,17 @@ def test_a_new_revision_drops_what_nobody_shows(database: Database, tree: Tree, 
     assert set(read(made, tree.open(TICKET))) == {*before, b"7777.json"} - {b"1.json"}
 
 
-@pytest.mark.usefixtures("fuse")
-async def test_warm_ls_in_a_mount(mount: Counting, mnt: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_warm_ls_in_a_mount(
+    fuse: None, database: Database, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A program that lists a directory again is answered without a look into the index."""
-    asked = count_entries(mount.tree, monkeypatch)
-    first = await run("ls", "-l", mnt / "ticket")
-    assert len(asked) == TICKETS + 1
-    assert await run("ls", "-l", mnt / "ticket") == first
-    assert len((await run("ls", mnt / "ticket")).split()) == TICKETS + 1
-    assert len(asked) == TICKETS + 1
+    async with mounted(database, place, WithHandles) as mount:
+        asked = count_entries(mount.tree, monkeypatch)
+        first = await run("ls", "-l", place / "ticket")
+        assert len(asked) == TICKETS + 1
+        assert await run("ls", "-l", place / "ticket") == first
+        assert len((await run("ls", place / "ticket")).split()) == TICKETS + 1
+        assert len(asked) == TICKETS + 1
 
 
 @pytest.mark.usefixtures("fuse")

@@ -19,6 +19,7 @@ from tests.mounting import (
     SUMMER,
     TICKETS,
     Counting,
+    WithHandles,
     append,
     away,
     mounted,
@@ -117,7 +118,7 @@ async def test_nothing_is_listed(database: Database, tmp_path: Path, command: tu
     counts = []
     for looks in (False, True):
         mnt = tmp_path / "mnt"
-        async with mounted(database, mnt) as operations:
+        async with mounted(database, mnt, WithHandles) as operations:
             if looks:
                 await run("ls", "-l", mnt / "text")
                 await run("cat", mnt / "text/7.txt", mnt / "ticket/9.txt")

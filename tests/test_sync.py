@@ -30,33 +30,35 @@ from offtracfs.sync.fetch import Action, decide
 from offtracfs.sync.items import Files
 from offtracfs.sync.spool import Spool
 from offtracfs.trackers import Missing, Tracker
-from offtracfs.trackers.trac import connect
 from tests import faults
 from tests.mounting import append, damage
 from tests.standin import Answerer, StandInTrac
-from tests.syncing import expected, git, log, mirrored, new_database, swept, synced
+from tests.standinteamtrack import StandInTeamTrack
+from tests.syncing import StandIn, expected, git, log, mirrored, new_database, swept, synced
 
 DAY = datetime(2020, 1, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 
+of_each_kind = pytest.mark.parametrize("trac", ["Trac", "TeamTrack"], indirect=True)
 by_both = pytest.mark.parametrize("look", [swept, partial(synced, full=True)], ids=["sweep", "full"])
 """What the daily sweep finds, and `--full`, too."""
 
 
 @pytest.fixture
-def trac() -> StandInTrac:
-    """A small tracker with some past."""
-    trac = StandInTrac()
+def trac(request: pytest.FixtureRequest, tmp_path: Path) -> StandIn:
+    """A small tracker with some past: a Trac, unless a test asks for each kind."""
+    trac = StandInTeamTrack(tmp_path) if getattr(request, "param", "") == "TeamTrack" else StandInTrac()
     for day in range(5):
         number = trac.create(f"ticket {day}", DAY + timedelta(days=day), component="component1")
         trac.change(number, DAY + timedelta(days=day, hours=1), "bob", "taken", status="assigned")
-    trac.set_report(1, "Active", "SELECT 1")
+    if isinstance(trac, StandInTrac):
+        trac.set_report(1, "Active", "SELECT 1")
     trac.clock = DAY + timedelta(days=30)
     return trac
 
 
 @pytest.fixture
-def database(tmp_path: Path, trac: StandInTrac) -> Database:
+def database(tmp_path: Path, trac: StandIn) -> Database:
     """An empty database for it."""
     return new_database(tmp_path / "db", trac)
 
@@ -123,7 +125,8 @@ async def test_progress(trac: StandInTrac, database: Database) -> None:
     assert said["git"] == [(number, outcome.commits) for number in range(1, outcome.commits + 1)]
 
 
-async def test_nothing_new(trac: StandInTrac, database: Database) -> None:
+@of_each_kind
+async def test_nothing_new(trac: StandIn, database: Database) -> None:
     """A sync with nothing new makes at most five requests and no commit, and does not touch the index."""
     await synced(database, trac)
     head, index = database.store.head(), (database.path / "index.db").read_bytes()
@@ -169,7 +172,8 @@ async def test_one_commit_a_change(trac: StandInTrac, database: Database) -> Non
     assert changed == ["db.json"] * 2  # once a sync
 
 
-async def test_late_change(trac: StandInTrac, database: Database) -> None:
+@of_each_kind
+async def test_late_change(trac: StandIn, database: Database) -> None:
     """A change that arrives late keeps its author date, and takes the first moment that is not settled."""
     await synced(database, trac)
     late = trac.clock - timedelta(minutes=4)
@@ -180,9 +184,8 @@ async def test_late_change(trac: StandInTrac, database: Database) -> None:
     assert database.state().settled == int(trac.clock.timestamp()) - 60
 
 
-async def test_a_copy_of_git_keeps_what_is_settled(
-    trac: StandInTrac, database: Database, tmp_path: Path
-) -> None:
+@of_each_kind
+async def test_a_copy_of_git_keeps_what_is_settled(trac: StandIn, database: Database, tmp_path: Path) -> None:
     """Where git alone was copied, a late change still gets no date that readers were told is settled."""
     await synced(database, trac)
     copy = new_database(tmp_path / "copy", trac)
@@ -199,7 +202,8 @@ async def test_a_copy_of_git_keeps_what_is_settled(
         assert snapshot.settled == copy.state().settled
 
 
-async def test_the_later_of_both_is_settled(trac: StandInTrac, database: Database) -> None:
+@of_each_kind
+async def test_the_later_of_both_is_settled(trac: StandIn, database: Database) -> None:
     """What syncs without news have settled since the last commit stands, too."""
     await synced(database, trac)
     trac.clock += HOUR
@@ -353,7 +357,8 @@ async def test_full_that_finds_nothing_writes_nothing(trac: StandInTrac, databas
         assert (spool.started, spool.keys("ticket")) == (None, set())
 
 
-async def test_daily_sweep(trac: StandInTrac, database: Database) -> None:
+@of_each_kind
+async def test_daily_sweep(trac: StandIn, database: Database) -> None:
     """Once a day a sync sweeps by itself."""
     await synced(database, trac)
     trac.delete(3)
@@ -591,14 +596,16 @@ async def test_failure_is_kept(trac: StandInTrac, database: Database) -> None:
     assert database.state().error == ""
 
 
-async def test_one_writer(trac: StandInTrac, database: Database) -> None:
+@of_each_kind
+async def test_one_writer(trac: StandIn, database: Database) -> None:
     """While another writes, a sync says who, does nothing, and leaves that one's state alone."""
     with database.writing("a test"), pytest.raises(DatabaseBusy, match="a test"):
         await synced(database, trac)
     assert database.state().error == ""
 
 
-async def test_one_fetcher(trac: StandInTrac, database: Database) -> None:
+@of_each_kind
+async def test_one_fetcher(trac: StandIn, database: Database) -> None:
     """While another fetches, a sync says who, does nothing, and leaves that one's state alone."""
     with database.fetching("a test"), pytest.raises(DatabaseBusy, match=r"is being synced by .*a test"):
         await synced(database, trac)
@@ -636,16 +643,18 @@ async def test_a_fetch_waits_for_who_writes(
     assert list(check.check(database)) == []
 
 
-async def test_a_failure_is_kept_while_another_fetches(trac: StandInTrac, database: Database) -> None:
+@of_each_kind
+async def test_a_failure_is_kept_while_another_fetches(trac: StandIn, database: Database) -> None:
     """To keep why a sync failed needs no lock that a slow tracker holds."""
     with database.fetching("a test"):
         sync.loop.save_failure(database, TrackerError("no"))
     assert database.state().error == "no"
 
 
-async def test_one_connection_for_days(trac: StandInTrac, database: Database) -> None:
+@of_each_kind
+async def test_one_connection_for_days(trac: StandIn, database: Database) -> None:
     """By a connection that is kept, each sync goes on from the last: what was seen is not asked for again."""
-    async with aclosing(await connect(trac.url, trac.login(), transport=trac.transport)) as tracker:
+    async with aclosing(await trac.connect()) as tracker:
         await sync.sync(database, tracker)
         for hour in range(3):
             trac.clock += HOUR
@@ -680,7 +689,8 @@ async def test_what_a_sweep_left_out_stands(trac: StandInTrac, database: Databas
     assert len(database.state().problems) == 1
 
 
-async def test_damaged_ticket_stops_no_other(trac: StandInTrac, database: Database) -> None:
+@of_each_kind
+async def test_damaged_ticket_stops_no_other(trac: StandIn, database: Database) -> None:
     """A damaged record is named and left as it is; all other tickets arrive."""
     await synced(database, trac)
     with database.snapshot() as snapshot:
@@ -770,7 +780,8 @@ async def test_sweep_asks_once(trac: StandInTrac, database: Database) -> None:
     assert calls(trac, "ticket.get").count([5]) == 1
 
 
-async def test_servers_clock_far_ahead(trac: StandInTrac, database: Database) -> None:
+@of_each_kind
+async def test_servers_clock_far_ahead(trac: StandIn, database: Database) -> None:
     """A server's clock that is years ahead for a while dates nothing into the far future."""
     await synced(database, trac)
     trac.clock = datetime(2099, 1, 1, tzinfo=UTC)
@@ -782,7 +793,8 @@ async def test_servers_clock_far_ahead(trac: StandInTrac, database: Database) ->
 
 
 @pytest.mark.parametrize("swept", ["2999-01-01T00:00:00", "yesterday", "2999-01-01T00:00:00Z", 7])
-async def test_odd_state(trac: StandInTrac, database: Database, swept: object) -> None:
+@of_each_kind
+async def test_odd_state(trac: StandIn, database: Database, swept: object) -> None:
     """A state that nobody could have written is no obstacle: the sweep takes place."""
     await synced(database, trac)
     (database.path / "state.json").write_text(json.dumps({"swept": swept, "missing": ["x"], "settled": None}))
@@ -805,7 +817,8 @@ async def test_refused_login_is_not_repeated_soon(
     assert 20 < len(tries) < 35
 
 
-async def test_lost_branch_is_no_new_tracker(trac: StandInTrac, database: Database) -> None:
+@of_each_kind
+async def test_lost_branch_is_no_new_tracker(trac: StandIn, database: Database) -> None:
     """Where a synced database has lost branch and index, a sync says so, and does not begin anew."""
     await synced(database, trac)
     git(database, "update-ref", "-d", "refs/heads/main")

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 import trio
@@ -20,9 +20,11 @@ from offtracfs.database import Database
 from offtracfs.errors import DiskFull
 from tests.helpers import small_disk
 from tests.standin import StandInTrac
-from tests.syncing import expected, git, mirrored, new_database, synced
+from tests.standinteamtrack import StandInTeamTrack
+from tests.syncing import StandIn, expected, git, mirrored, new_database, synced
 
 WRITES = {"os.rename", "os.remove", "os.symlink", "os.mkdir", "subprocess.Popen", "sqlite3.connect"}
+T = TypeVar("T", bound=StandIn)
 START = datetime(2020, 1, 1, tzinfo=UTC)
 
 
@@ -55,33 +57,42 @@ def killed_at(write: int, once: Callable[[], Awaitable[Any]]) -> int:
     return int(said or -1)
 
 
-def small_trac() -> StandInTrac:
+def filled(trac: T) -> T:
     """A tracker of which everything is new."""
-    trac = StandInTrac()
     for number in range(30):
         trac.create(f"ticket {number}", START + timedelta(hours=number), component="component1")
-    trac.set_report(1, "Active", "SELECT 1")
+    if isinstance(trac, StandInTrac):
+        trac.set_report(1, "Active", "SELECT 1")
     trac.clock = START + timedelta(days=10)
     return trac
 
 
-def news(trac: StandInTrac) -> None:
+def news(trac: StandIn) -> None:
     """Something of every kind happens."""
     for number in (3, 5, 8):
         trac.clock += timedelta(hours=1)
         trac.change(number, trac.clock, "bob", "done", status="closed")
     trac.delete(4)
-    trac.rename_component("component1", "kernel")
-    trac.set_report(1, "Active", "SELECT 2")
+    trac.rename_component(next(iter(trac.components)), "kernel")
+    if isinstance(trac, StandInTrac):
+        trac.set_report(1, "Active", "SELECT 2")
     trac.create("last", trac.clock)
     trac.clock += timedelta(hours=1)
 
 
-@pytest.mark.parametrize("every", [7, pytest.param(1, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    ("kind", "every"),
+    [
+        ("Trac", 7),
+        ("TeamTrack", 15),
+        pytest.param("Trac", 1, marks=pytest.mark.slow),
+        pytest.param("TeamTrack", 1, marks=pytest.mark.slow),
+    ],
+)
 @pytest.mark.parametrize("first", [True, False], ids=["first sync", "later sync"])
-def test_killed_at_any_write(tmp_path: Path, first: bool, every: int) -> None:
+def test_killed_at_any_write(tmp_path: Path, kind: str, first: bool, every: int) -> None:
     """Wherever a sync is killed, readers go on, and the next one makes the same branch, object for object."""
-    trac = small_trac()
+    trac = filled(StandInTrac() if kind == "Trac" else StandInTeamTrack(tmp_path))
     begun = new_database(tmp_path / "begun", trac)
     if not first:
         trio.run(lambda: synced(begun, trac))
@@ -108,7 +119,7 @@ def test_killed_at_any_write(tmp_path: Path, first: bool, every: int) -> None:
 
 def test_disk_full(tmp_path: Path) -> None:
     """A full disk is said in a sentence, and when there is room again the sync goes through."""
-    trac = small_trac()
+    trac = filled(StandInTrac())
     for number in range(600):
         trac.create(f"{number} " + os.urandom(1000).hex(), START + timedelta(hours=30))
     with small_disk(tmp_path / "small", "2m") as room:

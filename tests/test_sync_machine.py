@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
 import tempfile
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any, ClassVar
 
 import trio
 from hypothesis import HealthCheck
@@ -17,32 +20,44 @@ from offtracfs.errors import OfftracfsError
 from tests import faults
 from tests.helpers import NEW_STORIES, examples, rebuilt, tables
 from tests.standin import StandInTrac
-from tests.syncing import a_day_later, expected, log, mirrored, new_database, synced
+from tests.standinteamtrack import StandInTeamTrack
+from tests.syncing import StandIn, a_day_later, expected, log, mirrored, new_database, synced
 
 WORDS = st.sampled_from(["", "a", "é\r\nb", "\x1b[31m", "x\ud800", "\U0001f600" * 9, "same", "same "])
 COMPONENTS = st.sampled_from(["", "component1", "component2"])
 STATUS = st.sampled_from(["new", "assigned", "closed", "reopened"])
-FAULTS = st.sampled_from(
-    [
-        faults.dies,
-        faults.unreachable,
-        faults.status(500),
-        faults.status(403),
-        faults.body(b"<html>not here</html>", "text/html"),
-        faults.body(b'{"result": [{"res'),
-        faults.body(b'{"result": null, "error": null}'),
-    ]
-)
+HTTP_FAULTS = [
+    faults.dies,
+    faults.unreachable,
+    faults.status(500),
+    faults.status(403),
+    faults.body(b"<html>not here</html>", "text/html"),
+    faults.body(b'{"result": [{"res'),
+    faults.body(b'{"result": null, "error": null}'),
+]
+SQL_FAULTS = [
+    sqlite3.OperationalError("database is locked"),
+    sqlite3.OperationalError("disk I/O error"),
+    sqlite3.OperationalError("Could not decode to UTF-8 column 'TS_TITLE'"),
+    sqlite3.DatabaseError("database disk image is malformed"),
+    sqlite3.DatabaseError("file is not a database"),
+]
 
 
 class Sync(RuleBasedStateMachine):
-    """Rules are what users, admins, the network and the machine do."""
+    """Rules are what users, admins, the network and the machine do; of which tracker, its subclasses say."""
+
+    faults: ClassVar[Sequence[Any]]
+
+    def new_tracker(self) -> StandIn:
+        """The tracker, with nothing in it."""
+        raise NotImplementedError
 
     @initialize()
     def begin(self) -> None:
         """A new tracker and a database for it."""
         self.directory = Path(tempfile.mkdtemp())
-        self.trac = StandInTrac()
+        self.trac = self.new_tracker()
         self.database = new_database(self.directory / "db", self.trac)
         self.changed = True
         self.heads: dict[str, str] = {}
@@ -94,13 +109,6 @@ class Sync(RuleBasedStateMachine):
         self.trac.change(number, when + timedelta(microseconds=1), "late", "slow", status="closed")
 
     @precondition(lambda self: self.trac.tickets)
-    @rule(which=st.integers(0), name=st.sampled_from(["", "é b.png", "&<>"]))
-    def attach(self, which: int, name: str) -> None:
-        """A file is attached."""
-        self.tick(1)
-        self.trac.attach(self.some(which), "file" + name)
-
-    @precondition(lambda self: self.trac.tickets)
     @rule(which=st.integers(0))
     def delete(self, which: int) -> None:
         """A ticket is deleted."""
@@ -110,7 +118,7 @@ class Sync(RuleBasedStateMachine):
     @rule(which=st.integers(0), value=WORDS)
     def change_silently(self, which: int, value: str) -> None:
         """An admin's SQL statement changes a ticket."""
-        self.trac.tickets[self.some(which)].values["keywords"] = value
+        self.trac.change_silently(self.some(which), value)
 
     @rule(letter=st.sampled_from("abc"))
     def rename(self, letter: str) -> None:
@@ -118,15 +126,10 @@ class Sync(RuleBasedStateMachine):
         first = next(iter(self.trac.components))
         self.trac.rename_component(first, first + letter)
 
-    @rule(sql=st.sampled_from(["SELECT 1", "SELECT 'é'", "SELECT 3\r\n"]), number=st.integers(1, 3))
-    def report(self, sql: str, number: int) -> None:
-        """A report is written."""
-        self.trac.set_report(number, "Report", sql)
-
-    @rule(honest=st.integers(0, 6), fault=FAULTS)
-    def fail(self, honest: int, fault: object) -> None:
+    @rule(honest=st.integers(0, 6), which=st.integers(0, 6))
+    def fail(self, honest: int, which: int) -> None:
         """After some good answers comes a bad one."""
-        self.trac.faults.extend([self.trac.honest] * honest + [fault])  # type: ignore[list-item]
+        self.trac.fail_after(honest, self.faults[which % len(self.faults)])
 
     @rule()
     def lose_index(self) -> None:
@@ -150,7 +153,11 @@ class Sync(RuleBasedStateMachine):
         if not full:
             a_day_later(self.database)
         assert self.sync(full=full)
-        assert mirrored(self.database) == expected(self.trac)
+        found, wanted = mirrored(self.database), expected(self.trac)
+        assert found.keys() == wanted.keys()
+        assert [
+            path for path in wanted if (full or self.trac.swept(path)) and found[path] != wanted[path]
+        ] == []
         assert tables(self.database.path) == rebuilt(self.database.store)
 
     @invariant()
@@ -166,13 +173,48 @@ class Sync(RuleBasedStateMachine):
         self.heads = dict(commits)
 
 
+class SyncTrac(Sync):
+    """A Trac has more that changes."""
+
+    faults = HTTP_FAULTS
+    trac: StandInTrac
+
+    def new_tracker(self) -> StandInTrac:
+        """A Trac."""
+        return StandInTrac()
+
+    @precondition(lambda self: self.trac.tickets)
+    @rule(which=st.integers(0), name=st.sampled_from(["", "é b.png", "&<>"]))
+    def attach(self, which: int, name: str) -> None:
+        """A file is attached."""
+        self.tick(1)
+        self.trac.attach(self.some(which), "file" + name)
+
+    @rule(sql=st.sampled_from(["SELECT 1", "SELECT 'é'", "SELECT 3\r\n"]), number=st.integers(1, 3))
+    def report(self, sql: str, number: int) -> None:
+        """A report is written."""
+        self.trac.set_report(number, "Report", sql)
+
+
+class SyncTeamTrack(Sync):
+    """A TeamTrack's database."""
+
+    faults = SQL_FAULTS
+
+    def new_tracker(self) -> StandInTeamTrack:
+        """Its file is beside the database."""
+        return StandInTeamTrack(self.directory)
+
+
 # The same walks in each `make test`: what fails there is the fault of a change. New and more ones in
 # `make test-all`: run each night, it finds what nobody thought of.
-Sync.TestCase.settings = examples(
+STORIES = examples(
     10,
     stateful_step_count=25,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
     derandomize=not NEW_STORIES,
 )
-TestSync = Sync.TestCase
+SyncTrac.TestCase.settings = SyncTeamTrack.TestCase.settings = STORIES
+TestSyncTrac = SyncTrac.TestCase
+TestSyncTeamTrack = SyncTeamTrack.TestCase

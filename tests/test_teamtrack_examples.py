@@ -6,7 +6,9 @@ rules is the document's; what is asserted is ours.
 
 from __future__ import annotations
 
+import re
 import socket
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -224,3 +226,28 @@ def test_clauses_of_the_real_client(server: Server) -> None:
 def _user(server: Server, login: str) -> Any:
     (found,) = server.query(teamtrack.table["USERS"], f"TS_LOGINID = '{login}'")
     return found["ID"]
+
+
+TESTS = Path(__file__).parent
+NAMED = re.compile(r"`(test_\w+\.py)?(?:::)?(test_\w+)?`")
+
+
+def test_the_table_names_tests_that_exist() -> None:
+    """docs/teamtrack.md goes through all names of the interface, and each test that it names is there."""
+    text = (TESTS.parent / "docs/teamtrack.md").read_text()
+    rows = [line.split("|")[1:4] for line in text.splitlines() if line.startswith("| `")]
+    names = "".join(name for name, _, _ in rows)
+    for cls in (Server, Record):
+        assert [name for name in vars(cls) if name[0] != "_" and f".{name}(" not in names] == OWN[cls]
+    assert [name for name in teamtrack.__all__ if name not in names] == []
+    file, found = Path(), 0
+    for _, _, shown in rows:
+        for module, test in NAMED.findall(shown):
+            file = TESTS / module if module else file
+            found += 1
+            assert not test or f"\ndef {test}(" in file.read_text(), f"{file.name} has no {test}"
+    assert found > len(rows) > 20
+
+
+OWN = {Server: ["close", "features", "tables"], Record: []}
+"""What the document does not have; the page says so below its table."""

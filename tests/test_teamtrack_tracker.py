@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import random
-import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import aclosing, closing
@@ -31,16 +29,17 @@ from offtracfs.errors import (
     UsageError,
 )
 from offtracfs.sync.replay import replay
-from offtracfs.trackers import Missing, Ticket, Tracker, registry
+from offtracfs.teamtrack.envelope import ENVELOPE, NAMESPACE
+from offtracfs.trackers import MAX_AHEAD, Missing, Ticket, Tracker, registry
 from offtracfs.trackers.credentials import Credentials
+from offtracfs.trackers.teamtrack import client
 from offtracfs.trackers.teamtrack.rules import TeamTrackRules
 from offtracfs.tree import Directory
-from tests.mounting import tree_of
+from tests.mounting import tree_of, until
 from tests.program import offtracfs
 from tests.syncing import a_day_later, git, mirrored
 from tests.teamtracks import CASES, KINDS, Teamtracks, connected
 from tests.teamtrackserver import PASSWORD, StandIn, serving
-from tests.test_sync_killed import killed_at
 from tests.tracclient import fetch, outdated, stored
 from tests.tracdbs import everything
 from tests.truths import shown
@@ -161,31 +160,33 @@ def test_logs_explain_their_tickets(file: Path) -> None:
             assert props == expected(step.after)
 
 
-DAYS = (END - START).days
-SOME = sorted(random.Random(1).sample(range(DAYS), 25))  # no secrets
+FEW = 12  # cases, which are made again and again
+DAYS = [START.date() + timedelta(days=day) for day in range((END - START).days)]
+BUSY = {START.date(), *(datetime.fromtimestamp(step.moment, UTC).date() for step in steps(FEW))}
 
 
 @pytest.mark.parametrize(
-    "days", [SOME, pytest.param(range(DAYS), marks=pytest.mark.slow)], ids=["some", "all"]
+    "days", [sorted(BUSY)[::4], pytest.param(DAYS, marks=pytest.mark.slow)], ids=["some", "all"]
 )
-def test_walked_forward(tmp_path: Path, days: list[int]) -> None:
-    """Walked through ten years day by day, `@DAY` holds what the database of that day gave, byte for byte."""
-    whole = tmp_path / "whole.db"
+def test_walked_forward(tmp_path: Path, days: list[date]) -> None:
+    """On each day of ten years, `@DAY` holds what the database of that day gave, byte for byte."""
+    whole, then = tmp_path / "whole.db", tmp_path / "then.db"
     made(whole, None)
     database = new_database(tmp_path / "db", tracker_url(f"sqlite:///{whole}"))
     trio.run(synced, database)
+    assert set(DAYS) >= BUSY
     for day in days:
-        end = datetime.combine((START + timedelta(days=day)).date(), time.max, UTC)
-        then = tmp_path / "then.db"
-        made(then, int(end.timestamp()))
-        assert at(database, end.date()) == trio.run(said, tracker_url(f"sqlite:///{then}")), end.date()
+        if day in BUSY:  # else the database is that of the day before
+            made(then, int(datetime.combine(day, time.max, UTC).timestamp()))
+            told = trio.run(said, tracker_url(f"sqlite:///{then}"))
+        assert at(database, day) == told, day
 
 
 def made(file: Path, until: int | None) -> None:
-    """The demo's TeamTrack as it stood at a moment; few cases, which are made again and again."""
+    """The demo's TeamTrack as it stood at a moment."""
     file.unlink(missing_ok=True)
     engine = create_engine(f"sqlite:///{file}")
-    fill(engine, cases=12, until=until)
+    fill(engine, cases=FEW, until=until)
     engine.dispose()
 
 
@@ -439,39 +440,92 @@ def test_wrong_password(service: StandIn) -> None:
     assert "hunter3" not in str(caught.value)
 
 
-def test_hostile_service(service: StandIn, tmp_path: Path) -> None:
-    """An answer that is no SOAP ends a sync with a sentence, and what is stored stays."""
-    url = f"teamtrack+{service.url}"
-    database = new_database(tmp_path / "db", url)
-    by_soap = partial(tracker_at, url, JOE)
+async def test_cases_are_read_ahead(service: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While somebody looks at some cases, the next ones are asked for, and no more; who leaves ends that."""
+    monkeypatch.setattr(client, "CASES", 10)
+    async with aclosing(await tracker_at(f"teamtrack+{service.url}", JOE)) as tracker:
+        async with tracker.tickets(range(1, CASES + 1)) as stream:
+            first = await anext(stream)
+            await until(lambda: service.requests.count("GetItems") == 2)
+        assert (first.number, service.requests.count("GetItems")) == (1, 2)
+
+
+BODY = '<e:Envelope xmlns:e="{}"><e:Body>{}</e:Body></e:Envelope>'
+NOTHING = BODY.format(ENVELOPE, f'<GetItemsResponse xmlns="{NAMESPACE}"/>').encode()
+FAULT = BODY.format(ENVELOPE, "<e:Fault><faultstring>Out of licences</faultstring></e:Fault>").encode()
+
+
+@pytest.mark.parametrize(
+    ("operation", "answer", "words"),
+    [
+        ("GetItemsByQuery", b"<nonsense", "XML"),
+        ("GetItemsByQuery", FAULT, "Out of licences"),
+        ("GetTables", FAULT, "Out of licences"),
+        ("GetVersion", b"", "XML"),
+    ],
+)
+def test_hostile_service(service: StandIn, tmp_path: Path, operation: str, answer: bytes, words: str) -> None:
+    """An answer that cannot be used ends a sync with a sentence; what is stored stays, for later syncs."""
+    database = new_database(tmp_path / "db", f"teamtrack+{service.url}")
+    by_soap = partial(tracker_at, database.settings.url, JOE)
     trio.run(lambda: sync.once(database, by_soap))
     before = mirrored(database)
-    service.answers["GetItemsByQuery"] = b"<nonsense"
-    with pytest.raises(TrackerError, match="XML"):
-        trio.run(lambda: sync.once(database, by_soap))
+    service.answers[operation] = answer
+    for full in (False, True):
+        with pytest.raises(TrackerError, match=words):
+            trio.run(partial(sync.once, database, by_soap, full=full))
+        assert mirrored(database) == before
+    service.answers.clear()
+    assert trio.run(lambda: sync.once(database, by_soap, full=True)).commits == 0
+
+
+@pytest.mark.parametrize("answer", [NOTHING, FAULT])
+def test_cases_that_a_service_does_not_give(service: StandIn, tmp_path: Path, answer: bytes) -> None:
+    """A case that is listed and not given is named and kept; one that is not listed is gone."""
+    database = new_database(tmp_path / "db", f"teamtrack+{service.url}")
+    by_soap = partial(tracker_at, database.settings.url, JOE)
+    trio.run(lambda: sync.once(database, by_soap))
+    before = mirrored(database)
+    service.answers["GetItems"] = answer
+    outcome = trio.run(lambda: sync.once(database, by_soap, full=True))
+    assert (outcome.deleted, outcome.commits, len(outcome.problems)) == (0, 0, CASES + 1)
+    assert mirrored(database) == before
+    service.answers.clear()
+    service.server.delete_record(service.server.case_table_id(), 5)
+    outcome = trio.run(lambda: sync.once(database, by_soap, full=True))
+    assert (outcome.deleted, len(outcome.problems)) == (1, 1)
+    assert before.keys() - mirrored(database).keys() == {"ticket/5.json", "changelog/5.json"}
+
+
+def test_no_case_can_be_read(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where not one of very many cases can be read, a sync ends with why, and what is stored stays."""
+    monkeypatch.setattr(client, "CASES", 10)
+    database = new_database(tmp_path / "db", tracker_url(f"sqlite:///{file}"))
+    trio.run(synced, database)
+    before = mirrored(database)
+    executed(file, "UPDATE TTT_ISSUES SET TS_STATE = 'open' WHERE TS_ID < 25")
+    with pytest.raises(TrackerError, match="Not one of 10 cases can be read: Case 1"):
+        trio.run(partial(synced, database, full=True))
     assert mirrored(database) == before
 
 
-def _killed_at(write: int, database: Path) -> int:
-    """Sync in a process of its own, as `tests.test_sync_killed` has it; how many writes it came to."""
-    return killed_at(write, lambda: synced(Database(database), full=True))
-
-
-@pytest.mark.parametrize("every", [7, pytest.param(1, marks=pytest.mark.slow)])
-def test_killed_at_any_write(file: Path, tmp_path: Path, every: int) -> None:
-    """Wherever a first sync is killed, the next one makes the same past of every file."""
-    begun = new_database(tmp_path / "begun", tracker_url(f"sqlite:///{file}"))
-    whole = tmp_path / "whole"
-    shutil.copytree(begun.path, whole, symlinks=True)
-    writes = _killed_at(-1, whole)
-    past = ("log", "-p", "--format=%an %at %s", "main", "--", "ticket", "field")
-    told = git(Database(whole), *past)
-    assert writes > 15
-    for write in range(0, writes, every):
-        path = tmp_path / f"killed {write}"
-        shutil.copytree(begun.path, path, symlinks=True)
-        _killed_at(write, path)
-        trio.run(partial(synced, Database(path), full=True))
-        assert git(Database(path), *past) == told, f"another past after write {write}"
-        assert list(check(Database(path))) == []
-        shutil.rmtree(path)
+def test_a_clock_that_is_years_ahead(teamtracks: Teamtracks, tmp_path: Path) -> None:
+    """What a PostgreSQL server's clock says is not believed where it is far ahead of ours."""
+    address = teamtracks.new("postgresql-issues")
+    engine = create_engine(address.replace("postgresql:", "postgresql+psycopg:"))
+    with engine.begin() as connection:
+        for statement in (
+            "CREATE SCHEMA ahead",
+            "CREATE FUNCTION ahead.clock_timestamp() RETURNS timestamptz"
+            " LANGUAGE sql AS 'SELECT timestamptz ''2099-01-01'''",
+            f"ALTER DATABASE {engine.url.database} SET search_path = ahead, pg_catalog, public",
+        ):
+            connection.exec_driver_sql(statement)
+    engine.dispose()
+    database = new_database(tmp_path / "db", f"{tracker_url(address)}&schema=public")
+    trio.run(synced, database)
+    with connected(f"{address}&schema=public") as server:
+        server.read_record(server.case_table_id(), 12).transition("newton", 3)
+    trio.run(partial(synced, database, full=True))
+    limit = datetime.now(UTC) + MAX_AHEAD + timedelta(minutes=1)
+    assert datetime.now(UTC).timestamp() < database.state().settled < limit.timestamp()

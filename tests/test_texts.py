@@ -31,6 +31,7 @@ from offtracfs.texts import (
 from offtracfs.texts import (
     ticket as ticket_module,
 )
+from offtracfs.texts.log import changed_lines
 from tests.helpers import one_sentence
 
 AT, LATER = "2011-04-09T21:16:07", "2011-04-09T21:16:07.000123"
@@ -484,3 +485,12 @@ def test_round_trip_of_canonical_bytes() -> None:
     data = records.dump([42, AT, AT, {"summary": "\ud83d\ude00 \ud800", "owner": None, "votes": 1e22}])
     record = records.load(data)
     assert records.dump(record_of(parse(ticket_part(42, record, LABELS), LABELS), like(record))) == data
+
+
+def test_what_was_done_is_no_value() -> None:
+    """A row of what is no field, such as a TeamTrack's transition, says what was done, without an arrow."""
+    labels = Labels([{"name": "status", "label": "State", "type": "text"}])
+    rows = [("transition", "", "Close"), ("update", "", ""), ("status", "", "new"), ("gone", "a", "")]
+    log = [["2011-04-09T21:16:07", "ann", *row, 1] for row in rows]
+    (entry,) = entries(log)
+    assert changed_lines(entry, labels) == ["transition: Close", "update", "State: → new", "gone: a →"]

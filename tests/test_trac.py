@@ -1,4 +1,7 @@
-"""What every Trac gives through the client: the stand-in, real ones, and both of their protocols."""
+"""What every Trac gives through the client: the stand-in, real ones, and both of their protocols.
+
+What goes for any tracker goes for a TeamTrack as well.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +12,23 @@ import pytest
 from offtracfs.errors import LoginRefused, PermissionMissing
 from offtracfs.trackers import Missing, Ticket
 from offtracfs.trackers.trac import connect
-from tests.standin import StandInTrac
-from tests.tracclient import DAY, SPRING, OnlyXml, Trac, connected, fetch, in_both_protocols, outdated, ticket
+from tests.standinteamtrack import StandInTeamTrack
+from tests.tracclient import (
+    DAY,
+    SPRING,
+    OnlyXml,
+    Site,
+    Trac,
+    connected,
+    everywhere,
+    fetch,
+    in_both_protocols,
+    of_every_kind,
+    outdated,
+    ticket,
+    tracker_of,
+)
+from tests.tracservers import RealTrac
 
 
 @in_both_protocols
@@ -63,10 +81,11 @@ async def test_attachment_rows(trac: Trac) -> None:
     assert [row[2:] for row in log] == [["attachment", "", "log.txt", 0], ["comment", "", "the log", 0]]
 
 
-async def test_no_changes(trac: Trac) -> None:
+@of_every_kind
+async def test_no_changes(trac: Site) -> None:
     """A ticket that never changed has an empty change log."""
     number = trac.create("x", SPRING)
-    async with connected(trac) as tracker:
+    async with tracker_of(trac) as tracker:
         assert (await ticket(tracker, number)).changelog == []
 
 
@@ -81,27 +100,29 @@ async def test_fraction(trac: Trac) -> None:
 
 
 @pytest.mark.parametrize("year", [1901, 2099])
-async def test_strange_year(trac: Trac, year: int) -> None:
+@of_every_kind
+async def test_strange_year(trac: Site, year: int) -> None:
     """Tickets from long before and long after now arrive like others."""
     number = trac.create("x", SPRING.replace(year=year))
-    async with connected(trac) as tracker:
+    async with tracker_of(trac) as tracker:
         assert (await ticket(tracker, number)).record[1] == f"{year}-04-09T21:16:07"
 
 
-async def test_ids(trac: Trac) -> None:
+@of_every_kind
+async def test_ids(trac: Site) -> None:
     """All ids come, ascending, those of closed tickets too and more than fit on a page."""
     numbers = trac.fill(102, SPRING)
     trac.change(numbers[3], SPRING + DAY, status="closed", resolution="fixed")
     trac.delete(numbers[5])
-    async with connected(trac) as tracker:
+    async with tracker_of(trac) as tracker:
         assert await tracker.ids() == [number for number in numbers if number != numbers[5]]
 
 
-@in_both_protocols
-async def test_every_ticket_once(trac: Trac) -> None:
+@everywhere
+async def test_every_ticket_once(trac: Site) -> None:
     """Every ticket that is asked for arrives exactly once, in fewer requests than tickets."""
     numbers = trac.fill(45, SPRING)
-    async with connected(trac) as tracker:
+    async with tracker_of(trac) as tracker:
         before = tracker.requests
         got = await fetch(tracker, numbers)
         assert tracker.requests - before <= 5
@@ -109,9 +130,10 @@ async def test_every_ticket_once(trac: Trac) -> None:
     assert all(isinstance(item, Ticket) for item in got.values())
 
 
-async def test_no_tickets(trac: Trac) -> None:
+@of_every_kind
+async def test_no_tickets(trac: Site) -> None:
     """Asking for no tickets gives none, without a request."""
-    async with connected(trac) as tracker:
+    async with tracker_of(trac) as tracker:
         before = tracker.requests
         assert await fetch(tracker, []) == {}
         assert tracker.requests == before
@@ -119,18 +141,19 @@ async def test_no_tickets(trac: Trac) -> None:
         assert await outdated(tracker, {}) == []
 
 
-@in_both_protocols
-async def test_deleted(trac: Trac) -> None:
+@everywhere
+async def test_deleted(trac: Site) -> None:
     """A deleted ticket is reported as gone, and its neighbours arrive."""
     numbers = trac.fill(3, SPRING)
     trac.delete(numbers[1])
-    async with connected(trac) as tracker:
+    async with tracker_of(trac) as tracker:
         got = await fetch(tracker, numbers)
     assert [isinstance(got[number], Ticket) for number in numbers] == [True, False, True]
     gone = got[numbers[1]]
     assert isinstance(gone, Missing)
     assert gone.gone
-    assert f"Ticket {numbers[1]} does not exist" in gone.reason
+    what = "Case" if isinstance(trac, StandInTeamTrack) else "Ticket"
+    assert f"{what} {numbers[1]} does not exist" in gone.reason
 
 
 @in_both_protocols
@@ -158,11 +181,11 @@ async def test_new_attachment(trac: Trac) -> None:
         assert await tracker.attached_since(tracker.now() + DAY) == []
 
 
-@in_both_protocols
-async def test_clock(trac: Trac) -> None:
+@everywhere
+async def test_clock(trac: Site) -> None:
     """The tracker's clock is the server's, in UTC."""
-    async with connected(trac) as tracker:
-        clock = trac.clock if isinstance(trac, StandInTrac) else datetime.now(UTC)
+    async with tracker_of(trac) as tracker:
+        clock = datetime.now(UTC) if isinstance(trac, RealTrac) else trac.clock
         assert abs(tracker.now() - clock) < timedelta(seconds=30)
         assert tracker.now().tzinfo is UTC
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,14 +22,15 @@ from offtracfs import demo
 from offtracfs.database import Database
 from offtracfs.querylanguage import address, parse
 from offtracfs.reports.query import fields_at
+from offtracfs.web import lists
 from offtracfs.web.page import Pair
 from tests.mounting import AUTUMN, append, ticket
 from tests.program import offtracfs
 from tests.tickets import database as small
 from tests.web import client, data, parsed, text
 
-REPORTS = (1, 2, 3, 4)
-QUERIES = (
+REPORTS: Sequence[int] = (1, 2, 3, 4)
+QUERIES: Sequence[str] = (
     "status=!closed",
     "status=new&status=accepted&component=track&order=time&desc=1",
     "summary=~crash&or&owner=^fit&milestone=!&group=milestone",
@@ -39,7 +40,7 @@ QUERIES = (
     "description=~the&row=description",
 )
 EVERY = 3
-SEARCHES = ("crash", "cra* -renamed", '"points stick"', "summary:crash status:closed")
+SEARCHES: Sequence[str] = ("crash", "cra* -renamed", '"points stick"', "summary:crash status:closed")
 
 
 @pytest.fixture(scope="module")
@@ -253,7 +254,7 @@ def test_pages_of_a_list(browser: Client) -> None:
     while where:
         page = browser.get(where)
         found += data(browser, where.replace("/query?", "/query.json?"))["rows"]
-        following = parsed(page).css_first(".pager a[rel=next]")
+        following = parsed(page).css_first(".paging a[rel=next]")
         where = (following.attributes["href"] or "") if following else ""
     assert [row["ticket"] for row in found] == whole
     assert browser.get("/query?order=id&max=90&page=99").status_code == 400
@@ -278,8 +279,9 @@ def test_a_report_is_sorted_within_its_groups(browser: Client) -> None:
 
 
 @pytest.mark.parametrize("where", ["/report/2?sort=summary", "/query?status=closed&order=time&max=10&page=2"])
-def test_a_ticket_knows_its_neighbours(browser: Client, where: str) -> None:
+def test_a_ticket_knows_its_neighbours(browser: Client, where: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """From a list, its tickets are visited one after the other, at the list's moment, and the list again."""
+    monkeypatch.setattr(lists, "PATIENCE", 60.0)  # on a busy machine, too
     path, _, query = where.partition("?")
     rows = data(browser, f"/@2020{path}.json?{query.replace('max=10&page=2', 'max=1000')}")["rows"]
     numbers = [row["ticket"] for row in rows]

@@ -21,7 +21,7 @@ from werkzeug.test import Client
 from offtracfs import records
 from offtracfs.database import Database
 from offtracfs.errors import QueryRefused
-from offtracfs.web import runs
+from offtracfs.web import lists, runs
 from offtracfs.web.runs import Runs, Wanted
 from tests.mounting import AUTUMN, append
 from tests.test_web_server import served
@@ -133,13 +133,25 @@ def test_nothing_in_a_report_is_markup(browser: Client) -> None:
     assert "<script>alert(2)</script>" in text(browser.get("/report/9"), "tbody")
 
 
-def test_a_list_of_a_report(browser: Client) -> None:
+def test_a_list_of_a_report(browser: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     """The tickets of a report follow each other in its order, groups and all."""
+    monkeypatch.setattr(lists, "PATIENCE", 60.0)  # on a busy machine, too
     page = parsed(browser.get("/ticket/2?list=/report/2"))
     following = page.css_first(".walk a[rel=next]")
     assert following is not None
     assert following.attributes["href"] == "/ticket/1?list=/report/2"
     assert not parsed(browser.get("/ticket/2?list=/report/5")).css(".walk")
+
+
+def test_no_ticket_waits_for_its_list(
+    database: Database, browser: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A ticket's page comes without neighbours where its list takes long, and the list is then let go of."""
+    monkeypatch.setattr(lists, "PATIENCE", 0.5)
+    shown = browser.get("/ticket/2?list=/report/3")
+    assert shown.status_code == 200
+    assert not parsed(shown).css(".walk")
+    until(lambda: not running(database))
 
 
 def running(database: Database) -> list[str]:

@@ -16,16 +16,19 @@ from offtracfs.trackers import Missing, Ticket, Tracker
 from offtracfs.trackers.credentials import Credentials
 from offtracfs.trackers.trac import TracTracker, connect
 from tests.standin import StandInTrac
+from tests.standinteamtrack import StandInTeamTrack
 from tests.tracservers import RealTrac
 
 SPRING = datetime(2011, 4, 9, 21, 16, 7, tzinfo=UTC)
 DAY = timedelta(days=1)
 
 Trac = StandInTrac | RealTrac
+Site = Trac | StandInTeamTrack
 
-in_both_protocols = pytest.mark.parametrize(
-    "trac", ["standin", "modern", "legacy", "modern-xml", "legacy-xml"], indirect=True
-)
+TRACS = ("standin", "modern", "legacy")
+in_both_protocols = pytest.mark.parametrize("trac", [*TRACS, "modern-xml", "legacy-xml"], indirect=True)
+of_every_kind = pytest.mark.parametrize("trac", [*TRACS, "teamtrack"], indirect=True)
+everywhere = pytest.mark.parametrize("trac", [*TRACS, "modern-xml", "legacy-xml", "teamtrack"], indirect=True)
 
 
 class OnlyXml(httpx.AsyncHTTPTransport):
@@ -47,6 +50,13 @@ async def client(trac: Trac, credentials: Credentials | None = None) -> TracTrac
 async def connected(trac: Trac, user: str = "admin") -> AsyncIterator[TracTracker]:
     """A client of one of a Trac's users, closed at the end."""
     async with aclosing(await client(trac, trac.login(user))) as tracker:
+        yield tracker
+
+
+@asynccontextmanager
+async def tracker_of(site: Site) -> AsyncIterator[Tracker]:
+    """The tracker at any kind of site, closed at the end."""
+    async with aclosing(await (client(site) if isinstance(site, Trac) else site.connect())) as tracker:
         yield tracker
 
 

@@ -109,8 +109,8 @@ def _of_comment(row: Row) -> bool:
 
 
 def _row_line(row: Row, labels: Labels) -> str:
-    if row.permanent:
-        return _field_line(FieldChange(row.field, row.old or "", row.new or ""), labels)
+    if row.permanent and is_long(row.old or "", row.new or ""):
+        return f"{labels.label(row.field)} changed"
     return "".join(row_lines(row, labels))
 
 

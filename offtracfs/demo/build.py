@@ -19,7 +19,7 @@ from offtracfs.store.fastimport import NOBODY
 from offtracfs.sync import replay
 from offtracfs.trackers.tracrules import TracRules
 
-VERSION = 2  # of what is made here: where that changes, an older database is not used again
+VERSION = 3  # of what is made here: where that changes, an older database is not used again
 URL = "demo:"
 RULES = TracRules()
 _YEAR = timedelta(days=365.25)

@@ -155,7 +155,7 @@ class _Filling:
             own = name in workflows.OWN_FIELDS
             row = {
                 "TABLEID": self._id,
-                "NAME": name.capitalize(),
+                "NAME": workflows.FIELD_NAMES.get(name, name.capitalize()),
                 "DBNAME": name,
                 "FLDTYPE": FIELD_TYPES[kind],
             }

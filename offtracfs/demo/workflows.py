@@ -124,6 +124,13 @@ CASE_FIELDS = {
 }  # fmt: skip
 """Field of a case → its type in `provisional.FIELD_TYPES`. Those of the railway's own come last, from WEATHER
 on."""
+FIELD_NAMES = {
+    "ISSUEID": "Issue Id", "ISSUETYPE": "Issue Type", "PROJECTID": "Project", "SUBMITDATE": "Submit Date",
+    "CLOSEDATE": "Close Date", "LASTMODIFIER": "Last Modifier", "LASTMODIFIEDDATE": "Last Modified Date",
+    "LASTSTATECHANGER": "Last State Changer", "LASTSTATECHANGEDATE": "Last State Change Date",
+    "ACTIVEINACTIVE": "Active/Inactive",
+}  # fmt: skip
+"""Field of a case → what people call it, where that is not just its name."""
 OWN_FIELDS = ("WEATHER", "PLACES", "KEYWORDS", "COSTS")  # those that not every TeamTrack has
 
 COLUMNS = {

@@ -18,7 +18,7 @@ from offtracfs.errors import (
     DiskFull,
 )
 
-VERSION = 6  # of `offtracfs.index.schema`: SQLite's user_version; an index of an older one is built anew
+VERSION = 7  # of `offtracfs.index.schema`: SQLite's user_version; an index of an older one is built anew
 CONTENT = "12a7378ae781fa1d89d25687bab15d0818174e9d851b138c819ef0aeef96e2d0"
 """Digest of the rows that an index of this version has for some sample records.
 

@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -127,6 +127,7 @@ async def _follow(operations: Operations, settled: Callable[[], int]) -> None:
                 await _tell(operations, told)
                 told = tree.head
             tree.settled = until
+            await _forget(operations, operations.outputs.outlived())
             failing = False
         except Exception as error:
             if not failing:  # once, and not every second
@@ -149,14 +150,22 @@ async def _tell(operations: Operations, told: Revision | None) -> None:
         if tree.may_change(directory.at):
             moving[directory.path].append(number)
     changed = tree.changed_names(told)
-    stale = ((number, os.fsencode(name)) for path, name in changed for number in moving.get(path, ()))
-    while batch := list(itertools.islice(stale, MAX_NAMES)):
+    await _forget(
+        operations,
+        ((number, os.fsencode(name)) for path, name in changed for number in moving.get(path, ())),
+    )
+    # Then the attributes of directories (mtime, link count), and what they list. The kernel needs no
+    # directory's lock to forget these, so this thread may make the call.
+    for number in itertools.chain.from_iterable(moving.values()):
+        _invalidate_if_known(pyfuse3.invalidate_inode, number)
+
+
+async def _forget(operations: Operations, names: Iterable[tuple[int, bytes]]) -> None:
+    """Make the kernel forget names: each is a directory's inode, and a name in it."""
+    names = iter(names)
+    while batch := list(itertools.islice(names, MAX_NAMES)):
         async with operations.invalidating:
             await trio.to_thread.run_sync(_invalidate, batch)
-    # Also the attributes of directories (mtime, link count). The kernel needs no directory's lock to forget
-    # these, so this thread may make the call.
-    for number in itertools.chain.from_iterable(moving.values()):
-        _invalidate_if_known(pyfuse3.invalidate_inode, number, True)
 
 
 def _invalidate(entries: list[tuple[int, bytes]]) -> None:

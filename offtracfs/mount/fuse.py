@@ -1,7 +1,7 @@
 """The kernel's requests, answered from `offtracfs.tree`: a thin adapter on pyfuse3.
 
 The kernel may keep every answer for an hour, since what is mounted changes only with a new revision. It keeps
-three things:
+four things:
 
 - *Names* (which inode a name in a directory stands for, or that there is none). They can change with a new
   revision, and `offtracfs.mount.driver` then says which to forget. Below ``@HEAD~1`` and its kin it keeps
@@ -9,7 +9,16 @@ three things:
   (`Operations._name_timeout`).
 - *Attributes.* Those of a file never change: its inode number stands for one immutable version (see
   `offtracfs.index.schema`). Those of directories do, and are forgotten with a new revision.
-- *Contents* of files, for the same reason for ever. It keeps no listings: pyfuse3 has no way to allow that.
+- *Contents* of files, for the same reason for ever.
+- *Listings* of directories whose names it may keep, as long as it knows these (`offtracfs.mount.listings`).
+  Only a patched pyfuse3 can allow that (``packaging/pyfuse3``).
+
+Nothing is held for a file that is opened, since READ says all when it comes with the inode. So the kernel
+need not ask whether a file can be opened, nor say that it was closed; these two requests would be nearly all
+that a warm `grep -r` costs. It sends neither any more when one OPEN was answered with ENOSYS
+(``FUSE_CAP_NO_OPEN_SUPPORT`` in libfuse's ``fuse_common.h``). Then READ comes without a handle, and only a
+patched pyfuse3 gives us the inode in its place. With the stock one the kernel goes on asking, and the handle
+that it gets for a file is the inode. READ is answered in the same way for both.
 
 The danger is an old answer that reaches the kernel after the driver has told it of a new revision: the kernel
 would keep it for an hour. This cannot happen, for these reasons:
@@ -21,6 +30,11 @@ would keep it for an hour. This cannot happen, for these reasons:
   answer. An invalidation of a name in that directory waits for the lock, and so comes after the answer.
 - A directory that was opened before the new revision goes on showing the old one. `readdir` gives its entries
   with a timeout of 0, so that the kernel does not keep them.
+- A listing that the kernel may keep is begun at the present revision: whoever reads a directory from its
+  beginning gets that. The kernel holds the directory's lock also while it takes in entries. So when it has
+  forgotten the names that changed in a directory, no entry from before is on its way any more. Only then the
+  driver makes it forget the listing. Whoever is in the midst of one goes on, but the kernel keeps no listing
+  whose beginning is lost.
 
 The other danger is a wait inside `lookup` or `readdir`: the kernel holds the directory's lock meanwhile.
 Whoever else wants that directory waits, too, and so does an invalidation of a name in it. It is safe in
@@ -51,6 +65,7 @@ import trio
 
 from offtracfs.errors import OfftracfsError
 from offtracfs.mount.inodes import FIRST_NUMBER, InodeTable, Numbered
+from offtracfs.mount.listings import Listings
 from offtracfs.mount.pages import Page, Pages
 from offtracfs.mount.workers import Workers
 from offtracfs.names import NAME_MAX
@@ -62,6 +77,7 @@ DIRECTORY_MODE = stat.S_IFDIR | 0o755
 FILE_MODE = stat.S_IFREG | 0o644
 TIMEOUT = 3600.0  # seconds for which the kernel need not ask again
 SHORT_TIMEOUT = 0.5  # seconds, for names that may change untold; less than two with the driver's POLL
+NOBODY = 0  # in place of the thread that waits: READ does not say which does
 BLOCK = 512  # bytes, the unit of st_blocks whatever the file system
 
 log = logging.getLogger(__name__)
@@ -92,10 +108,15 @@ def answered(handler: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Corout
 
 @dataclass(slots=True)
 class Opened:
-    """An opened directory, and the part of it that was read last; `reader` is the thread that opened it."""
+    """An opened directory, and the part of it that was read last; `reader` is the thread that opened it.
 
+    `kept` says that the kernel may keep what it lists.
+    """
+
+    number: int
     listing: Listing
     reader: int
+    kept: bool
     page: Page | None = None
 
 
@@ -113,6 +134,9 @@ class Operations(pyfuse3.Operations):
     """
 
     supports_dot_lookup = False
+    # The stock pyfuse3 knows neither (packaging/pyfuse3).
+    inode_as_fh = hasattr(pyfuse3.Operations, "inode_as_fh")
+    listings_are_kept = hasattr(pyfuse3.FileInfo, "cache_readdir")
 
     def __init__(self, tree: Tree, outputs: Outputs) -> None:
         super().__init__()
@@ -120,6 +144,7 @@ class Operations(pyfuse3.Operations):
         self.outputs = outputs
         self.workers = Workers(outputs)
         self.inodes = InodeTable()
+        self.listings = Listings(TIMEOUT / 2)  # so that there is time left to use the names
         self.invalidating = trio.Semaphore(1)  # held while the driver makes the kernel forget names
         self._making = trio.Lock()  # held while a large text is made
         self.ending = False  # whether the session is to end
@@ -210,12 +235,13 @@ class Operations(pyfuse3.Operations):
         if len(name) > NAME_MAX:
             raise pyfuse3.FUSEError(errno.ENAMETOOLONG)
         directory = self._directory(parent_inode)
+        self.listings.missed += 1
         try:
             node = self.tree.lookup_in(await self._open(directory, ctx.pid), name.decode())
         except UnicodeDecodeError:
             node = None
         if isinstance(node, ReportFile):
-            return self._looked_up(self.outputs.output(node))
+            return self._looked_up(self.outputs.look_up(node, (parent_inode, name)))
         if node is not None:
             found = self._looked_up(node)
             found.entry_timeout = self._name_timeout(directory, node)
@@ -230,9 +256,15 @@ class Operations(pyfuse3.Operations):
 
         Only numbers of `InodeTable` are counted: file versions have fixed ones.
         """
+        self.listings.missed += len(inode_list)
         for inode, lookups in inode_list:
-            if inode >= FIRST_NUMBER:
-                self.inodes.forget(inode, lookups)
+            if inode < FIRST_NUMBER:
+                continue
+            match self.inodes.forget(inode, lookups):
+                case Output() as output:
+                    self.outputs.forget(output)
+                case Directory():
+                    self.listings.forget(inode)
 
     @answered
     async def getattr(self, inode: int, ctx: Any) -> pyfuse3.EntryAttributes:
@@ -263,20 +295,24 @@ class Operations(pyfuse3.Operations):
         return node
 
     @answered
-    async def opendir(self, inode: int, ctx: Any) -> int:
-        """Open a directory: it shows one revision until it is closed."""
+    async def opendir(self, inode: int, ctx: Any) -> int | pyfuse3.FileInfo:
+        """Open a directory: it shows one revision until it is closed, or read again from its beginning."""
         listing = await self._open(self._directory(inode), ctx.pid)
         handle = next(self._handles)
-        self._opened[handle] = Opened(listing, ctx.pid)
-        return handle
+        kept = self.listings_are_kept and self._name_timeout(listing.directory) == TIMEOUT
+        self._opened[handle] = Opened(inode, listing, ctx.pid, kept)
+        if not kept:
+            return handle
+        return pyfuse3.FileInfo(fh=handle, cache_readdir=True, keep_cache=self.listings.are_known(inode))
 
     @answered
     async def readdir(self, fh: int, start_id: int, token: pyfuse3.ReaddirToken) -> None:
         """The next entries of an opened directory, behind position `start_id`."""
         opened = self._opened[fh]
-        if start_id == 0 and opened.page:  # rewound: rewinddir(3) asks for the present state
+        if start_id == 0 and (opened.page or opened.kept):  # rewinddir(3) asks for the present state
             opened.listing = await self._open(opened.listing.directory, opened.reader)
             opened.page = None
+            self.listings.give(opened.number)
         self._fill(token, opened, self._dots(token, opened.listing.directory, start_id))
 
     def _dots(self, token: pyfuse3.ReaddirToken, here: Directory, after: int) -> int:
@@ -327,41 +363,34 @@ class Operations(pyfuse3.Operations):
 
     @answered
     async def open(self, inode: int, flags: int, ctx: Any) -> pyfuse3.FileInfo:
-        """Open a file.
+        """Open a file: the kernel need not ask, where it is the inode that READ comes with.
 
-        Nothing is read yet; contents that the kernel has kept are still right (`keep_cache`).
+        Contents that the kernel has kept are still right (`keep_cache`).
         """
-        if inode >= FIRST_NUMBER:
-            # The handle of an output is FIRST_NUMBER plus a file descriptor; that of a version is its inode.
-            inode = FIRST_NUMBER + await self._output(inode, ctx.pid)
+        if self.inode_as_fh:
+            raise pyfuse3.FUSEError(errno.ENOSYS)
         return pyfuse3.FileInfo(fh=inode, keep_cache=True)
-
-    async def _output(self, number: int, reader: int) -> int:
-        """A new file descriptor of an output, since `Outputs` may close its own to make room."""
-        node = self.inodes.node(number)
-        if not isinstance(node, Output):
-            raise pyfuse3.FUSEError(errno.EISDIR)
-        file = await self.outputs.make(node, reader)
-        if file.closed:
-            raise pyfuse3.FUSEError(errno.ESTALE)  # the kernel then looks its name up again
-        return os.dup(file.fileno())
 
     @answered
     async def read(self, fh: int, off: int, size: int) -> bytes:
-        """Some bytes of a file."""
+        """Some bytes of a file, whose inode is `fh`."""
         if fh >= FIRST_NUMBER:
-            return os.pread(fh - FIRST_NUMBER, size, off)
+            return await self._read_output(self.inodes.node(fh), off, size)
         if self.tree.text_work(fh):
             async with self._making:  # the kernel asks for several pieces of a large file at once
                 if work := self.tree.text_work(fh):
                     await trio.to_thread.run_sync(work)
         return self.tree.read(fh)[off : off + size]
 
+    async def _read_output(self, node: Numbered, off: int, size: int) -> bytes:
+        assert isinstance(node, Output)
+        # It was made when the kernel asked for its size, and stays until the kernel forgets it.
+        file = await self.outputs.make(node, reader=NOBODY)
+        return os.pread(file.fileno(), size, off)
+
     @answered
     async def release(self, fh: int) -> None:
-        """Close a file."""
-        if fh >= FIRST_NUMBER:
-            os.close(fh - FIRST_NUMBER)
+        """Close a file, for which nothing was held."""
 
     @answered
     async def statfs(self, ctx: Any) -> pyfuse3.StatvfsData:

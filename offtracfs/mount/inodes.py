@@ -61,15 +61,20 @@ class InodeTable:
         """What has that number. Raises KeyError."""
         return self._nodes[number % SHARDS][number]
 
-    def forget(self, number: int, lookups: int) -> None:
-        """The kernel gives back so many lookups; after the last one the number is never used again."""
+    def forget(self, number: int, lookups: int) -> Numbered | None:
+        """The kernel gives back so many lookups; after the last one the number is never used again.
+
+        Returns the node that the kernel does not know any more; None while it knows it.
+        """
         shard = number % SHARDS
         left = 1 + self._others[shard].pop(number, 0) - lookups
         if left > 1:
             self._others[shard][number] = left - 1
-        elif left <= 0 and number != pyfuse3.ROOT_INODE:
-            node = self._nodes[shard].pop(number)
-            del self._numbers[hash(node) % SHARDS][node]
+        if left > 0 or number == pyfuse3.ROOT_INODE:
+            return None
+        node = self._nodes[shard].pop(number)
+        del self._numbers[hash(node) % SHARDS][node]
+        return node
 
     def directories(self) -> Iterator[tuple[int, Directory]]:
         """The directories that the kernel knows."""

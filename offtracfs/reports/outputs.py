@@ -1,6 +1,7 @@
 """What the report files in a mount hold.
 
-A process makes each when it is first read; it is kept for a minute.
+A process makes each when it is first read. For those who look up its name it is kept for a minute; whoever
+has found it there can read it for longer, until the kernel forgets it.
 """
 
 from __future__ import annotations
@@ -81,9 +82,10 @@ class Output:
 
     `file` is None until it has run; then it holds `size` bytes for ever.
 
-    `Outputs` closes the file when it needs room for others. `refusal` says why the report cannot run; ""
-    where it has run. `made` is when it ran, in seconds by trio's clock. Two outputs are never equal, since
-    two runs may give different results: SQL can ask for the time and for random numbers.
+    `refusal` says why the report cannot run; "" where it has run. `made` is when it ran, in seconds by trio's
+    clock. `names` are those by which the kernel may know it: a directory's inode, and a name in it. Two
+    outputs are never equal, since two runs may give different results: SQL can ask for the time and for
+    random numbers.
     """
 
     report: ReportFile
@@ -91,6 +93,8 @@ class Output:
     size: int = 0
     refusal: str = ""
     made: float = 0.0
+    known: bool = False  # to the kernel, which may read it at any time
+    names: set[tuple[int, bytes]] = field(default_factory=set)
 
 
 @dataclass(slots=True, eq=False)
@@ -117,6 +121,7 @@ class Outputs:
     def __init__(self, command: Command) -> None:
         self._command = command
         self._kept: dict[ReportFile, Output] = {}  # the one used last is last
+        self._files: set[Output] = set()  # with a file: those that are kept, or that the kernel knows
         self._runs: dict[Output, _Run] = {}
         self._running = trio.CapacityLimiter(MAX_RUNNING)
         self._nursery: trio.Nursery | None = None
@@ -137,9 +142,10 @@ class Outputs:
 
     def close(self) -> None:
         """Let go of everything."""
-        while self._kept:
-            _, output = self._kept.popitem()
+        self._kept.clear()
+        for output in self._files:
             _close(output)
+        self._files.clear()
 
     def output(self, report: ReportFile) -> Output:
         """The output that a report file stands for now, a new one if that is too old; nothing is run yet."""
@@ -149,17 +155,48 @@ class Outputs:
         self._keep(found)
         return found
 
+    def look_up(self, report: ReportFile, name: tuple[int, bytes]) -> Output:
+        """The same for the kernel, which may read it from now on, until `forget`; see `Output.names`."""
+        found = self.output(report)
+        found.known = True
+        found.names.add(name)
+        return found
+
+    def forget(self, output: Output) -> None:
+        """The kernel does not know an output any more."""
+        output.known = False
+        output.names.clear()
+        self._let_go(output)
+
+    def outlived(self) -> list[tuple[int, bytes]]:
+        """The names of outputs that are kept for the kernel alone, each once: it should forget them.
+
+        Otherwise it would know them, and they would take room, for as long as it has memory to spare.
+        """
+        names: list[tuple[int, bytes]] = []
+        for output in self._files:
+            if self._kept.get(output.report) is not output:
+                names += output.names
+                output.names.clear()
+        return names
+
+    def _let_go(self, output: Output) -> None:
+        """Close an output that is not kept any more, unless the kernel may read it."""
+        if not output.known and self._kept.get(output.report) is not output:
+            _close(output)
+            self._files.discard(output)
+
     def _keep(self, output: Output) -> None:
-        """Keep an output, as the one used last; close the one that it replaces, and old ones to make room."""
+        """Keep an output, as the one used last, in place of an earlier one; let go of others to make room."""
         before = self._kept.pop(output.report, output)
-        if before is not output:
-            _close(before)
         self._kept[output.report] = output
+        self._let_go(before)
         room = MAX_BYTES
         for place, other in enumerate(reversed([*self._kept.values()])):
             room -= other.size
             if other is not output and (room < 0 or place >= MAX_KEPT):
-                _close(self._kept.pop(other.report))
+                del self._kept[other.report]
+                self._let_go(other)
 
     async def make(self, output: Output, reader: int) -> IO[bytes]:
         """The file of an output, after the report has run; `reader` is the thread that waits for it.
@@ -236,6 +273,7 @@ class Outputs:
         if output.file is None:
             output.file, output.size, output.refusal = file, size, refused
             output.made = trio.current_time()
+            self._files.add(output)
         else:  # by a run that had lost its readers, but ended before it could be cancelled
             file.close()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
@@ -31,7 +31,7 @@ class Schema:
             if TABLES not in self._names:
                 raise NotATeamTrack(f"{self._engines.place} is not a TeamTrack's: it has no table {TABLES}.")
             table = self.system(TABLES)
-            rows = list(records(connection, select(table)))
+            rows = records(connection, select(table))
         return [
             TableRow(row["ID"], row["DBNAME"].upper(), row.get("SNAME") or "")
             for row in rows
@@ -109,11 +109,11 @@ def column(table: Table, field: str) -> Column[Any]:
     raise TSAPIError(f"The table {table.name} has no column TS_{field}.")
 
 
-def records(connection: Connection, query: Select[Any]) -> Iterator[Values]:
+def records(connection: Connection, query: Select[Any]) -> list[Values]:
     """The rows of a query as the values of records."""
     result = connection.execute(query)
     names = [field_name(name) for name in result.keys()]  # noqa: SIM118  # no mapping
-    return (dict(zip(names, row, strict=True)) for row in result)
+    return [dict(zip(names, row, strict=True)) for row in result.all()]
 
 
 def stored(table: Table, values: Mapping[str, Any]) -> dict[str, Any]:

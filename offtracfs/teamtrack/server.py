@@ -168,7 +168,7 @@ class Record(Mapping[str, Any]):
 
     Numbers are int or float, dates are seconds since 1970 (GMT), texts are str; a field that is not set is ""
     or None. Every method that writes is done completely or not at all, and on failure leaves this object as
-    it was.
+    it was. Only where it cannot be read again afterwards, what was written stands.
     """
 
     __slots__ = ("_changed", "_id", "_server", "_table", "_values")

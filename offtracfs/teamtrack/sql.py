@@ -77,7 +77,7 @@ class Database:
         with self._engines.reading() as connection:
             target = self._schema.table(table)
             query = select(target).where(column(target, "ID").in_(list(ids)))
-            return list(records(connection, query))
+            return records(connection, query)
 
     def add(self, table: int, values: Mapping[str, Any]) -> int:
         """A new record."""
@@ -207,7 +207,8 @@ class Database:
         """A record as it stands, which nobody else changes until the transaction ends."""
         target = self._schema.table(table)
         query = select(target).where(column(target, "ID") == number).with_for_update()
-        if found := list(records(connection, query)):
+        query = query.with_hint(target, "WITH (UPDLOCK)", "mssql")  # which has no FOR UPDATE
+        if found := records(connection, query):
             return found[0]
         raise TSAPIError(f"There is no record with the id {number} in {target.name}.")
 
@@ -233,7 +234,7 @@ class Database:
     def _site(self, connection: Connection) -> workflow.Site:
         names = ("TS_PROJECTS", "TS_WORKFLOWS", "TS_STATES", "TS_TRANSITIONS")
         queries = (select(self._schema.system(name)) for name in names)
-        return workflow.Site(*(list(records(connection, query)) for query in queries))
+        return workflow.Site(*(records(connection, query) for query in queries))
 
     def _user(self, connection: Connection, login: str) -> int:
         """The id of a user; 0 where there is none of that name."""

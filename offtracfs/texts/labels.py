@@ -26,6 +26,7 @@ class Labels:
         known = [field for field in fields if is_definition(field)] if isinstance(fields, list) else []
         definitions = {field["name"]: field for field in known or of_every_trac()}
         self._order = tuple(definitions)
+        self.defined = frozenset(definitions)
         self.lists = {name for name, field in definitions.items() if field.get("format") == "list"}
         self.long = {name for name, field in definitions.items() if field.get("type") == "textarea"}
         labels = {name: field.get("label") or name for name, field in definitions.items()}

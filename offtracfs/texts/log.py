@@ -158,10 +158,14 @@ def row_lines(row: Row, labels: Labels) -> list[str]:
     _, _, name, old, new, permanent = row
     if name == "comment" or is_edit(name):
         return []
-    label = labels.label(name)
-    if permanent:
-        return value_lines(label, old or "", new or "", listed=name in labels.lists)
-    return [f"{'Attachment' if name == 'attachment' else label}: {on_a_line(new or '')}"]
+    label, was, now = labels.label(name), old or "", new or ""
+    if not permanent:
+        return [f"{'Attachment' if name == 'attachment' else label}: {on_a_line(now)}"]
+    if not was and name not in labels.defined and not is_long(was, now):
+        return [
+            f"{label}: {on_a_line(now)}" if now else label
+        ]  # what was done, such as a TeamTrack's transition
+    return value_lines(label, was, now, listed=name in labels.lists)
 
 
 def value_lines(label: str, old: str, new: str, *, listed: bool = False) -> list[str]:

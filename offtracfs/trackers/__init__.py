@@ -9,11 +9,21 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
 from offtracfs.kinds import Key
 from offtracfs.trackers.changelog import LogRules
+
+MAX_AHEAD = timedelta(days=1)  # that a server's clock may be ahead of this machine's; more is cut
+
+
+def believed(clock: datetime) -> datetime:
+    """What a server's clock (UTC) says, but not far ahead of ours.
+
+    Commits get this date at most: with a clock that is years ahead, no later commit could have a true one.
+    """
+    return min(clock, datetime.now(UTC) + MAX_AHEAD)
 
 
 @dataclass(frozen=True, slots=True)

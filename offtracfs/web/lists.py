@@ -26,6 +26,7 @@ from offtracfs.web.page import Asked, Data, Page, Parameter
 
 PAGE_SIZE, MAX_PAGE_SIZE = 100, 1_000  # rows
 MAX_KEPT = 32  # lists whose numbers are kept
+PATIENCE = 4.0  # seconds that a ticket's page waits for the list one came from
 MAX_PLACE = 1 << 31  # of a page
 ELSEWHERE = (
     "page",
@@ -135,13 +136,17 @@ def ticket_in(cells: Mapping[str, Any]) -> int | None:
 def around(asked: Asked, ticket: int) -> Data | None:
     """Where a ticket stands in the list one came from: its neighbours, its place, the list's address.
 
-    None where the address names no list, and where the list cannot be asked any more.
+    None where the address names no list, and where the list cannot be asked, or not at once.
     """
+    end = time.monotonic() + PATIENCE
     where = asked.args.get("list", "")
     parts = urlsplit(where)
     try:
         pairs = parse_qsl(parts.query, keep_blank_values=True)
-        numbers = numbered(replace(asked, path=parts.path, pairs=pairs)) if where else ()
+        whole = replace(
+            asked, path=parts.path, pairs=pairs, gone=lambda: asked.gone() or time.monotonic() > end
+        )
+        numbers = numbered(whole) if where else ()
     except (OfftracfsError, HTTPException, ValueError):
         return None
     if not numbers:

@@ -7,6 +7,7 @@ so that it never outlives whoever started it.
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections import Counter
@@ -50,12 +51,14 @@ class Counted:
 
 
 @contextmanager
-def counted(database: Path) -> Iterator[Counted]:
-    """A fresh mount of a database, for as long as the context lasts."""
+def counted(database: Path, **environment: str) -> Iterator[Counted]:
+    """A fresh mount of a database, for as long as the context lasts; with these variables added."""
     with TemporaryDirectory(prefix="offtracfs-bench-") as mountpoint:
         command = [sys.executable, "-m", "tests.bench.counting", str(database), mountpoint]
         pipe = subprocess.PIPE
-        with subprocess.Popen(command, text=True, stdin=pipe, stdout=pipe) as process:
+        with subprocess.Popen(
+            command, env=os.environ | environment, text=True, stdin=pipe, stdout=pipe
+        ) as process:
             mount = Counted(Path(mountpoint), process)
             mount.requests()  # it answers when it has mounted
             yield mount

@@ -32,11 +32,11 @@ OF_DIRECTORIES = ("opendir", "readdir", "releasedir", "statfs")  # grep asks for
 
 
 @contextmanager
-def mounted(database: Path) -> Iterator[Path]:
-    """A database mounted by the program, for as long as the context lasts."""
+def mounted(database: Path, **environment: str) -> Iterator[Path]:
+    """A database mounted by the program, for as long as the context lasts; with these variables added."""
     with tempfile.TemporaryDirectory(prefix="offtracfs-bench-") as mountpoint:
         try:
-            timed(*offtracfs(database, "mount", "--no-sync", mountpoint))
+            timed(*offtracfs(database, "mount", "--no-sync", mountpoint), environment=environment)
             yield Path(mountpoint)
         finally:
             if Path(mountpoint).is_mount():  # it may have been mounting that was interrupted

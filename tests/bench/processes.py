@@ -9,6 +9,7 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -54,10 +55,14 @@ def run(*command: str | Path, **environment: str) -> Ran:
         return Ran(output.read(), seconds, peaks, own, together)
 
 
-def timed(*command: str | Path, cwd: Path | None = None) -> float:
+def timed(
+    *command: str | Path, cwd: Path | None = None, environment: Mapping[str, str] | None = None
+) -> float:
     """Seconds that a program takes, what it writes being read and dropped. Raises CalledProcessError."""
     began = time.monotonic()
-    with subprocess.Popen(command, env=ENVIRONMENT, cwd=cwd, stdout=subprocess.PIPE, bufsize=0) as child:
+    with subprocess.Popen(
+        command, env=ENVIRONMENT | dict(environment or {}), cwd=cwd, stdout=subprocess.PIPE, bufsize=0
+    ) as child:
         assert child.stdout
         while child.stdout.read(2**16):
             pass

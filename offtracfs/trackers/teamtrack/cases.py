@@ -4,36 +4,40 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
-from offtracfs.errors import TrackerError
-from offtracfs.kinds import check_changelog, check_ticket
 from offtracfs.records import EPOCH, iso
-from offtracfs.teamtrack.history import UNLOGGED
 from offtracfs.teamtrack.provisional import SUBMIT
 from offtracfs.teamtrack.provisional import UPDATE as NO_TRANSITION
 from offtracfs.trackers import Missing, Ticket
-from offtracfs.trackers.teamtrack.fields import TRANSITION, UPDATE, Field, Site, text
+from offtracfs.trackers.teamtrack.fields import NOT_READABLE, TRANSITION, UPDATE, Site, date, text
 
 Values = Mapping[str, Any]
-NOT_READABLE = (ValueError, TypeError, OverflowError, OSError)
+Action = tuple[Any, ...]
+"""A row of TS_CHANGEACTIONS: the values of `ACTION`."""
+Change = tuple[Any, ...]
+"""A row of TS_CHANGES: the values of `CHANGE`."""
+
+ACTION = ("CASEID", "ID", "TIME", "USERID", "TRANSITIONID")
+CHANGE = ("ACTIONID", "FLDID", "PRIORINT", "PRIORTEXT", "NEWINT", "NEWTEXT")
+TIME = ACTION.index("TIME")
+NO_TRANSITIONS = (SUBMIT, NO_TRANSITION, None)
+T = TypeVar("T", Action, Change)
 
 
 def tickets(
     site: Site,
     numbers: Iterable[int],
     cases: Iterable[Values],
-    actions: Iterable[Values] = (),
-    changes: Iterable[Values] = (),
+    actions: Iterable[Action] = (),
+    changes: Iterable[Change] = (),
 ) -> Iterator[Ticket | Missing]:
-    """Each of `numbers` once, from the rows of the cases, of TS_CHANGEACTIONS and of TS_CHANGES."""
+    """Each of `numbers` once, from the rows of the cases, and those of their history in the order of ids."""
     found = {case["ID"]: case for case in cases}
-    acted = _by(actions, "CASEID")
-    changed = _by(changes, "ACTIONID")
+    acted, changed = _by_first(actions), _by_first(changes)
     for number in numbers:
         if number in found:
-            yield ticket(site, number, found[number], acted[number], changed)
+            yield ticket(site, number, found[number], acted.get(number, ()), changed)
         else:
             yield Missing(number, f"Case {number} does not exist.", gone=True)
 
@@ -42,75 +46,57 @@ def ticket(
     site: Site,
     number: int,
     case: Values,
-    actions: list[Values],
-    changes: Mapping[Any, Sequence[Values]],
+    actions: Sequence[Action],
+    changes: Mapping[Any, Sequence[Change]],
 ) -> Ticket | Missing:
-    """A case; `actions` are its own, and `changes` those of each action, by its id."""
+    """A case; `actions` are its own, and `changes` those of each action, by its id.
+
+    Nothing of it need be checked again: all values are texts that were made here, and so are the times.
+    """
     try:
-        props = {of.prop: site.shown(of, case[of.column]) for of in site.shown_fields() if of.column in case}
-        unset = iso(EPOCH)
-        times = [props.get(name) or unset for name in ("time", "changetime")]
-        record = [number, *times, props | dict(zip(("time", "changetime"), times, strict=True))]
-        log = list(_log(site, actions, changes))
-        return Ticket(number, check_ticket(number, record), check_changelog(number, log))
-    except TrackerError as error:
-        return Missing(number, str(error))
+        props = {prop: shown(case[name]) for name, prop, shown in site.of_tickets if name in case}
+        created, changed = (props.get(name) or UNSET for name in ("time", "changetime"))
+        record: list[Any] = [number, created, changed, props | {"time": created, "changetime": changed}]
+        log = _log(site, actions, changes)
+        return Ticket(number, record, log)
     except NOT_READABLE:
         return Missing(number, f"Case {number}, or its history, has a value that cannot be read.")
 
 
-def _by(rows: Iterable[Values], name: str) -> defaultdict[Any, list[Values]]:
-    found = defaultdict(list)
+def _by_first(rows: Iterable[T]) -> dict[Any, list[T]]:
+    """Rows by their first values."""
+    found: dict[Any, list[T]] = defaultdict(list)
     for row in rows:
-        found[row[name]].append(row)
+        found[row[0]].append(row)
     return found
 
 
-def _in_order(rows: Iterable[Values]) -> list[Values]:
-    return sorted(rows, key=lambda row: (row["TIME"] or 0, row["ID"]))
+def _log(site: Site, actions: Sequence[Action], changes: Mapping[Any, Sequence[Change]]) -> list[list[Any]]:
+    """The rows of each action: which transition it was, and the fields that it changed.
 
-
-def _log(
-    site: Site, actions: Iterable[Values], changes: Mapping[Any, Sequence[Values]]
-) -> Iterator[list[Any]]:
-    before = None
-    for action in _in_order(actions):
-        who_and_when = action["TIME"], action["USERID"]
-        yield from _rows(site, action, changes, apart=who_and_when == before)
-        before = who_and_when
-
-
-def _rows(
-    site: Site, action: Values, changes: Mapping[Any, Sequence[Values]], *, apart: bool
-) -> Iterator[list[Any]]:
-    """The rows of an action: which transition it was, and the fields that it changed.
-
-    An update has a row of its own where it changed nothing, or must be told `apart` from what was before it.
+    An update has a row of its own where it changed nothing, or must be told apart from what the same user did
+    in the same second.
     """
-    time = iso(datetime.fromtimestamp(int(action["TIME"] or 0), UTC))
-    author = site.shown(_ACTOR, action["USERID"])
-    by_id = site.by_id
-    which = action["TRANSITIONID"]
-    found = []
-    for change in sorted(changes.get(action["ID"], ()), key=lambda row: row["ID"]):
-        of = by_id.get(change["FLDID"])
-        if of is None:
-            old, new = (text(_told(change, part) or "") for part in ("PRIOR", "NEW"))
-            found.append([time, author, f"#{change['FLDID']}", old, new, 1])
-        elif of.column not in UNLOGGED:
-            old, new = (site.shown(of, _told(change, part)) for part in ("PRIOR", "NEW"))
-            found.append([time, author, of.prop, old, new, 1])
-    if which not in (SUBMIT, NO_TRANSITION, None):
-        yield [time, author, TRANSITION, "", site.transitions.get(which) or f"#{which}", 1]
-    elif which != SUBMIT and (apart or not found):
-        yield [time, author, UPDATE, "", "", 1]
-    yield from found
+    log: list[list[Any]] = []
+    user, fields, before = site.shown("USER"), site.of_logs, None
+    for _, action, moment, who, which in sorted(actions, key=_moment):
+        time, author, start = date(moment) or UNSET, user(who), len(log)
+        for _, number, old, old_text, new, new_text in changes.get(action, ()):
+            prop, shown = fields.get(number) or (f"#{number}", text)
+            if prop:
+                was, now = old_text if old is None else old, new_text if new is None else new
+                log.append([time, author, prop, shown(was), shown(now), 1])
+        if which not in NO_TRANSITIONS:
+            name = site.transitions.get(which) or f"#{which}"
+            log.insert(start, [time, author, TRANSITION, "", name, 1])
+        elif which != SUBMIT and (start == len(log) or before == (moment, who)):
+            log.insert(start, [time, author, UPDATE, "", "", 1])
+        before = moment, who
+    return log
 
 
-def _told(change: Values, part: str) -> Any:
-    """The old or the new value of a row in TS_CHANGES: a number, or a text."""
-    number = change[f"{part}INT"]
-    return change[f"{part}TEXT"] if number is None else number
+def _moment(action: Action) -> Any:
+    return action[TIME] or 0
 
 
-_ACTOR = Field("USERID", "", "USER", "")
+UNSET = iso(EPOCH)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import aclosing, asynccontextmanager
 from datetime import datetime
 from functools import partial
@@ -21,6 +21,7 @@ from offtracfs.errors import (
 )
 from offtracfs.names import MAX_NUMBER
 from offtracfs.trackers import Metadata, Missing, Stored, Ticket, compared
+from offtracfs.trackers.tasks import background
 from offtracfs.trackers.teamtrack.fields import Site
 from offtracfs.trackers.teamtrack.rules import TeamTrackRules
 
@@ -117,16 +118,28 @@ class TeamTrack:
 
     @asynccontextmanager
     async def tickets(self, numbers: Collection[int]) -> AsyncIterator[AsyncIterator[Ticket | Missing]]:
-        """Each of `numbers` once."""
-        async with aclosing(self._tickets(numbers)) as stream:
+        """Each of `numbers` once. Some are read while those before them are looked at."""
+        send, receive = trio.open_memory_channel[list[Ticket | Missing]](0)
+        async with (
+            receive,
+            background() as nursery,
+            aclosing(case async for some in receive for case in some) as stream,
+        ):
+            nursery.start_soon(self._read, numbers, send)
             yield stream
 
-    async def _tickets(self, numbers: Collection[int]) -> AsyncGenerator[Ticket | Missing, None]:
+    async def _read(
+        self, numbers: Collection[int], send: trio.MemorySendChannel[list[Ticket | Missing]]
+    ) -> None:
         waiting = iter(numbers)
         site = await in_thread(self._source.site) if numbers else None
         while site and (some := list(islice(waiting, CASES))):
-            for found in await self._cases(site, some):
-                yield found
+            found = await self._cases(site, some)
+            failed = [case.reason for case in found if isinstance(case, Missing) and not case.gone]
+            if len(failed) == CASES:  # so many at once are no bad values: the other thousands need no asking
+                raise TSAPIError(f"Not one of {CASES} cases can be read: {failed[0]}")
+            await send.send(found)
+        await send.aclose()  # not after an error: the reader would take that for the end of the cases
 
     async def _cases(self, site: Site, numbers: list[int]) -> list[Ticket | Missing]:
         """As `Source.cases`. Where a value breaks the answer, each case is asked for by itself."""

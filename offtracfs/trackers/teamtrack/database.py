@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import trio
 from sqlalchemy import Connection, Select, func, select
@@ -16,21 +17,20 @@ from sqlalchemy.exc import ArgumentError
 
 from offtracfs.errors import TSAPIError, UsageError
 from offtracfs.teamtrack.engines import SECRETS, Engines, opened
-from offtracfs.teamtrack.provisional import ACTION_COLUMNS, CHANGE_COLUMNS
 from offtracfs.teamtrack.schema import Schema, column, records
 from offtracfs.teamtrack.server import Server
 from offtracfs.teamtrack.sql import Database
-from offtracfs.teamtrack.transport import Values
-from offtracfs.trackers import Metadata, Missing, Ticket
+from offtracfs.trackers import Metadata, Missing, Ticket, believed
 from offtracfs.trackers.credentials import Credentials
 from offtracfs.trackers.registry import TrackerKind
-from offtracfs.trackers.teamtrack.cases import tickets
+from offtracfs.trackers.teamtrack.cases import ACTION, CHANGE, tickets
 from offtracfs.trackers.teamtrack.client import TeamTrack
 from offtracfs.trackers.teamtrack.fields import Site
 from offtracfs.trackers.teamtrack.metadata import TABLES, Rows, metadata_of, site_of
 
 PREFIX = "teamtrack+"
-HISTORY = {"TS_CHANGEACTIONS": ACTION_COLUMNS, "TS_CHANGES": CHANGE_COLUMNS}
+OF_HISTORY = ("ID", "TABLEID", "CASEID")
+HISTORY = {"TS_CHANGEACTIONS": ACTION, "TS_CHANGES": CHANGE}
 NOT_AN_ADDRESS = "That is not the address of a TeamTrack's database."
 
 
@@ -53,7 +53,7 @@ class DatabaseSource:
         for name, columns in HISTORY.items():
             try:
                 table = self._schema.system(name)
-                for field in columns:
+                for field in (*OF_HISTORY, *columns):
                     column(table, field)
             except TSAPIError as error:
                 self.problems.append(
@@ -79,7 +79,7 @@ class DatabaseSource:
     def _look_at_the_clock(self, connection: Connection) -> None:
         if connection.dialect.name == "postgresql":
             now = connection.execute(select(func.clock_timestamp())).scalar_one()
-            self._ahead = now.astimezone(UTC) - datetime.now(UTC)
+            self._ahead = believed(now.astimezone(UTC)) - datetime.now(UTC)
 
     def site(self) -> Site:
         """A query for each of seven tables, all as they stood at one moment."""
@@ -96,7 +96,7 @@ class DatabaseSource:
     def _rows(self) -> Rows:
         tables = {name: self._schema.system(f"TS_{name}") for name in TABLES}
         with self._engines.reading() as connection:
-            return {name: list(records(connection, select(table))) for name, table in tables.items()}
+            return {name: records(connection, select(table)) for name, table in tables.items()}
 
     def cases(self, site: Site, numbers: Sequence[int]) -> list[Ticket | Missing]:
         """Three queries, in one transaction: a case and its history never tell different stories."""
@@ -105,13 +105,15 @@ class DatabaseSource:
         if self._logged:
             queries += [self._history(name, numbers) for name in HISTORY]
         with self._engines.reading() as connection:
-            rows = [list(records(connection, query)) for query in queries]
-        return list(tickets(site, numbers, *rows))
+            found = records(connection, queries[0])
+            history = [connection.execute(query).all() for query in queries[1:]]
+        return list(tickets(site, numbers, found, *history))
 
-    def _history(self, name: str, numbers: Sequence[int]) -> Select[tuple[Values]]:
+    def _history(self, name: str, numbers: Sequence[int]) -> Select[Any]:
         table = self._schema.system(name)
-        here = column(table, "TABLEID") == self._table, column(table, "CASEID").in_(numbers)
-        return select(*(column(table, field) for field in HISTORY[name])).where(*here)
+        order, of, case = (column(table, field) for field in OF_HISTORY)
+        query = select(*(column(table, field) for field in HISTORY[name]))
+        return query.where(of == self._table, case.in_(numbers)).order_by(order)
 
     def close(self) -> None:
         """End the connections."""

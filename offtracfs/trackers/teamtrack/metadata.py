@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from offtracfs.kinds import field_path
 from offtracfs.kinds.ticket import OWN
 from offtracfs.trackers import Metadata
-from offtracfs.trackers.teamtrack.fields import Field, Site, case_field, text
+from offtracfs.trackers.teamtrack.fields import Field, Names, Site, case_field, text
 
 Values = Mapping[str, Any]
-Rows = Mapping[str, list[Values]]
+Rows = Mapping[str, Sequence[Values]]
 """Table, without its TS_ → its rows."""
 
 TABLES = ("FIELDS", "SELECTIONS", "STATES", "TRANSITIONS", "WORKFLOWS", "PROJECTS", "USERS")
@@ -30,10 +30,10 @@ def site_of(rows: Rows, table: int, columns: Iterable[str], *, logged: bool) -> 
     """A site; `table` is the id of the table of the cases, and `columns` are its fields."""
     described = {row.get("DBNAME"): row for row in rows["FIELDS"] if row.get("TABLEID") == table}
     words = {
-        "STATE": _names(rows["STATES"]),
-        "SELECTION": _names(rows["SELECTIONS"]),
-        "PROJECT": _distinct(_names(rows["PROJECTS"])),
-        "USER": _names(rows["USERS"], "LOGINID"),
+        "STATE": Names(_names(rows["STATES"])),
+        "SELECTION": Names(_names(rows["SELECTIONS"])),
+        "PROJECT": Names(_distinct(_names(rows["PROJECTS"]))),
+        "USER": Names(_names(rows["USERS"], "LOGINID")),
     }
     fields = {name: case_field(name, described.get(name)) for name in columns}
     return Site(fields, words, _names(rows["TRANSITIONS"]), logged)
@@ -72,7 +72,7 @@ def _listed(found: Site, rows: Rows, table: int) -> Iterator[tuple[str, dict[str
         if of.kind == "STATE":
             yield of.prop, _enum(_names(_sorted(states)))
         elif of.kind == "PROJECT":
-            named = {found.words["PROJECT"][row["ID"]]: row for row in _sorted(projects)}
+            named = {found.words["PROJECT"].get(row["ID"]): row for row in _sorted(projects)}
             yield of.prop, {name: _component(name, row) for name, row in named.items() if name}
         elif of.kind in ("SELECTION", "MULTIPLE_SELECTION") and of.id:
             words = [row for row in rows["SELECTIONS"] if row.get("FLDID") == of.id]

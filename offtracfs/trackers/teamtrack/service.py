@@ -23,7 +23,7 @@ from offtracfs.trackers.credentials import Credentials
 from offtracfs.trackers.registry import TrackerKind
 from offtracfs.trackers.teamtrack.cases import tickets
 from offtracfs.trackers.teamtrack.client import TeamTrack
-from offtracfs.trackers.teamtrack.fields import WORDS, Site, case_field
+from offtracfs.trackers.teamtrack.fields import WORDS, Names, Site, case_field
 from offtracfs.trackers.teamtrack.metadata import definitions
 
 PREFIX = "teamtrack+"
@@ -73,24 +73,33 @@ class ServiceSource:
             name: case_field(name, kind=kind.removeprefix("FLDTYPE-").replace("-", "_"))
             for name, kind in types.items()
         }
-        return Site(fields, {kind: {} for kind in WORDS.values()})
+        return Site(fields, {kind: Names({}) for kind in WORDS.values()})
 
     def metadata(self) -> Metadata:
         """Definitions of fields alone."""
         return Metadata({"fields.json": definitions(self.site(), {})}, ())
 
     def cases(self, site: Site, numbers: Sequence[int]) -> list[Ticket | Missing]:
-        """A request for each hundred."""
+        """A request for each hundred.
+
+        A case that the server does not give may be deleted, locked or not ours to see: only the list of all
+        cases tells that it is gone.
+        """
         items = list(self._soap.items(self._table, numbers))
         for item in items:
             for kind, key, word in _words(site, item):
                 site.words[kind][key] = word
         types = self._soap.types(self._table)
-        return list(tickets(site, numbers, [values(self._name, types, item) for item in items]))
+        found = tickets(site, numbers, [values(self._name, types, item) for item in items])
+        return [_not_given(case) if isinstance(case, Missing) and case.gone else case for case in found]
 
     def close(self) -> None:
         """End the connections."""
         self._soap.close()
+
+
+def _not_given(case: Missing) -> Missing:
+    return Missing(case.number, f"The TeamTrack does not give case {case.number}.")
 
 
 def _words(site: Site, item: Element) -> Iterator[tuple[str, int, str]]:

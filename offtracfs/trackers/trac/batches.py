@@ -12,10 +12,10 @@ import trio
 from offtracfs.errors import TrackerError
 from offtracfs.kinds import check_changelog, check_ticket
 from offtracfs.trackers import Missing, Ticket
+from offtracfs.trackers.tasks import background
 from offtracfs.trackers.trac.codec import Call
 from offtracfs.trackers.trac.faults import Fault, Unusable
 from offtracfs.trackers.trac.rpc import Rpc
-from offtracfs.trackers.trac.tasks import background
 
 IN_FLIGHT = 3  # multicalls at once: one is computed, one travels, one is decoded
 FIRST_KEYS = 10  # keys in the first multicalls

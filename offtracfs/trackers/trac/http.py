@@ -10,7 +10,7 @@ import os
 import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any
@@ -21,7 +21,9 @@ import trio
 
 from offtracfs.errors import LoginRefused, NotATracker, TrackerError, Unreachable
 from offtracfs.text import quoted
+from offtracfs.trackers import believed
 from offtracfs.trackers.credentials import Credentials
+from offtracfs.trackers.tasks import background
 from offtracfs.trackers.trac.faults import Busy, CutShort, Unusable
 from offtracfs.trackers.trac.pages import Form, login_form
 from offtracfs.trackers.trac.site import (
@@ -32,7 +34,6 @@ from offtracfs.trackers.trac.site import (
     refused,
     retry_after,
 )
-from offtracfs.trackers.trac.tasks import background
 
 PAUSES = (0.5, 1.0, 2.0)  # seconds between two tries
 MAX_PAUSE = 60.0  # seconds that a Retry-After may ask for
@@ -41,7 +42,6 @@ SHORT_DEADLINE = 60.0  # seconds for one that can be asked in smaller parts
 STREAM_DEADLINE = 1800.0  # seconds for one streamed answer
 MAX_ANSWER = 32 * 2**20  # bytes of an answer that is held in memory
 MAX_SHORT_ANSWER = 8 * 2**20  # bytes of one to a question that can be asked in smaller parts
-MAX_AHEAD = timedelta(days=1)  # that a server's clock may be ahead of this machine's; more is cut
 TIMEOUT = httpx.Timeout(120, connect=20)  # seconds without a byte
 BUSY = (429, 502, 503, 504)
 
@@ -158,9 +158,7 @@ class Http:
     def _set_clock(self, response: httpx.Response) -> None:
         with suppress(KeyError, ValueError, OverflowError):
             date = parsedate_to_datetime(response.headers["date"]).astimezone(UTC)
-            # Commits get this date at most: with a clock that is years ahead, no later commit could have a
-            # true one.
-            self.date = min(date, datetime.now(UTC) + MAX_AHEAD)
+            self.date = believed(date)
 
     @contextmanager
     def _within(self, seconds: float) -> Iterator[None]:

@@ -32,6 +32,7 @@ from offtracfs.errors import (
     UsageError,
 )
 from offtracfs.text import quoted
+from offtracfs.trackers import believed
 
 # Pages that one step of the backup copies: some 4 MB in 10 ms. A writer has to wait for that long. After each
 # restart of the backup it is 4 times as many.
@@ -211,7 +212,7 @@ class PostgresSource:
             with self._engine.connect().execution_options(postgresql_readonly=True) as connection:
                 path = func.set_config("search_path", func.quote_ident(self._schema), False)
                 now = connection.execute(select(func.clock_timestamp(), path)).scalar_one()
-                self._ahead = now.astimezone(UTC) - datetime.now(UTC)
+                self._ahead = believed(now.astimezone(UTC)) - datetime.now(UTC)
                 yield connection
         except DBAPIError as error:
             raise self._error(error) from None

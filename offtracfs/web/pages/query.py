@@ -112,7 +112,7 @@ PAGE = Page(
     "/query",
     view,
     "Tickets by Trac's query language: `status=new&owner=~bob` asks for both, `or` stands between groups.",
-    label="Custom query",
+    label="Query",
     parameters=(
         Parameter("FIELD", "A value, with ! (not), ~ (contains), ^ (begins) or $ (ends) in front; START..END "
                   "for dates. One of several values must hold."),
