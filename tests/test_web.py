@@ -49,10 +49,7 @@ def address_of(database: Database, page: Page) -> str:
 def test_every_page_is_there_at_every_moment(
     database: Database, browser: Client, page: Page, at: str
 ) -> None:
-    """Each page comes as HTML and as JSON, now and in the past, and its links stay at that moment.
-
-    Only those that say when something was (of the class "when") lead to other moments.
-    """
+    """Each page comes as HTML and as JSON, now and in the past, and its links stay at that moment."""
     where = f"{at and '/'}{at}{address_of(database, page)}"
     shown = browser.get(where)
     there = not (at and page.name in YOUNG)

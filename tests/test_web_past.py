@@ -93,6 +93,15 @@ def differences(browser: Client, at: str, since: str, until: str) -> Iterator[An
         where = f"/@{at}/compare.json?{page['more']}" if page["more"] else ""
 
 
+def below(lines: list[Any]) -> Iterator[str]:
+    """The lines of a ticket or a record, as the command line has them."""
+    for line in lines:
+        if line["part"] == "comparison":
+            yield from (f"{' ' * 8}{'…' if text == '  …' else text}" for text in line["lines"])
+        else:
+            yield f"    {line['text']}" if line["text"] else ""
+
+
 def check_comparison(database: Database, browser: Client, since: str, until: str) -> None:
     """A comparison has the lines of `offtracfs diff`, and its counts."""
     pages = [*differences(browser, max(since, until), since, until)]
@@ -102,8 +111,7 @@ def check_comparison(database: Database, browser: Client, since: str, until: str
     assert not pages[0]["records_left"]
     text = ""
     for title, lines in titles:
-        below = [f"    {line['text']}" if line["text"] else "" for line in lines]
-        text += "\n".join([title, *below]) + "\n\n"
+        text += "\n".join([title, *below(lines)]) + "\n\n"
     assert text.rstrip("\n") == said(database, "diff", since, until).rstrip("\n")
     *_, last = said(database, "diff", since, until, "--stat").splitlines()
     counts = pages[0]["counts"]
@@ -137,7 +145,7 @@ def check_values(database: Database, browser: Client, at: str) -> None:
         for field in ("milestone", "component", "owner", "reporter")
     }
     roadmap = data(browser, f"/@{at}/roadmap.json")
-    shown = [each for part in ("milestones", "completed", "others") for each in roadmap[part]]
+    shown = [each for part in ("open", "completed", "later", "others") for each in roadmap[part]]
     assert {name for name, _ in counted["milestone"]} - {""} <= {each["name"] for each in shown}
     for each in [*shown, roadmap["without"] | {"name": ""}]:
         assert progress(each) == of(counted["milestone"], each["name"])

@@ -6,16 +6,19 @@ import shutil
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import feedparser
 import pytest
 from werkzeug.test import Client
 
+from offtracfs import records
 from offtracfs.database import Database
+from offtracfs.kinds import field_path
+from offtracfs.names import value_name
 from offtracfs.web.pages import compare, timeline
 from tests.mounting import AUTUMN, SPRING, SUMMER, append, new_database, ticket
-from tests.tickets import changed, rows
+from tests.tickets import changed, moment, rows
 from tests.tickets import database as made
 from tests.web import client, counted, parsed, text
 
@@ -92,7 +95,7 @@ def test_the_timeline_of_then(browser: Client) -> None:
     assert "2011-10" not in page.get_data(as_text=True)
     links = [node.attributes["href"] for node in parsed(page).css(".timeline .about a")]
     assert links == ["/@2011-07-08/ticket/1"] + [f"/@2011-07-08/ticket/{n}" for n in (1, 2, 3)]
-    assert not parsed(page).css("a[rel=prev]")
+    assert not parsed(page).css("a.newer")
 
 
 @pytest.mark.parametrize(
@@ -268,9 +271,9 @@ def test_compare_says_what_differs(browser: Client) -> None:
     """Between two days: how much came, in numbers; and of each ticket what, in the words of `diff`."""
     page = browser.get("/compare?from=2011-04-09&to=2011-10-06")
     chips = [" ".join(node.text().split()) for node in parsed(page).css(".chip")]
-    assert chips == ["3 tickets touched", "1 closed", "1 deleted", "1 comments", "1 Assigned to", "1 Status"]
+    assert chips == ["3 tickets touched", "1 closed", "1 deleted", "1 comment", "1 Assigned to", "1 Status"]
     first, second, third, milestone, report = parsed(page).css(".difference")
-    assert [line.text() for line in first.css(".removed, .added")] == ["- two", "+ 2"]
+    assert [line.text().strip() for line in first.css(".went, .came")] == ["- two", "+ 2"]
     assert "Status: new → closed" in first.text()
     assert "Assigned to: → eve" in second.text()
     assert third.css("h2 a") == []
@@ -334,3 +337,28 @@ def test_an_edited_comment_is_no_new_one(database: Database, browser: Client) ->
     data = shown(browser, "/compare.json", **{"from": "2011-10-06T12:00:30Z"})
     assert data["counts"]["comments"] == 2
     assert sum("commented" in each["kinds"] for each in data["tickets"]) == 1
+
+
+def test_nothing_becomes_markup(tmp_path: Path) -> None:
+    """Whatever a summary, a name, a comment or a milestone holds is shown as text, on each of these pages."""
+    script = "<script>alert(1)</script>'\"><img src=x onerror=alert(1)>"
+    database = new_database(tmp_path / "db")
+    fields = dict.fromkeys(("summary", "owner", "reporter", "milestone", "component", "status"), script)
+    log = rows(SUMMER, script, ("comment", "1", script), (script, script, script), ("attachment", "", script))
+    record: Any = {"name": script, "description": script, "due": moment(AUTUMN), "completed": 0}
+    append(
+        database,
+        (SPRING, {field_path("milestone", script): records.dump(record)} | ticket(8, SPRING, reporter="ann")),
+        (SUMMER, changed(8, SUMMER, log, **fields)),
+    )
+    browser = client(database.path)
+    name = quote(value_name(script), safe="")
+    pages = ("timeline", "compare?from=2011-04-09", "roadmap")
+    for page in (*pages, *(f"{realm}/{name}" for realm in ("milestone", "component", "person"))):
+        answer = browser.get(f"/{page}")
+        tree = parsed(answer)
+        assert (answer.status_code, tree.css("script:not([src]), img")) == (200, [])
+        assert script.split("'")[0] in text(answer)
+        assert not [node for node in tree.css("*") if any(key.startswith("on") for key in node.attributes)]
+    feed = feedparser.parse(browser.get("/timeline.atom").data)
+    assert not feed.bozo

@@ -12,6 +12,7 @@ from werkzeug.test import Client
 from offtracfs import records
 from offtracfs.database import Database
 from offtracfs.kinds import field_path
+from offtracfs.kinds.kind import whole
 from offtracfs.web.pages import PAGES
 from tests.mounting import AUTUMN, SPRING, SUMMER, append, new_database, ticket
 from tests.tickets import changed, moment, rows
@@ -32,6 +33,7 @@ ODD = (
     "?a=b#c",
     "<b>",
     "l" * 300,
+    "a \ud800 b",
 )
 PAST = "@2011-07-08"
 
@@ -44,10 +46,11 @@ def milestone(name: str, due: int = 0, completed: int = 0, about: str = "") -> d
 
 @pytest.fixture(scope="module")
 def database(tmp_path_factory: pytest.TempPathFactory) -> Database:
-    """In spring, three milestones and five tickets; in summer one is closed, and one milestone completed."""
+    """In spring, four milestones and four tickets; in summer one is closed, and one milestone completed."""
     database = new_database(tmp_path_factory.mktemp("values") / "db")
     mine: Any = {"milestone": "1.0", "component": "track"}
     spring = milestone("1.0", SUMMER - 60, about="See #1.") | milestone("1.10") | milestone("1.9", AUTUMN * 2)
+    spring |= milestone("1.0.1", completed=AUTUMN - 1)  # as the first sync saw it: its past is not known
     spring |= {
         field_path("component", "track"): records.dump(
             {"name": "track", "owner": "ann", "description": "''Rails''"}
@@ -78,12 +81,13 @@ def data(browser: Client, address: str) -> Any:
 def test_milestones_due_next_come_first(browser: Client) -> None:
     """Those with a date in its order, then by name with numbers as numbers; completed ones apart."""
     found = data(browser, f"/{PAST}/roadmap.json")
-    assert [each["name"] for each in found["milestones"]] == ["1.0", "1.9", "1.10"]
-    assert [each["late"] for each in found["milestones"]] == [True, False, False]
+    assert [each["name"] for each in found["open"]] == ["1.0", "1.9", "1.10"]
+    assert [each["late"] for each in found["open"]] == [True, False, False]
     assert (found["completed"], [each["name"] for each in found["others"]]) == ([], ["gone"])
+    assert [each["name"] for each in found["later"]] == ["1.0.1"]
     now = data(browser, "/roadmap.json")
-    assert [each["name"] for each in now["milestones"]] == ["1.9", "1.10"]
-    assert [each["name"] for each in now["completed"]] == ["1.0"]
+    assert [each["name"] for each in now["open"]] == ["1.9", "1.10"]
+    assert [each["name"] for each in now["completed"]] == ["1.0", "1.0.1"]
     assert now["without"] == {"open": 1, "closed": 0, "percent": 0}
 
 
@@ -101,6 +105,19 @@ def test_how_far_a_milestone_is(browser: Client) -> None:
     link = parsed(page).css_first(".description a")
     assert link is not None
     assert link.attributes["href"] == f"/{PAST}/ticket/1"
+
+
+def test_what_is_gone_leads_to_its_last_state(database: Database, tmp_path: Path) -> None:
+    """A milestone that no ticket has any more is missing, with a link to when one had it last."""
+    again = Database(Path(shutil.copytree(database.path, tmp_path / "copy", symlinks=True)))
+    append(again, (AUTUMN + 60, ticket(3, milestone="1.0", owner="eve")))
+    browser = client(again.path)
+    gone = browser.get("/milestone/gone")
+    link = parsed(gone).css_first("main a")
+    assert (gone.status_code, link is None) == (404, False)
+    assert link is not None
+    assert "0 closed, 1 open" in text(browser.get(link.attributes["href"] or ""))
+    assert not parsed(browser.get("/@2011-04-09/person/eve")).css("main a")
 
 
 def groups(found: Any) -> list[tuple[str, int, int]]:
@@ -158,9 +175,13 @@ def test_what_nobody_has_is_missing(browser: Client, address: str) -> None:
 def test_links_to_the_query(browser: Client) -> None:
     """Where there is a page of queries, numbers lead to the tickets that they count."""
     queries = any(page.name == "query" for page in PAGES)
-    links = parsed(browser.get(f"/{PAST}/milestone/1.0")).css(f"a[href^='/{PAST}/query?']")
-    assert bool(links) == queries
-    assert all(browser.get(link.attributes["href"] or "").status_code == 200 for link in links)
+    for page in ("milestone/1.0", "component/track?by=status", "person/ann", "roadmap"):
+        links = parsed(browser.get(f"/{PAST}/{page}")).css(f"a[href^='/{PAST}/query?']")
+        assert bool(links) == queries
+        for link in links:
+            number = link.text().split()[0]
+            where = (link.attributes["href"] or "").replace("query?", "query.json?")
+            assert not number.isdecimal() or data(browser, where)["total"] == int(number)
 
 
 @pytest.mark.parametrize("name", ODD)
@@ -172,11 +193,15 @@ def test_any_name_has_an_address(tmp_path: Path, name: str) -> None:
     page = parsed(browser.get("/ticket/1"))
     links = {link.attributes["href"] or "" for link in page.css(".fields a")}
     assert len(links) == 3
+    shown = whole(name)
     for link in links:
-        assert text(browser.get(link), "h1 bdi") == " ".join(name.split())
+        assert text(browser.get(link), "h1 bdi") == " ".join(shown.split())
         alternate = parsed(browser.get(link)).css_first("link[type='application/json']")
         assert alternate is not None
-        assert data(browser, alternate.attributes["href"] or "")["name"] == name
+        assert data(browser, alternate.attributes["href"] or "")["name"] == shown
+        address = parsed(browser.get(link)).css_first("footer a[href^='/@']")
+        assert address is not None
+        assert text(browser.get(address.attributes["href"] or ""), "h1 bdi") == " ".join(shown.split())
         assert "/../" not in link
         assert not link.endswith(("/..", "/."))
 

@@ -129,7 +129,7 @@ class Timeline:
         With `only`, just these tickets. The numbers of the tickets that differ are kept in memory, and no
         record but those that are compared.
         """
-        numbers, paths = self.touched(old, new)
+        numbers, paths = self._changed(min(old, new), max(old, new))
         for number in sorted(numbers.intersection(only) if only else numbers):
             if change := self.compared(number, old, new):
                 yield change
@@ -142,15 +142,16 @@ class Timeline:
         return None if before == after else compare(number, before, after)
 
     def records_between(self, paths: Collection[str], old: int, new: int) -> Iterator[RecordChange]:
-        """What differs in records that are no tickets, in order of their paths."""
+        """What differs in some records that are no tickets, in order of their paths."""
         for path in sorted(paths):
+            if path == DB_PATH or not record_id(path):  # db.json says how far a sync has seen
+                continue
             change = RecordChange(path, self.record(path, old), self.record(path, new))
             if change.before != change.after:
                 yield change
 
-    def touched(self, old: int, new: int) -> tuple[set[int], set[str]]:
-        """Tickets and other files that may differ: of which there are versions between two horizons."""
-        after, horizon = min(old, new), max(old, new)
+    def _changed(self, after: int, horizon: int) -> tuple[set[int], set[str]]:
+        """Tickets and other files of which there are versions between two horizons."""
         numbers: set[int] = set()
         paths: set[str] = set()
         for directory, name in self._reader.changed_names(after, horizon):
@@ -158,7 +159,7 @@ class Timeline:
             path = f"{directory}/{name}" if directory else name
             if number is not None:
                 numbers.add(number)
-            elif path != DB_PATH and record_id(path):  # db.json says how far a sync has seen
+            else:
                 paths.add(path)
         return numbers, paths
 

@@ -18,13 +18,16 @@ from offtracfs.texts.differences import differences
 from offtracfs.texts.escapes import indented, on_a_line
 from offtracfs.texts.log import changed_lines, entry_text, heading, is_edit, is_long, row_lines, value_lines
 
-Part = Literal["title", "heading", "field", "removed", "added", "text"]
+Part = Literal["title", "heading", "field", "removed", "added", "context", "text"]
 INDENT = "    "
 FIRST = ("status", "resolution")  # of the fields that a line names
 
 
 class Line(NamedTuple):
-    """A line without its end, and the part that it plays."""
+    """A line without its end, and the part that it plays.
+
+    A comparison of two texts has lines that were removed or added, and some around them as the context.
+    """
 
     part: Part
     text: str
@@ -72,7 +75,7 @@ def _changed(pieces: list[str]) -> list[Line]:
 
 def _part(line: str) -> Part:
     marks: dict[str, Part] = {f"{INDENT}-": "removed", f"{INDENT}+": "added"}
-    return marks.get(line[: len(INDENT) + 1], "text" if not line or line.startswith(INDENT) else "field")
+    return marks.get(line[: len(INDENT) + 1], "context" if line.startswith(INDENT) else "field")
 
 
 def time_of(event: Event) -> str:

@@ -1,4 +1,4 @@
-"""Tickets by the values of their fields, at a revision and between two: counted, or the newest of them.
+"""Tickets by the values of their fields, at a revision: counted, or the newest of them.
 
 The table ``ticket_value`` has each value with the revisions at which it was valid, and an index by value,
 which answers most of this alone. What a question costs grows with the values of one field, and not with the
@@ -35,47 +35,12 @@ NEWEST = (
     + _WITH_VALUE
     + "AND (:closed IS NULL OR t.status IS NOT :closed) ORDER BY t.changetime DESC, t.id DESC LIMIT :limit"
 )
+LAST = """
+    SELECT max(until) FROM offtracfs_ticket_value
+    WHERE field = :field AND value = :value AND until <= :revision
+"""
 RECORDS = f"SELECT {{columns}} FROM offtracfs_{{table}} AS r WHERE {_AT.format('r')} ORDER BY r.number"  # noqa: S608
 NAMED = RECORDS.replace(" ORDER", " AND r.name = :name ORDER")
-_BETWEEN = """
-    FROM offtracfs_ticket_value AS v WHERE v.field = :field AND NOT (v.since <= :low AND v.until > :high)
-        AND ((v.since <= :old AND v.until > :old) OR (v.since <= :new AND v.until > :new))
-    GROUP BY v.ticket
-"""
-_PAIR = """
-    max(CASE WHEN v.since <= :old AND v.until > :old THEN v.value END) AS before,
-    max(CASE WHEN v.since <= :new AND v.until > :new THEN v.value END) AS after
-"""
-FATE_COUNTS = f"""
-    SELECT before IS NULL, after IS NULL, before IS :closed, after IS :closed, count(*)
-    FROM (SELECT {_PAIR} {_BETWEEN})
-    GROUP BY 1, 2, 3, 4
-"""  # noqa: S608
-MOVED = f"SELECT ticket FROM (SELECT v.ticket AS ticket, {_PAIR} {_BETWEEN}) WHERE {{}}"  # noqa: S608
-FIELDS = """
-    SELECT v.field, count(*) FROM offtracfs_ticket_value AS v
-    JOIN offtracfs_ticket_value AS other ON other.ticket = v.ticket AND other.field = v.field
-        AND other.since <= :high AND other.until > :high
-    WHERE v.since <= :low AND v.until > :low AND v.until <= :high AND v.value <> other.value
-    GROUP BY v.field
-"""
-COMMENTS = """
-    SELECT count(*) FILTER (WHERE c.since > :low AND c.since <= :high AND c.until > :high)
-        - count(*) FILTER (WHERE c.since <= :low AND c.until > :low AND c.until <= :high AND EXISTS (
-            SELECT 1 FROM offtracfs_ticket_change AS edited
-            WHERE edited.ticket = c.ticket AND edited.until > :high AND edited.since <= :high
-                AND edited.time = c.time AND edited.author = c.author AND edited.field = 'comment'
-        ))
-    FROM offtracfs_ticket_change AS c WHERE c.field = 'comment' AND c.newvalue <> ''
-"""  # an edited comment is another row, and no new comment
-
-FATES = {
-    "new": "before IS NULL",
-    "deleted": "after IS NULL",
-    "closed": "before IS NOT NULL AND before <> :closed AND after = :closed",
-    "reopened": "before = :closed AND after IS NOT NULL AND after <> :closed",
-}
-"""What may become of a ticket between two revisions, if one looks at these alone; and which tickets do."""
 
 
 class Progress(NamedTuple):
@@ -131,53 +96,16 @@ def newest(
     return [Listed(*row) for row in reader.select(NEWEST, **found)]
 
 
+def last(reader: Reader, field: str, value: str, revision: Revision) -> Revision | None:
+    """The last revision before this one at which a ticket had a value in a field of `SHORT`.
+
+    None where none had it. At this revision no ticket has it.
+    """
+    ((until,),) = reader.select(LAST, field=field, value=value, revision=revision.number)
+    return reader.revision(until - 1) if until else None
+
+
 def records(reader: Reader, table: str, columns: str, revision: Revision, name: str = "") -> list[Any]:
     """Rows of a table of Trac's (``milestone``) at a revision, some columns of it; or those of a name."""
     statement = (NAMED if name else RECORDS).format(table=table, columns=columns)
     return reader.select(statement, revision=revision.number, name=name)
-
-
-def fates(reader: Reader, old: Revision, new: Revision) -> dict[str, int]:
-    """How many tickets have which of `FATES` between two revisions."""
-    found = dict.fromkeys(FATES, 0)
-    rows = reader.select(FATE_COUNTS, field="status", closed=CLOSED, **_span(old, new))
-    for came, went, was_closed, is_closed, count in rows:
-        if came:
-            found["new"] += count
-        elif went:
-            found["deleted"] += count
-        elif was_closed != is_closed:
-            found["closed" if is_closed else "reopened"] += count
-    return found
-
-
-def with_fate(reader: Reader, fate: str, old: Revision, new: Revision) -> list[int]:
-    """The tickets that `fates` counts."""
-    statement = MOVED.format(FATES[fate])
-    return [
-        number for (number,) in reader.select(statement, field="status", closed=CLOSED, **_span(old, new))
-    ]
-
-
-def changed_fields(reader: Reader, old: Revision, new: Revision) -> dict[str, int]:
-    """Of how many tickets, there at both revisions, each field of `SHORT` has two different values."""
-    return dict(reader.select(FIELDS, **_span(old, new)))
-
-
-def with_field(reader: Reader, field: str, old: Revision, new: Revision) -> list[int]:
-    """The tickets, there at both revisions, that have two different values in a field of `SHORT`."""
-    found = reader.select(MOVED.format("before <> after"), field=field, **_span(old, new))
-    return [number for (number,) in found]
-
-
-def comments(reader: Reader, old: Revision, new: Revision) -> int:
-    """How many comments came between two revisions, and are still there; none on the way back."""
-    if old > new:
-        return 0
-    ((count,),) = reader.select(COMMENTS, **_span(old, new))
-    return int(count)
-
-
-def _span(old: Revision, new: Revision) -> dict[str, int]:
-    low, high = sorted((old.number, new.number))
-    return {"old": old.number, "new": new.number, "low": low, "high": high}

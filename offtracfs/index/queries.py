@@ -20,6 +20,7 @@ from offtracfs.names import split
 
 PAGE = 1_000  # rows read at once when a directory is listed
 REVISIONS_AT_ONCE = 10_000  # that are read when the past is gone through
+REVISIONS_AT_FIRST = 500  # … since most who ask look only at the newest
 _PLACES = {"tickets": TICKETS, "logs": LOGS}
 LAST_TEXT = "\U0010ffff"  # sorts after every path
 
@@ -286,9 +287,10 @@ class Reader:
         asked |= {"field": field, "unlogged": json.dumps(unlogged), "oldest": oldest}
         clauses = BY_AUTHOR * bool(author) + OF_FILE * bool(name) + ON_FIELD * bool(field)
         statement = NEWEST_FIRST.format(clauses)
-        while page := self._rows(statement, REVISIONS_AT_ONCE, newest=newest, **asked):
+        most = REVISIONS_AT_FIRST
+        while page := self._rows(statement, most, newest=newest, **asked):
             yield from (Revision(*row) for row in page)
-            newest = page[-1][0] - 1
+            newest, most = page[-1][0] - 1, REVISIONS_AT_ONCE
 
     def next_time(self, start: int, newest: int) -> int | None:
         """When the first revision at or after `start` was committed (seconds since 1970 UTC)."""

@@ -9,6 +9,7 @@ from werkzeug.routing import BaseConverter, ValidationError
 
 from offtracfs.index import Revision
 from offtracfs.index.moments import revision_chosen
+from offtracfs.kinds.kind import whole
 from offtracfs.names import Back, parse_at, value_name, value_of
 from offtracfs.web.addresses import canonical
 from offtracfs.web.page import Asked, Elsewhere
@@ -19,8 +20,8 @@ MAX_NAME = 8_192  # bytes; longer ones are no names
 class Named(BaseConverter):
     """A value of a field in a rule, ``/milestone/<named:name>``, written as the mount writes it.
 
-    So whatever a value is, "..", "a/b" or "", its address leads to it. Where the value ends as a format
-    does, ``.html`` stands behind it.
+    So whatever a value is, "..", "a/b" or "", its address leads to it. The dot of one that ends as a format
+    does is written as ``%2E``, too: else that would be taken off.
     """
 
     regex = ".+"
@@ -28,17 +29,19 @@ class Named(BaseConverter):
     formats: Collection[str] = ()
 
     def to_python(self, value: str) -> str:
-        """The value. Raises ValidationError."""
+        """The value, as the index has it. Raises ValidationError."""
         found = value_of(value)
         if found is None:
             raise ValidationError
-        return found
+        return whole(found)
 
     def to_url(self, value: str) -> str:
         """What stands in the address."""
         name = value_name(value, MAX_NAME)
-        whole = name.rpartition(".")[2] in self.formats
-        return quote(name, safe="@:~+,;=()!*$", errors="replace") + ".html" * whole
+        stem, dot, suffix = name.rpartition(".")
+        if dot and suffix in self.formats:
+            name = f"{stem}%2E{suffix}"
+        return quote(name, safe="@:~+,;=()!*$", errors="replace")
 
 
 def moment_asked(asked: Asked, name: str, path: str) -> tuple[str, Revision]:

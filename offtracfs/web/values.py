@@ -13,6 +13,7 @@ from offtracfs.texts import Labels
 from offtracfs.web.page import Asked, Data, Missing, Parameter
 
 MOST = 20  # tickets in a list
+MAX_GROUPS = 40  # values by which tickets are counted
 BY = tuple(name for name in SHORT if name != "keywords")  # by which tickets can be grouped
 PARAMETERS = (Parameter("by", f"The field by which the tickets are counted: {', '.join(BY)}."),)
 
@@ -29,17 +30,26 @@ def value_data(asked: Asked, field: str, name: str, by: str, *, known: bool) -> 
     labels = asked.timeline.labels(asked.revision.horizon)
     found = counts.progress_within(asked.reader, field, name, chosen, asked.revision)
     if not (found or known):
-        raise Missing(f"There is no {labels.label(field).lower()} {name[:60]!r} at this moment.")
+        raise missing(asked, f"There is no {labels.label(field).lower()} {name[:60]!r}", name, field)
     newest = counts.newest(asked.reader, field, name, asked.revision, MOST)
+    grouped = groups(found)
     return {
         "name": name,
         **progress_data(total(found)),
         "by": chosen,
         "by_label": labels.label(chosen),
         "choices": choices(labels, field),
-        "groups": groups(found),
+        "groups": grouped[:MAX_GROUPS],
+        "groups_left": len(grouped[MAX_GROUPS:]),
         "newest": [*map(listed, newest)],
     }
+
+
+def missing(asked: Asked, sentence: str, name: str, *fields: str) -> Missing:
+    """What to raise where nothing has a value at the moment; it was last where a ticket had it in a field."""
+    found = [counts.last(asked.reader, field, name, asked.revision) for field in fields]
+    last = max((revision for revision in found if revision), default=None)
+    return Missing(f"{sentence} at this moment.", f"@{last.commit.hex()}" if last else "")
 
 
 def choices(labels: Labels, field: str) -> list[dict[str, str]]:
@@ -59,7 +69,7 @@ def groups(found: dict[str, Progress]) -> list[Data]:
     `share` is how many tickets each has, in hundredths of what the first has.
     """
     ordered = sorted(found.items(), key=lambda item: (-item[1].total, item[0]))
-    most = max((each.total for each in found.values()), default=1)
+    most = ordered[0][1].total if ordered else 1
     return [
         {"value": value, **progress_data(each), "share": 100 * each.total // most} for value, each in ordered
     ]

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from itertools import groupby
+from typing import NamedTuple
 from urllib.parse import urlencode
 
 from offtracfs.changes import TicketChange
 from offtracfs.changes.comparison import KINDS, kinds, values
-from offtracfs.changes.words import Line, difference_lines, record_name
+from offtracfs.changes.words import INDENT, Line, difference_lines, record_name
 from offtracfs.errors import UsageError
-from offtracfs.index import Revision, counts
+from offtracfs.index import Revision
 from offtracfs.index.moments import revision_chosen
+from offtracfs.index.spans import FATES, Span
 from offtracfs.kinds import FIELDS_PATH
 from offtracfs.kinds.ticket import SHORT
-from offtracfs.querylanguage import no_field
+from offtracfs.querylanguage import Fields, no_field
 from offtracfs.reports.query import fields_in
 from offtracfs.texts import Labels
 from offtracfs.web.addresses import described, last_day
@@ -25,6 +27,7 @@ from offtracfs.web.page import Asked, Data, Page, Parameter
 MOST = 50  # tickets on a page, and other records
 MAX_LOOKED = 500  # tickets that are compared for a page
 DAYS = 7  # before the page's moment: where the comparison begins if the address does not say
+COMPARED = ("removed", "added", "context")  # the parts of lines that compare two texts
 OF_TICKETS = tuple(kind for kind in KINDS if kind not in ("record", "times"))
 
 
@@ -57,26 +60,28 @@ class Side(NamedTuple):
 def view(asked: Asked) -> Data:
     """The tickets that differ, some at a time, and how much differs in all."""
     old, new = _from(asked), Side(*moment_asked(asked, "to", "/compare"))
-    filters = _filters(asked)
+    fields = fields_in(asked.snapshot.get(FIELDS_PATH))
+    filters = _filters(asked, fields)
     horizons = old.revision.horizon, new.revision.horizon
-    touched, paths = asked.timeline.touched(*horizons)
-    found, rest = _tickets(asked, (old.revision, new.revision), filters, touched)
+    span = Span(asked.reader, old.revision, new.revision, filters.after, MAX_LOOKED + 1)
+    found, rest = _tickets(asked, span, filters)
     labels = asked.timeline.labels(max(horizons))
-    shown = [] if any(filters) else sorted(paths)
-    records = asked.timeline.records_between(shown[:MOST], *horizons)
+    paths = [] if any(filters) else span.records()
+    records = asked.timeline.records_between(paths[:MOST], *horizons)
     return {
         "begins": old.data(asked),
         "ends": new.data(asked),
-        "counts": _counts(asked, old.revision, new.revision, len(touched), labels),
+        "counts": _counts(span, labels),
         "kind": filters.kind,
         "field": filters.field,
         "field_label": labels.label(filters.field) if filters.field else "",
+        "fields": [{"name": each["name"], "label": labels.label(each["name"])} for each in fields],
         "tickets": [_ticket(change, labels) for change in found],
         "records": [
             {"name": record_name(change), "lines": _lines(difference_lines(change, labels))}
             for change in records
         ],
-        "records_left": len(shown[MOST:]),
+        "records_left": len(paths[MOST:]),
         "more": _address(asked, after=str(rest)) if rest else "",
         "addresses": {
             "all": _address(asked, kind="", field="", after=""),
@@ -97,46 +102,43 @@ def _from(asked: Asked) -> Side:
     return Side(day, min(revision_chosen(asked.reader, day, zone), asked.revision))
 
 
-def _filters(asked: Asked) -> Filters:
+def _filters(asked: Asked, fields: Fields) -> Filters:
     """What the address asks for. Raises UsageError."""
     kind, field = asked.args.get("kind", ""), asked.args.get("field", "")
     if kind not in ("", *OF_TICKETS):
         raise UsageError(f"There is no kind of change {kind[:60]!r}: there are {', '.join(OF_TICKETS)}.")
-    fields = fields_in(asked.snapshot.get(FIELDS_PATH))
     if field not in ("", *(each["name"] for each in fields)):
         raise UsageError(no_field(field, fields))
     return Filters(kind, field, asked.args.get("after", 0, int))
 
 
-def _tickets(
-    asked: Asked, span: tuple[Revision, Revision], filters: Filters, touched: Iterable[int]
-) -> tuple[list[TicketChange], int]:
+def _tickets(asked: Asked, span: Span, filters: Filters) -> tuple[list[TicketChange], int]:
     """The tickets of a page, and the one behind which the next page begins; 0 where there is none."""
-    candidates: Iterable[int] = touched
-    if filters.kind in counts.FATES:
-        candidates = counts.with_fate(asked.reader, filters.kind, *span)
+    if filters.kind in FATES:
+        numbers = span.with_fate(filters.kind)
     elif filters.field in SHORT:
-        candidates = counts.with_field(asked.reader, filters.field, *span)
+        numbers = span.with_field(filters.field)
+    else:
+        numbers = span.numbers
     found: list[TicketChange] = []
     last = 0
-    numbers = sorted(number for number in candidates if number > filters.after)
-    for looked, number in enumerate(numbers):
+    for looked, number in enumerate(number for number in numbers if number > filters.after):
         if looked == MAX_LOOKED or len(found) == MOST:
             return found, last
-        change = asked.timeline.compared(number, span[0].horizon, span[1].horizon)
+        change = asked.timeline.compared(number, span.old.horizon, span.new.horizon)
         if change and filters.take(change):
             found.append(change)
         last = number
     return found, 0
 
 
-def _counts(asked: Asked, old: Revision, new: Revision, touched: int, labels: Labels) -> Data:
+def _counts(span: Span, labels: Labels) -> Data:
     """How much differs; of fields, in how many tickets that were there and are still."""
-    changed = counts.changed_fields(asked.reader, old, new)
+    changed = span.fields()
     return {
-        "tickets": touched,
-        **counts.fates(asked.reader, old, new),
-        "comments": counts.comments(asked.reader, old, new),
+        "tickets": span.touched,
+        **span.fates(),
+        "comments": span.comments(),
         "fields": [
             {"name": name, "label": labels.label(name), "count": changed[name]}
             for name in labels.ordered(changed)
@@ -156,10 +158,23 @@ def _ticket(change: TicketChange, labels: Labels) -> Data:
     }
 
 
-def _lines(lines: Iterable[Line]) -> list[dict[str, Any]]:
-    """The lines below the first, which is the title, without the indentation that all have."""
+def _lines(lines: Iterable[Line]) -> list[Data]:
+    """The lines below the first, which is the title, without the indentation that all have.
+
+    Those of a comparison of two texts are one item, each with "- ", "+ " or two blanks in front.
+    """
     _, *rest = lines
-    return [{"part": line.part, "text": line.text.removeprefix("    ")} for line in rest]
+    found: list[Data] = []
+    for compared, group in groupby(rest, key=lambda line: line.part in COMPARED):
+        texts = [(line.part, line.text.removeprefix(INDENT)) for line in group]
+        if compared:
+            shown = [text.removeprefix(INDENT) for _, text in texts]
+            found.append(
+                {"part": "comparison", "lines": [f"  {text}" if text == "…" else text for text in shown]}
+            )
+        else:
+            found += [{"part": part, "text": text} for part, text in texts]
+    return found
 
 
 def _address(asked: Asked, **changes: str) -> str:

@@ -9,9 +9,9 @@ from offtracfs.changes.comparison import kinds
 from offtracfs.index import counts
 from offtracfs.store.fastimport import name_in_git
 from offtracfs.web.events import event_data
-from offtracfs.web.page import Asked, Data, Missing, Page
+from offtracfs.web.page import Asked, Data, Page
 from offtracfs.web.pages.timeline import MAX_OF_REVISION, QUIET
-from offtracfs.web.values import listed, progress_data, total
+from offtracfs.web.values import listed, missing, progress_data, total
 
 MOST = 10  # tickets in a list
 LATEST = 20  # changes that are shown
@@ -24,7 +24,7 @@ def view(asked: Asked, name: str) -> Data:
     events = [event for event in islice(done, MAX_LOOKED) if not set(kinds(event.change)).issubset(QUIET)]
     owns, reported = (_tickets(asked, field, name) for field in ("owner", "reporter"))
     if not (events or owns["statuses"] or reported["statuses"]):
-        raise Missing(f"Nobody is called {name[:60]!r} at this moment.")
+        raise missing(asked, f"Nobody is called {name[:60]!r}", name, "owner", "reporter")
     commented = {
         event.change.number: event.change.summary
         for event in events

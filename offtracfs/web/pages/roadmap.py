@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from operator import itemgetter
 from typing import Any
 
 from offtracfs.index import counts
@@ -15,38 +16,48 @@ COLUMNS = "name, due, completed, description"
 
 
 def view(asked: Asked) -> Data:
-    """The milestones as they stood: of the records, and what else tickets have for one."""
+    """The milestones as they stood: those of the records, and what else tickets have for one."""
     progress = counts.progress(asked.reader, "milestone", asked.revision)
     rows = {row[0]: row for row in counts.records(asked.reader, "milestone", COLUMNS, asked.revision)}
-    names = {**rows, **dict.fromkeys(progress)}
-    none = progress.get("", Progress())
-    found = [_milestone(asked, name, rows.get(name), progress.get(name)) for name in names if name]
-    return {
-        "milestones": sorted((each for each in found if each["known"] and not each["completed"]), key=_due),
-        "completed": sorted(
-            (each for each in found if each["completed"]), key=lambda each: each["completed"], reverse=True
-        ),
-        "others": sorted((each for each in found if not each["known"]), key=_due),
-        "without": progress_data(none),
-    }
+    found = [
+        {"name": name, **progress_data(progress.get(name, Progress())), **dates(asked, rows.get(name))}
+        for name in {**rows, **dict.fromkeys(progress)}
+        if name
+    ]
+    groups: dict[str, list[Data]] = {"open": [], "completed": [], "later": [], "others": []}
+    for milestone in sorted(found, key=_due):
+        groups[_group(milestone, known=milestone["name"] in rows)].append(milestone)
+    groups["completed"].sort(key=itemgetter("completed"), reverse=True)
+    return groups | {"without": progress_data(progress.get("", Progress()))}
 
 
-def _milestone(asked: Asked, name: str, row: Any, progress: Progress | None) -> Data:
-    shown = {"name": name, "known": row is not None, **progress_data(progress or Progress())}
-    return shown | dates(asked, row)
+def _group(milestone: Data, *, known: bool) -> str:
+    """Under which heading a milestone stands.
+
+    The past of the records begins with the first sync: so they tell of milestones that were made, and
+    completed, after the moment. One that had no ticket yet is among the `later` ones.
+    """
+    if not known:
+        return "others"
+    if milestone["is_completed"]:
+        return "completed"
+    return "later" if milestone["completed"] and not (milestone["open"] or milestone["closed"]) else "open"
 
 
 def dates(asked: Asked, row: Any) -> Data:
     """What the record of a milestone says, its columns being `COLUMNS`; None is one that has no record.
 
-    It is late where it was due before the last change of the tracker, and is not completed.
+    `is_completed` says whether it was so at the moment. It is late where it was due before the moment's last
+    change, and not completed by then.
     """
     _, due, completed, description = row or ("", 0, 0, "")
-    late = bool(due) and not completed and due < asked.revision.committed * SECOND
+    now = asked.revision.committed * SECOND
+    is_completed = bool(completed) and completed <= now
     return {
         "due": time_data(due),
         "completed": time_data(completed),
-        "late": late,
+        "is_completed": is_completed,
+        "late": bool(due) and not is_completed and due < now,
         "description": description or "",
     }
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from itertools import groupby
 from operator import itemgetter
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from urllib.parse import urlencode
 from uuid import NAMESPACE_OID, uuid5
 
@@ -18,7 +18,7 @@ from offtracfs.changes.timeline import ATTACHMENT
 from offtracfs.errors import UsageError
 from offtracfs.index import Revision
 from offtracfs.kinds import FIELDS_PATH
-from offtracfs.querylanguage import no_field
+from offtracfs.querylanguage import Fields, no_field
 from offtracfs.records import SECOND, from_microseconds, iso
 from offtracfs.reports.query import fields_in
 from offtracfs.store.fastimport import name_in_git
@@ -91,7 +91,7 @@ def view(asked: Asked) -> Data:
     }
 
 
-def _filters(asked: Asked, fields: Any) -> Filters:
+def _filters(asked: Asked, fields: Fields) -> Filters:
     """What the address asks for. Raises UsageError."""
     chosen = set(asked.args.getlist("kind"))
     field = asked.args.get("field", "")
