@@ -113,7 +113,7 @@ def tracker(place: Path, tickets: int) -> Database:
     attacks = cycle(ATTACKS)
     labels = zip(("summary", "description", *FIELDS), attacks, strict=False)
     fields = [{"name": name, "type": "text", "label": label} for name, label in labels]
-    files = {"fields.json": records.dump(fields)}
+    files: dict[str, bytes | None] = {"fields.json": records.dump(fields)}
     later: dict[str, bytes | None] = {}
     for attack in ATTACKS:
         about = _filled(PLACES, repeat(attack))
