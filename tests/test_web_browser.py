@@ -22,7 +22,7 @@ PAGES = {
     "timeline": "/timeline",
     "compare": "/compare?from=2022-05-01&to=2022-05-08",
     "roadmap": "/roadmap",
-    "milestone": "/milestone/9.5+Snowdrop",
+    "milestone": "/milestone/9.5%20Snowdrop",
     "person": "/person/platelayer",
     "reports": "/report",
     "report": "/report/1",

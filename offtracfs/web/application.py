@@ -69,7 +69,7 @@ def _name(url: str) -> str:
     """What a tracker is called: host and path of its address, or the last part of another kind of address."""
     rest = url.partition("?")[0].rstrip("/")
     scheme, _, place = rest.partition("://")
-    return place if scheme in ("http", "https") else rest.rpartition("/")[2]
+    return place if scheme in ("http", "https") else rest.rpartition("/")[2].rstrip(":")
 
 
 def _begin(guard: Guard) -> Response | None:
