@@ -12,13 +12,14 @@ from types import MappingProxyType
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
+import feedparser
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from selectolax.lexbor import LexborNode
 from werkzeug.test import Client
 
-from offtracfs import demo
+from offtracfs import demo, records
 from offtracfs.database import Database
 from offtracfs.querylanguage import address, parse
 from offtracfs.reports.query import fields_at
@@ -26,6 +27,7 @@ from offtracfs.web import lists
 from offtracfs.web.page import Pair
 from tests.mounting import AUTUMN, append, ticket
 from tests.program import offtracfs
+from tests.tickets import FIELDS
 from tests.tickets import database as small
 from tests.web import client, data, parsed, text
 
@@ -351,3 +353,22 @@ def test_links_in_texts_lead_to_lists(tmp_path: Path) -> None:
     page = parsed(client(database.path).get("/@HEAD~0/ticket/1", follow_redirects=True))
     links = [unquote(node.attributes["href"] or "") for node in page.css("#description a")]
     assert links == [where for where in texts.values() if where]
+
+
+def test_a_query_is_a_feed(tmp_path: Path) -> None:
+    """RSS of a query has its tickets in order, with their texts as HTML, whatever is in them."""
+    database = small(tmp_path)
+    fields = {"fields.json": records.dump([*FIELDS, {"name": "time", "type": "time", "label": "Created"}])}
+    odd = ticket(9, summary="a \x01 <b>& \ud800", description="'''bold''' <i>")
+    append(database, (AUTUMN + 60, fields | odd))
+    browser = client(database.path)
+    answer = browser.get("/query?format=rss&order=id", follow_redirects=True)
+    assert answer.request.path == "/query.rss"
+    found = feedparser.parse(answer.data)
+    assert not found.bozo, found.bozo_exception
+    assert found.version == "rss20"
+    assert [entry.link for entry in found.entries] == [f"http://localhost/ticket/{n}" for n in (1, 2, 9)]
+    first, _, last = found.entries
+    assert (first.title, first.author, first.published_parsed[:3]) == ("#1: It crashes", "ann", (2011, 4, 9))
+    assert "<strong>bold</strong>" in last.summary
+    assert "<i>" not in answer.get_data(as_text=True)

@@ -327,6 +327,16 @@ def test_compare_has_pages(busy: Database, monkeypatch: pytest.MonkeyPatch) -> N
     assert len(questions) < 20 * 4 + 20
 
 
+def test_a_long_text_is_cut(database: Database, browser: Client) -> None:
+    """Of a ticket with very much that is new the first lines are shown, and that there are more."""
+    log = rows(AUTUMN + 60, "eve", ("comment", "2", "line\n" * 10_000))
+    append(database, (AUTUMN + 60, changed(2, AUTUMN + 60, log, summary="Long", owner="eve")))
+    data = shown(browser, "/compare.json", **{"from": "2011-10-06T12:00:30Z"})
+    (long,) = data["tickets"]
+    assert (len(long["lines"]), long["cut"]) == (compare.MAX_LINES, True)
+    assert "More has changed" in text(browser.get("/compare?from=2011-10-06T12:00:30Z"))
+
+
 def test_an_edited_comment_is_no_new_one(database: Database, browser: Client) -> None:
     """The number of new comments has none that was only edited, and those of new tickets."""
     edited = rows(SUMMER, "bob", ("_comment0", "Fixed.", "1"), ("comment", "1", "Mended."))

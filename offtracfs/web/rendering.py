@@ -6,6 +6,8 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from email.utils import format_datetime
+from typing import Any
 
 from flask import Flask, Response, g, render_template, request
 from jinja2 import StrictUndefined
@@ -22,11 +24,19 @@ from offtracfs.web.page import Asked, Data, Page
 from offtracfs.web.wikilinks import resolver
 from offtracfs.wiki.highlight import Highlighter
 
+_NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
 
 def html(name: str, data: Data) -> Response:
     """A page by its template. What UTF-8 cannot hold becomes U+FFFD."""
     text = render_template(f"{name}.html", **data)
     return Response(_encoded(text), content_type="text/html; charset=utf-8")
+
+
+def feed(name: str, **data: Any) -> list[str]:
+    """A feed by its template, for readers of XML: what that may not hold becomes U+FFFD."""
+    made = render_template(f"{name}.xml", root=request.host_url.rstrip("/"), **data)
+    return [_NO_XML.sub("\ufffd", made)]
 
 
 def json(data: Data) -> Response:
@@ -75,6 +85,14 @@ def day_text(day: str) -> str:
     """A day as ISO text, in words: "Saturday, 9 April 2011"."""
     found = date.fromisoformat(day)
     return f"{found:%A}, {found.day} {found:%B %Y}"
+
+
+def mail_time(text: str) -> str:
+    """A time as ISO text, as RSS has it: as in mails (RFC 822)."""
+    try:
+        return format_datetime(from_iso(text), usegmt=True)
+    except (ValueError, OverflowError):
+        return ""
 
 
 @dataclass(frozen=True)
@@ -128,6 +146,8 @@ def prepare(app: Flask, tracker: str, pages: Sequence[Page], digests: Mapping[st
     environment = app.jinja_env
     environment.undefined = StrictUndefined
     environment.trim_blocks = environment.lstrip_blocks = True
-    environment.filters.update(wiki=wiki_html, code=code_html, inline=inline)
-    environment.filters.update(time=time_html, clock=clock_html, day=day_text, roles=roles, runs=runs)
+    environment.filters.update(wiki=wiki_html, code=code_html, inline=inline, roles=roles, runs=runs)
+    environment.filters.update(
+        time=time_html, clock=clock_html, day=day_text, roles=roles, runs=runs, mail_time=mail_time
+    )
     environment.globals.update(site=Site(tracker, pages, digests), plots=plots, kind_names=KIND_NAMES)

@@ -32,7 +32,7 @@ FASTER = 0.2  # of Trac's time
 PAST = 1.5  # times as long may a page of the past take
 AS_YOU_TYPE = 50  # milliseconds
 TYPED = 50  # searches
-REQUESTS = 5_000  # over which memory must stay as it is
+REQUESTS = 100_000  # over which memory must stay as it is
 GROWTH = 1.05
 DAY = f"{datetime.fromtimestamp(LAST_DAY - QUIET, UTC):%Y-%m-%d}"  # all tickets are there
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from itertools import groupby
+from itertools import groupby, islice
 from typing import NamedTuple
 from urllib.parse import urlencode
 
@@ -26,6 +26,7 @@ from offtracfs.web.page import Asked, Data, Page, Parameter
 
 MOST = 50  # tickets on a page, and other records
 MAX_LOOKED = 500  # tickets that are compared for a page
+MAX_LINES = 500  # that are shown of a ticket, or of another record
 DAYS = 7  # before the page's moment: where the comparison begins if the address does not say
 COMPARED = ("removed", "added", "context")  # the parts of lines that compare two texts
 OF_TICKETS = tuple(kind for kind in KINDS if kind not in ("record", "times"))
@@ -78,8 +79,7 @@ def view(asked: Asked) -> Data:
         "fields": [{"name": each["name"], "label": labels.label(each["name"])} for each in fields],
         "tickets": [_ticket(change, labels) for change in found],
         "records": [
-            {"name": record_name(change), "lines": _lines(difference_lines(change, labels))}
-            for change in records
+            {"name": record_name(change), **_lines(difference_lines(change, labels))} for change in records
         ],
         "records_left": len(paths[MOST:]),
         "more": _address(asked, after=str(rest)) if rest else "",
@@ -154,16 +154,18 @@ def _ticket(change: TicketChange, labels: Labels) -> Data:
         "status": values(change.after.record).get("status", ""),
         "there": not change.deleted,
         "kinds": kinds(change),
-        "lines": _lines(difference_lines(change, labels)),
+        **_lines(difference_lines(change, labels)),
     }
 
 
-def _lines(lines: Iterable[Line]) -> list[Data]:
+def _lines(lines: Iterable[Line]) -> Data:
     """The lines below the first, which is the title, without the indentation that all have.
 
-    Those of a comparison of two texts are one item, each with "- ", "+ " or two blanks in front.
+    Those of a comparison of two texts are one item, each with "- ", "+ " or two blanks in front. `cut` says
+    whether there are more than are shown.
     """
-    _, *rest = lines
+    _, *all_lines = islice(lines, MAX_LINES + 2)
+    rest, cut = all_lines[:MAX_LINES], len(all_lines) > MAX_LINES
     found: list[Data] = []
     for compared, group in groupby(rest, key=lambda line: line.part in COMPARED):
         texts = [(line.part, line.text.removeprefix(INDENT)) for line in group]
@@ -174,7 +176,7 @@ def _lines(lines: Iterable[Line]) -> list[Data]:
             )
         else:
             found += [{"part": part, "text": text} for part, text in texts]
-    return found
+    return {"lines": found, "cut": cut}
 
 
 def _address(asked: Asked, **changes: str) -> str:

@@ -10,12 +10,13 @@ from urllib.parse import urlencode
 from offtracfs.kinds import FIELDS_PATH
 from offtracfs.querylanguage import Fields, Query, no_field, parse, shown_columns
 from offtracfs.reports import tickets as ticketlists
-from offtracfs.reports.formats import FORMATS
+from offtracfs.reports.formats import FORMATS, Sheet
 from offtracfs.reports.part import full, head
 from offtracfs.reports.query import NOBODY, NoSuchPage, fields_in, listed, now_at
 from offtracfs.reports.querysql import Asker
 from offtracfs.web import lists, queryform
 from offtracfs.web.page import Asked, Data, Elsewhere, Format, Page, Parameter
+from offtracfs.web.rendering import feed
 
 BEGINNING = (("status", "!closed"),)
 """What is asked where nothing is: Trac's own begins with open tickets, too."""
@@ -27,15 +28,7 @@ def view(asked: Asked) -> Data:
     fields = _fields(asked)
     _send_elsewhere(asked, fields)
     query = _query(asked, fields)
-    page, size = lists.place(asked.args)
-    numbers = lists.numbered(asked)
-    here = numbers[size * (page - 1) : size * page]
-    if numbers and not here:
-        raise NoSuchPage(f"There is no page {page}: there are {-(-len(numbers) // size)}.")
-    shown = _those(query, here, shown_columns(query, fields))
-    with ticketlists.asking(asked.database.path, asked.revision, asked.gone) as run:
-        sheet = listed(run, shown, fields, _asker(asked), ("id", "status", *query.rows))
-        rows = [row | {"ticket": row["cells"]["id"]} for row in full(sheet, sheet.rows)]
+    sheet, rows, place = _page(asked, query, fields, *query.rows)
     known = {field["name"]: field for field in fields}
     return {
         "columns": head(sheet),
@@ -51,8 +44,22 @@ def view(asked: Asked) -> Data:
         "fields": queryform.choices(known),
         "modes": queryform.MODES,
         "unknown": [no_field(name, fields) for name in query.unknown],
-        **lists.pages(page, size, len(numbers)),
+        **place,
     }
+
+
+def _page(asked: Asked, query: Query, fields: Fields, *more: str) -> tuple[Sheet, list[Data], Data]:
+    """The tickets of a page, with more columns; and which page it is. Raises QueryRefused."""
+    page, size = lists.place(asked.args)
+    numbers = lists.numbered(asked)
+    here = numbers[size * (page - 1) : size * page]
+    if numbers and not here:
+        raise NoSuchPage(f"There is no page {page}: there are {-(-len(numbers) // size)}.")
+    shown = _those(query, here, shown_columns(query, fields))
+    with ticketlists.asking(asked.database.path, asked.revision, asked.gone) as run:
+        sheet = listed(run, shown, fields, _asker(asked), ("id", "status", *more))
+        rows = [row | {"ticket": row["cells"]["id"]} for row in full(sheet, sheet.rows)]
+    return sheet, rows, lists.pages(page, size, len(numbers))
 
 
 def tickets(asked: Asked) -> list[int]:
@@ -87,7 +94,8 @@ def _query(asked: Asked, fields: Fields) -> Query:
 
 def _send_elsewhere(asked: Asked, fields: Fields) -> None:
     """Raise Elsewhere where the address has another, better form."""
-    if form := lists.FORMATS.get(asked.args.get("format", "")):
+    formats = lists.FORMATS | {"rss": "rss"}
+    if form := formats.get(asked.args.get("format", "")):
         raise Elsewhere(asked.path, [pair for pair in asked.pairs if pair[0] != "format"], form)
     if "form" in asked.args:
         raise Elsewhere(asked.path, queryform.sent(asked.pairs, fields) or [("order", "id")])
@@ -105,6 +113,16 @@ def _download(form: str, media_type: str) -> Format:
             return lists.written(partial(FORMATS[form], sheet))
 
     return Format(media_type, write)
+
+
+def _rss(asked: Asked) -> list[str]:
+    """A page of tickets as RSS 2.0, as Trac's query page has them."""
+    asked.pairs = asked.pairs or BEGINNING
+    fields = _fields(asked)
+    told = dict.fromkeys(("summary", "description", "reporter", "time", "type"), "")
+    known = {field["name"] for field in fields}
+    _, rows, _ = _page(asked, _query(asked, fields), fields, *(known & told.keys()))
+    return feed("query", tickets=[told | row["cells"] | {"number": row["ticket"]} for row in rows])
 
 
 PAGE = Page(
@@ -126,7 +144,11 @@ PAGE = Page(
         lists.SIZE,
         lists.PLACE,
     ),
-    formats={"csv": _download("csv", "text/csv"), "tsv": _download("tsv", "text/tab-separated-values")},
+    formats={
+        "csv": _download("csv", "text/csv"),
+        "tsv": _download("tsv", "text/tab-separated-values"),
+        "rss": Format("application/rss+xml", _rss),
+    },
     pure=lambda asked: bool(asked.at),  # "today" moves
     tickets=tickets,
 )  # fmt: skip

@@ -12,6 +12,7 @@ from offtracfs.records import SECOND
 from offtracfs.web.page import Asked, Data, Page
 from offtracfs.web.values import progress_data, time_data
 
+MAX_OTHERS = 100  # names that have no record
 COLUMNS = "name, due, completed, description"
 
 
@@ -28,7 +29,12 @@ def view(asked: Asked) -> Data:
     for milestone in sorted(found, key=_due):
         groups[_group(milestone, known=milestone["name"] in rows)].append(milestone)
     groups["completed"].sort(key=itemgetter("completed"), reverse=True)
-    return groups | {"without": progress_data(progress.get("", Progress()))}
+    others = groups["others"]
+    return groups | {
+        "others": others[:MAX_OTHERS],
+        "others_left": len(others[MAX_OTHERS:]),
+        "without": progress_data(progress.get("", Progress())),
+    }
 
 
 def _group(milestone: Data, *, known: bool) -> str:

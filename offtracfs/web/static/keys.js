@@ -25,13 +25,8 @@
 
   // What j and k go through: the tickets of a list, or the tickets around this one.
   const step = (by) => {
-<<<<<<< HEAD
     const around = document.querySelector(`.walk a[rel="${by > 0 ? "next" : "prev"}"]`);
-    const links = [...document.querySelectorAll("main :is(li, td, th) a.ticket")];
-=======
-    const around = document.querySelector(`main a[rel="${by > 0 ? "next" : "prev"}"]:not([data-moment])`);
     const links = [...document.querySelectorAll("main :is(li, td, th, h2) a.ticket")];
->>>>>>> webtime
     if (around) location.assign(around.href);
     else if (links.length) {
       const place = links.indexOf(document.activeElement);
