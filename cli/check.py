@@ -20,9 +20,9 @@ from .text import count, said
 def command(directory: Path) -> int:
     """Say whether all is well, or what is not.
 
-    Looks at the git objects, holds the index, and Trac's tables in it, against all of git's history, and
-    each record of the present against its shape. It writes nothing, and a sync or a mount may be at work
-    meanwhile. It takes about twice as long as building the index: seconds, or minutes for a hundred
+    Looks at drafts.db and the git objects, holds the index, and Trac's tables in it, against all of git's
+    history, and each record of the present against its shape. It writes nothing, and a sync or a mount may be
+    at work meanwhile. It takes about twice as long as building the index: seconds, or minutes for a hundred
     thousand tickets.
 
     A damaged index is built anew by the next sync after `rm DIR/index.db`. A damaged git object is only to

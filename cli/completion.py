@@ -17,6 +17,9 @@ import click
 from click.shell_completion import BashComplete, CompletionItem, FishComplete, add_completion_class
 
 from offtracfs.database import Database
+from offtracfs.drafts import opened
+from offtracfs.drafts.rows import FILE
+from offtracfs.drafts.words import title
 from offtracfs.index import Reader
 from offtracfs.index.moments import revision_chosen
 from offtracfs.mount import mountpoints
@@ -88,6 +91,17 @@ def tickets(context: click.Context, incomplete: str) -> Iterator[CompletionItem]
         with closing(sandbox.connect(database.path, revision.number)) as box:
             for number, summary in box.run(TICKETS, (f"{incomplete}%",)).rows:
                 yield CompletionItem(str(number), help=shown(summary or ""))
+
+
+@_offered
+def drafts(context: click.Context, _incomplete: str) -> Iterator[CompletionItem]:
+    """The tickets that have a draft, with their summaries."""
+    database = _database(context)
+    if not (database.path / FILE).exists():  # which opening it would make
+        return
+    with opened(database) as found:
+        for draft in found.pending():
+            yield CompletionItem(draft.ticket, help=shown(title(found.on_top(draft)).partition(" ")[2]))
 
 
 @_offered

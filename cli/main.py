@@ -26,13 +26,18 @@ from .text import said
 # The first sentence of each command's help, repeated here so that a list of commands need not import them.
 COMMANDS = {
     "check": "Say whether all is well, or what is not.",
+    "comment": "Comment on ticket N, or change it; it waits until it is pushed.",
     "demo": "Mount a made-up tracker with ten years of history at MOUNTPOINT.",
     "diff": "Say what has changed from moment A to moment B, ticket by ticket.",
+    "discard": "Take back what was saved of ticket N and not pushed yet.",
     "index": "Look at the index, or build it anew.",
     "init": "Make a database for the tracker at URL, once it has answered.",
     "log": "List what was changed in the tracker, or in ticket N, newest first.",
     "mount": "Show the database at MOUNTPOINT, an empty directory, and keep it in step with the tracker.",
+    "new": "Write a new ticket in $EDITOR; it waits until it is pushed.",
     "open": "Show ticket N on the tracker's own page, in the browser.",
+    "pending": "Show what waits to be pushed, how it differs from the tracker, and what was refused.",
+    "push": "Send what waits to the tracker: all of it, or of the tickets N.",
     "query": "List the tickets that a query in Trac's query language asks for.",
     "report": "Run one of the tracker's own reports, or list them.",
     "search": "Find tickets by the words in their texts, the best first, at any moment.",

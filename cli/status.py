@@ -12,7 +12,7 @@ import click
 
 from offtracfs.database import Database
 from offtracfs.mount import mountpoints
-from offtracfs.status import Status, look
+from offtracfs.status import Status, Waiting, look
 
 from .text import count, said, size
 
@@ -24,8 +24,8 @@ def command(directory: Path, as_json: bool) -> None:
     """Say what is where.
 
     That is: the tracker, the number of tickets, how the last sync ended and what it left out, who is
-    fetching from the tracker and who is writing, the mounts with their processes, and disk use. It waits for
-    nobody, and can be asked while a sync is at work and before the first.
+    fetching from the tracker and who is writing, what waits to be pushed, the mounts with their processes,
+    and disk use. It waits for nobody, and can be asked while a sync is at work and before the first.
 
     Exit codes: 0 whatever there is to say, 66 no database there.
     """
@@ -43,6 +43,8 @@ def _lines(status: Status) -> Iterator[tuple[str, str]]:
     yield "Database", f"{status.directory}: {size(sum(status.disk.values()))} ({parts})"
     yield "Tickets", _contents(status)
     yield "Last sync", _last_sync(status)
+    if status.waiting and (status.waiting.tickets or status.waiting.refused):
+        yield "Pending", _waiting(status.waiting)
     for problem in status.sync.problems:
         yield "Left out", problem
     if status.fetcher:
@@ -64,6 +66,11 @@ def _contents(status: Status) -> str:
     newest = datetime.fromtimestamp(status.contents.newest, UTC)
     revisions = count(status.contents.revisions, "revision")
     return f"{status.contents.tickets:,}, in {revisions}; the newest is of {newest:%Y-%m-%dT%H:%M:%SZ}"
+
+
+def _waiting(waiting: Waiting) -> str:
+    refused = f"{count(waiting.refused, 'save')} refused; " if waiting.refused else ""
+    return f"changes of {count(waiting.tickets, 'ticket')}; {refused}`offtracfs pending` shows them"
 
 
 def _arrived(status: Status) -> str:

@@ -21,6 +21,7 @@ from offtracfs import sync
 from offtracfs.database import Database
 from offtracfs.errors import OfftracfsError, UsageError
 from offtracfs.status import arrived
+from offtracfs.trackers import Tracker
 
 from . import shared
 from .connect import Connector
@@ -79,6 +80,9 @@ def command(
     give is named and left out. If the tracker suddenly shows much less than before, which looks like a
     lost permission, all is kept and the exit code is 65; --accept-deletions says that it is true.
 
+    With --watch, and push_after in config.toml, changes that were saved that many seconds ago are sent before
+    a sync, as `offtracfs push` does.
+
     COMMAND of --exec is a line for /bin/sh, as git's hooks and aliases are. It reads the numbers of the
     tickets that are new, changed or deleted, each on a line; there are none where only other records, such
     as reports, have changed. In its environment $OFFTRACFS_DB is the database. The next sync waits for it,
@@ -100,6 +104,7 @@ def command(
     execute = partial(_execute, then or "", database, sys.stderr if as_json else None)
     if watch:
         pause = interval or database.settings.interval
+        options["before"] = partial(_push_rested, database) if database.settings.push_after else None
         loop = partial(sync.watch, database, connect, interval=pause, report=report, then=execute, **options)
         trio.run(_until_terminated, loop)
         return None
@@ -114,6 +119,12 @@ def command(
     if code == TERMINATED and not quiet:
         _say_kept(database)
     return code
+
+
+async def _push_rested(database: Database, tracker: Tracker) -> None:
+    from .push import push_rested  # which most who watch do not need
+
+    await push_rested(database, tracker)
 
 
 def _say_kept(database: Database) -> None:

@@ -7,7 +7,7 @@ import shlex
 
 from offtracfs.text import shown
 
-__all__ = ["count", "said", "shown", "size"]
+__all__ = ["count", "said", "shown", "size", "waits"]
 
 given_database = ""  # what --db said on the command line of this process, "" where it was not there
 
@@ -36,3 +36,8 @@ def size(bytes_: int) -> str:
     while value >= 1000 and len(units) > 1:
         value, units = value / 1000, units[1:]
     return f"{value:.0f} {units[0]}" if units[0] == "B" or value >= 100 else f"{value:.1f} {units[0]}"
+
+
+def waits(tickets: int) -> str:
+    """What is said at the end of a mount where that many tickets have drafts."""
+    return f"Changes of {count(tickets, 'ticket')} are not in the tracker yet: `offtracfs push` sends them."

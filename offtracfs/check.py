@@ -1,4 +1,4 @@
-"""Checks a database: git's objects, the index against git, the search index, and every record's shape.
+"""Checks a database: drafts, git's objects, the index against git, the search index, every record's shape.
 
 The index is compared with the whole of git's history, row by row (`offtracfs.index.verify`). That takes about
 as long as a rebuild, but neither its disk space nor memory. Records are read as of the newest revision.
@@ -17,6 +17,8 @@ from sqlalchemy.pool import NullPool
 
 from offtracfs import index, kinds, records, search, sync
 from offtracfs.database import Database, Snapshot
+from offtracfs.drafts.rows import FILE, STATES
+from offtracfs.drafts.store import DraftStore
 from offtracfs.errors import DatabaseDamaged, DatabaseError, TrackerError
 from offtracfs.index.build import branch_is_gone
 from offtracfs.index.opening import LINK, opened, translate
@@ -32,6 +34,7 @@ _ID = re.compile(r"(?<!pack-)\b[0-9a-f]{40}\b")
 
 def check(database: Database, progress: Progress = silent) -> Generator[str, None, None]:
     """Everything that is wrong, a sentence each, as it is found. Writes nothing and waits for nobody."""
+    yield from _some(_guarded(_drafts(database)))
     progress("git objects", 0, None)
     # Git says so of an empty repository.
     said = [line for line in database.store.check() if not line.startswith("notice: ")]
@@ -64,6 +67,19 @@ def _guarded(findings: Iterator[str]) -> Iterator[str]:
         yield str(translate(error))
     except DatabaseError as error:
         yield str(error)
+
+
+def _drafts(database: Database) -> Iterator[str]:
+    """What is wrong with what was typed here, which no one else has."""
+    if not (database.path / FILE).exists():
+        return
+    with closing(DraftStore(database.path, read_only=True)) as drafts:
+        if wrong := drafts.damage():
+            yield f"{FILE} is damaged ({wrong}): restore it from a copy."
+            return
+        for draft in drafts.everything():
+            if draft.state not in STATES:
+                yield f"{FILE}: the draft {draft.id} of {draft.ticket} is in a state {draft.state!r}."
 
 
 def _connection(database: Database) -> Connection:

@@ -4,6 +4,7 @@
     ├── UsageError                  exit 64, EINVAL  the user asked for something that cannot be
     │   ├── NotADatabase            exit 66, ENOENT  there is no database in that directory
     │   ├── QueryRefused            exit 64, EINVAL  SQL, a report or a query that cannot run here
+    │   ├── DraftRefused            exit 64, EINVAL  a saved text that cannot become a change of a ticket
     │   └── TeamTrackError          exit 64, EINVAL  `teamtrack.error`: the interface cannot do that
     ├── DatabaseError               exit 74, EIO     the database's own files
     │   ├── DatabaseBusy            exit 75, EAGAIN  another process is writing it
@@ -16,6 +17,7 @@
     │   ├── NotATracker             exit 68, EIO     something answers, but not a tracker's RPC
     │   ├── LoginRefused            exit 77, EACCES  wrong user name or password
     │   ├── PermissionMissing       exit 77, EACCES  logged in, but not allowed
+    │   ├── ChangeRejected          exit 76, EIO     the tracker does not take a change, in its own words
     │   ├── Suspicious              exit 65, EIO     so much is gone that the answer is not believed
     │   └── TSAPIError              exit 76, EIO     `teamtrack.tsapi_error`: a TeamTrack's database or server
     │       ├── TSAPIUnreachable    exit 69, EIO     … which does not answer (an Unreachable, too)
@@ -51,6 +53,10 @@ class NotADatabase(UsageError):
 
 
 class QueryRefused(UsageError):
+    pass
+
+
+class DraftRefused(UsageError):
     pass
 
 
@@ -104,6 +110,10 @@ class LoginRefused(TrackerError):
 class PermissionMissing(TrackerError):
     exit_code = 77
     errno = errno.EACCES
+
+
+class ChangeRejected(TrackerError):
+    pass
 
 
 class Suspicious(TrackerError):

@@ -12,6 +12,8 @@ from urllib.parse import quote
 
 from offtracfs import index
 from offtracfs.database import Database, State
+from offtracfs.drafts.rows import FILE
+from offtracfs.drafts.store import DraftStore
 from offtracfs.errors import DatabaseError
 from offtracfs.mount import mountpoints
 
@@ -34,6 +36,14 @@ class Arrived:
 
 
 @dataclass(frozen=True, slots=True)
+class Waiting:
+    """What was saved and is not in the tracker: of so many tickets, and how many saves were refused."""
+
+    tickets: int
+    refused: int
+
+
+@dataclass(frozen=True, slots=True)
 class Status:
     """A database, looked at. Sizes are bytes on disk."""
 
@@ -43,6 +53,7 @@ class Status:
     contents: Contents | None  # None before the first sync has ended, or where the index cannot be read
     trouble: str  # why the index cannot be read, "" where it can
     arrived: Arrived | None  # None where nothing waits for the end of a sync
+    waiting: Waiting | None  # None where nothing was ever saved, or where drafts.db cannot be read
     sync: State
     fetcher: str  # the process that asks the tracker, which holds the fetch lock, "" for none
     writer: str  # the process that holds the writer's lock, "" for none
@@ -65,6 +76,7 @@ def look(database: Database) -> Status:
         contents,
         trouble,
         arrived(database),
+        waiting(database.path),
         database.state(),
         database.fetcher(),
         database.writer(),
@@ -74,6 +86,7 @@ def look(database: Database) -> Status:
             "index": _size(database.path.glob("index*")),
             "search": _size(database.path.glob("search*")),
             "spool": _size(database.path.glob("spool*")),
+            "drafts": _size(database.path.glob("drafts*")),
         },
     )
 
@@ -90,6 +103,18 @@ def arrived(database: Database) -> Arrived | None:
     except sqlite3.Error:  # none, another version's, or damaged: the next sync sees to it
         return None
     return Arrived(*rows[0]) if rows else None
+
+
+def waiting(directory: Path) -> Waiting | None:
+    """What waits to be pushed; None where nothing was ever saved, or where drafts.db cannot be read."""
+    if not (directory / FILE).exists():
+        return None
+    try:
+        with closing(DraftStore(directory, read_only=True)) as drafts:
+            standing = [draft for draft in drafts.standing() if draft.state != "sent"]
+            return Waiting(len(standing), len(drafts.refused_last()))
+    except DatabaseError:  # `check` says what is wrong
+        return None
 
 
 def _contents(directory: Path) -> Contents | None:

@@ -7,6 +7,7 @@ import shutil
 import signal
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack
+from copy import deepcopy
 from functools import cache
 from pathlib import Path
 from typing import Any, NoReturn
@@ -19,6 +20,7 @@ from offtracfs.database import Database
 from offtracfs.mount import driver
 from offtracfs.store import Store
 from offtracfs.teamtrack.server import Server
+from tests import saving
 from tests.mounting import Counting, grow, missing, mounted, new_database, unmounted_after
 from tests.postgres import CannotStart, Postgres, postgres
 from tests.program import ServedTrac, user
@@ -165,6 +167,25 @@ async def mount(
 def mnt(mount: Counting, tmp_path: Path) -> Path:
     """Where that is mounted."""
     return tmp_path / "mnt"
+
+
+@pytest.fixture(scope="session")
+def _saved_site(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, StandInTrac]:
+    database, trac = saving.new_site(tmp_path_factory.mktemp("site"))
+    return database.path, trac
+
+
+@pytest.fixture
+async def site(
+    fuse: None, _saved_site: tuple[Path, StandInTrac], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[saving.Site]:
+    """A Trac with three tickets, its database, and a mount in which they can be saved."""
+    monkeypatch.setattr(driver, "POLL", 0.05)
+    path, trac = _saved_site
+    database = Database(shutil.copytree(path, tmp_path / "db", symlinks=True))
+    made = saving.Site(database, deepcopy(trac), tmp_path / "mnt")
+    async with saving.writable(database, made.mnt) as made.operations:
+        yield made
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from functools import partial
 from typing import Any
 
 import httpx
@@ -26,6 +27,9 @@ from offtracfs import records
 from offtracfs.text import people
 from offtracfs.trackers.credentials import Credentials
 from offtracfs.trackers.trac import TracTracker, connect
+from offtracfs.trackers.trac.codec import JSON
+from tests import standinwriting
+from tests.standinwriting import RpcError
 
 URL = "https://trac.example.org/project"
 COLUMNS = {
@@ -44,10 +48,6 @@ ENUMS: dict[str, list[str]] = {
 }
 
 Answerer = Callable[[httpx.Request], httpx.Response]
-
-
-class RpcError(Exception):
-    """A method's own error: its code and its message."""
 
 
 @dataclass
@@ -135,6 +135,11 @@ class StandInTrac:
     def set_report(self, number: int, title: str, sql: str, description: str = "") -> None:
         """Makes or replaces a report."""
         self.reports[number] = (title, sql, description)
+
+    def call(self, method: str, *params: Any) -> Any:
+        """What an RPC method returns, as JSON-RPC gives it. Raises Fault."""
+        answer = self._call({"method": method, "params": params})
+        return JSON.decode(json.dumps(answer, default=_class_hint).encode())
 
     def change_silently(self, number: int, value: str) -> None:
         """An admin's SQL statement changes a ticket."""
@@ -237,23 +242,29 @@ class StandInTrac:
             "system.multicall": list,
             "ticket.query": lambda _: [] if "TICKET_VIEW" in self.lacks else [*self.tickets],
             "ticket.getRecentChanges": self._recent,
-            "ticket.get": self._get,
-            "ticket.changeLog": lambda number: sorted(self._stored(number).log, key=lambda row: row[0]),
-            "ticket.getTicketFields": self._fields,
+            "ticket.get": self.get,
+            "ticket.changeLog": lambda number: sorted(self.stored(number).log, key=lambda row: row[0]),
+            "ticket.getTicketFields": self.fields,
             "ticket.component.getAll": lambda: [*self.components],
             "ticket.component.get": self._component,
         }
         for enum, values in ENUMS.items():
             methods[f"ticket.{enum}.getAll"] = values.copy
             methods[f"ticket.{enum}.get"] = lambda name, values=values: str(values.index(name) + 1)
-        return methods | {"ticket.status.get": lambda _: "0"}
+        writing = {
+            "ticket.getActions": partial(standinwriting.actions, self),
+            "ticket.update": partial(standinwriting.update, self),
+            "ticket.create": partial(standinwriting.create, self),
+        }
+        return methods | writing | {"ticket.status.get": lambda _: "0"}
 
     def _component(self, name: str) -> dict[str, str]:
         if name not in self.components:
             raise RpcError(404, f"Component {name} does not exist.")
         return {"name": name, "owner": self.components[name], "description": ""}
 
-    def _stored(self, number: int) -> StoredTicket:
+    def stored(self, number: int) -> StoredTicket:
+        """A ticket. Raises RpcError."""
         if number in self.broken:
             raise RpcError(-32603, "'NoneType' object has no attribute 'x'")
         if number not in self.tickets:
@@ -265,15 +276,17 @@ class StandInTrac:
         found = [number for number, ticket in self.tickets.items() if ticket.changed >= moment]
         return [] if "TICKET_VIEW" in self.lacks else found
 
-    def _get(self, number: int) -> Any:
-        ticket = self._stored(number)
+    def get(self, number: int) -> Any:
+        """A ticket as ``ticket.get`` gives it. Raises RpcError."""
+        ticket = self.stored(number)
         if number in self.misshapen:
             return [number, "never", ticket.values]
         token = str((ticket.changed - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1))
         times = {"time": ticket.created, "changetime": ticket.changed, "_ts": token}
         return [number, ticket.created, ticket.changed, ticket.values | times]
 
-    def _fields(self) -> list[dict[str, Any]]:
+    def fields(self) -> list[dict[str, Any]]:
+        """The definitions of its fields."""
         options = {**ENUMS, "component": [*self.components], "milestone": [], "version": []}
         listed: list[dict[str, Any]] = []
         for name, label in COLUMNS.items():

@@ -56,6 +56,39 @@ class Terminal:
             self._bytes += part
         self._read = at + len(words.encode())
 
+    def read_any(self, *words: str) -> str:
+        """Waits for one of several words, and gives it; for a pause, where "" is among them."""
+        deadline = time.monotonic() + TIMEOUT
+        while True:
+            for word in filter(None, words):
+                if word.encode() in self._bytes[self._read :]:
+                    self.skip()
+                    return word
+            if not self._more(0.5) and "" in words:
+                return ""
+            assert time.monotonic() < deadline, f"none of {words!r} comes after {self.shown[-2000:]!r}"
+
+    @property
+    def unread(self) -> str:
+        """What was shown since the words that were waited for last."""
+        return self._bytes[self._read :].decode(errors="replace")
+
+    def skip(self) -> None:
+        """What was shown so far was waited for."""
+        self._read = len(self._bytes)
+
+    def pause(self) -> None:
+        """Waits until the program shows nothing new for a moment."""
+        while self._more(0.15):
+            pass
+
+    def _more(self, seconds: float) -> bool:
+        """Whether the program shows something within that time."""
+        ready, _, _ = select.select([self._number], [], [], seconds)
+        if ready:
+            self._bytes += os.read(self._number, 65536)
+        return bool(ready)
+
     def type(self, text: str) -> None:
         """Types a line, or a control character."""
         os.write(self._number, text.encode())

@@ -14,6 +14,7 @@ from offtracfs_cli.main import COMMANDS
 from offtracfs import records
 from offtracfs.database import Database
 from tests.conftest import needs
+from tests.drafting import drafts_of
 from tests.mounting import AUTUMN, SPRING, SUMMER, append, missing, new_database, ticket, unmounted_after
 from tests.program import INSTALLED, offtracfs
 from tests.terminal import watched
@@ -170,6 +171,19 @@ def test_tickets(database: Database) -> None:
     assert "7\tIt, like all, \\x1b[31mcrashes" in fish(home, "show ")
     assert bash(home, "log --field stat") == ["status"]
     assert bash(home, "log --since 2011-0") == ["2011-04", "2011-07"]
+
+
+def test_drafts(database: Database) -> None:
+    """`push`, `pending` and `discard` offer the tickets that have a draft, with their summaries."""
+    home = database.path.parent
+    append(database, (AUTUMN * 2, ticket(7, summary="It crashes") | ticket(8)))
+    before = sorted(home.glob("db/*"))
+    assert bash(home, "push ") == []
+    assert sorted(home.glob("db/*")) == before
+    with drafts_of(database) as drafts:
+        drafts.change("7", {}, "Hm.", "")
+    assert bash(home, "push ") == ["7"]
+    assert "7\tIt crashes" in fish(home, "discard ")
 
 
 def test_moments_and_tickets(database: Database) -> None:

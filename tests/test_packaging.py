@@ -127,6 +127,7 @@ def test_other_shells_get_completions(prefix: Path, file: str) -> None:
         ("", "mount"),
         ("rw,nosuid,nodev,noexec,relatime,user,user=me,noauto,_netdev,x-systemd.automount", "mount"),
         ("allow_other,interval=60,no_sync", "mount --allow-other --interval 60 --no-sync"),
+        ("write,noauto", "mount --write"),
         ("rw,interval=60,nofail", "mount --interval 60"),
     ],
 )

@@ -19,8 +19,9 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -79,8 +80,11 @@ def _run(command: list[str], **options: Any) -> str:
     return done.stdout
 
 
-def installed(kind: str) -> Installation:
-    """The Trac of that kind ("modern", "legacy"), installed if it was not. Raises CannotInstall."""
+def installed(kind: str, packages: Sequence[str] = ()) -> Installation:
+    """The Trac of that kind ("modern", "legacy"), installed if it was not. Raises CannotInstall.
+
+    `packages` are more of them for a modern one, which are put into a directory of their own.
+    """
     cache = Path(os.environ.get("OFFTRACFS_TEST_CACHE") or platformdirs.user_cache_path("offtracfs-tests"))
     cache.mkdir(parents=True, exist_ok=True)
     recipe = repr((VERSION, sys.version, *_PACKAGES[kind]))
@@ -94,7 +98,27 @@ def installed(kind: str) -> Installation:
             _INSTALL[kind](unfinished)
             _make_template(_installation(kind, unfinished))
             unfinished.rename(prefix)
-    return _installation(kind, prefix)
+        made = _installation(kind, prefix)
+        if not packages:
+            return made
+        more = prefix / "-".join(["with", *packages])
+        if not more.exists():
+            unfinished = prefix / "unfinished"
+            shutil.rmtree(unfinished, ignore_errors=True)
+            _run(
+                [
+                    str(made.python[0]),
+                    "-m",
+                    "pip",
+                    "install",
+                    "--quiet",
+                    "--target",
+                    str(unfinished),
+                    *packages,
+                ]
+            )
+            unfinished.rename(more)
+        return replace(made, environ=made.environ | {"PYTHONPATH": str(more)})
 
 
 def _installation(kind: str, prefix: Path) -> Installation:

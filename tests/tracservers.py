@@ -10,7 +10,7 @@ import sqlite3
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -139,12 +139,12 @@ class TracServer:
 
 
 @contextmanager
-def served(kind: str, *, basic: bool = True) -> Iterator[TracServer]:
+def served(kind: str, *, basic: bool = True, packages: Sequence[str] = ()) -> Iterator[TracServer]:
     """A server of that kind for as long as the context lasts. Raises CannotInstall.
 
-    `basic=False` leaves logging in to Trac's plugins.
+    `basic=False` leaves logging in to Trac's plugins. `packages` are installed beside Trac's own.
     """
-    installation = installed(kind)
+    installation = installed(kind, packages)
     with tempfile.TemporaryDirectory(prefix=f"offtracfs-{kind}-") as directory:
         accounts = f"*,{installation.template / 'htpasswd'},trac"
         command = [*installation.python, "-m", "trac.web.standalone", "--hostname=127.0.0.1"]

@@ -58,7 +58,7 @@ def _record_part(number: int, state: TicketState, labels: Labels) -> Iterator[Li
 def entry_lines(entry: Entry, labels: Labels) -> Iterator[Line]:
     """An entry of a change log as it stands in a ticket's text, with the empty line before it."""
     above, head, *lines = _lines(entry_text(entry, labels))
-    changed = _changed(changed_lines(entry, labels))
+    changed = change_lines(changed_lines(entry, labels))
     yield from (Line("text", above), Line("heading", head), *changed)
     yield from (Line("text", line) for line in lines[len(changed) :])
 
@@ -68,7 +68,7 @@ def _lines(text: str) -> list[str]:
     return text.removesuffix("\n").split("\n") if text else []
 
 
-def _changed(pieces: list[str]) -> list[Line]:
+def change_lines(pieces: list[str]) -> list[Line]:
     """The lines that say what has changed: fields with their values, and comparisons."""
     return [Line(_part(line), line) for line in _lines("\n".join(pieces))]
 
@@ -182,7 +182,7 @@ def _shortly(entry: Entry, rows: Iterable[Row], labels: Labels) -> Iterator[Line
     """An entry's heading; below it, indented, what some of its rows say, and its comment."""
     yield Line("heading", heading(entry))
     for row in rows:
-        yield from _indented(_changed(row_lines(row, labels)))
+        yield from _indented(change_lines(row_lines(row, labels)))
     if entry.comment:
         yield from _indented(Line("text", line) for line in indented(entry.comment, "").split("\n"))
 
@@ -205,14 +205,16 @@ def _fate_lines(change: TicketChange | RecordChange) -> list[Line]:
 def _field_lines(fields: Iterable[FieldChange], labels: Labels) -> list[Line]:
     """In the order in which the fields stand in a ticket's text."""
     named = {field.name: field for field in fields}
-    return [line for name in labels.ordered(named) for line in _changed(_value_lines(named[name], labels))]
+    return [
+        line for name in labels.ordered(named) for line in change_lines(_value_lines(named[name], labels))
+    ]
 
 
 def _old_entries(change: TicketChange) -> Iterator[Line]:
     """What was edited, or is gone, of the entries that were there before."""
     for before, after in change.edited:
         yield Line("field", f"{_of(after)} of {after.time[:10]}, edited:")
-        yield from _changed([*differences(before.comment, after.comment)])
+        yield from change_lines([*differences(before.comment, after.comment)])
     for entry in change.gone:
         yield Line("field", f"{heading(entry)}: gone")
 
@@ -243,4 +245,4 @@ def _record_lines(change: RecordChange) -> list[Line]:
     if isinstance(change.after, list):  # of definitions, which are longer than anybody wants to read
         verbs = {(True, True): "changed", (False, True): "new", (True, False): "gone"}
         return [Line("field", f"{name}: {verbs[bool(old), bool(new)]}") for name, old, new in named]
-    return [line for part in named for line in _changed(value_lines(*part))]
+    return [line for part in named for line in change_lines(value_lines(*part))]

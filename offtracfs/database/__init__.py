@@ -4,8 +4,10 @@ config.toml     the tracker's address and other settings; for its owner to edit 
 git/            every state that the tracker had (offtracfs.store)
 index.db        derived from git (offtracfs.index)
 spool.db        what a sync has fetched and not yet brought into git (offtracfs.sync.spool)
+drafts.db       what was typed and is not in the tracker yet (offtracfs.drafts.store)
 state.json      how the last sync ended (state)
 fetch.lock      held, and signed, by the one process that asks the tracker (lock)
+push.lock       held, and signed, by the one process that sends drafts (lock)
 lock            held, and signed, by the one process that writes git and the index (lock)
 mounts/         a file a mount: where, and which processes (offtracfs.mount.mountpoints)
 log/            what the processes of a mount had to say

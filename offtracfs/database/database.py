@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 LOCK = "lock"
 FETCH_LOCK = "fetch.lock"
+PUSH_LOCK = "push.lock"
 
 
 class Database:
@@ -169,6 +170,10 @@ class Database:
     def fetcher(self) -> str:
         """The signature of the process that holds the fetch lock; "" where none does."""
         return lock.holder(self.path / FETCH_LOCK)
+
+    def pushing(self, purpose: str) -> AbstractContextManager[None]:
+        """Be the one who sends drafts to the tracker. Raises DatabaseBusy, naming who does; DatabaseError."""
+        return lock.held(self.path / PUSH_LOCK, purpose, "pushed")
 
     def writing(self, purpose: str) -> AbstractContextManager[None]:
         """Be the one writer of git, the index and the state: never while waiting for a network.

@@ -21,7 +21,15 @@ MEANINGS = {
     "password_command": 'A program that prints the password as its first line, such as "pass show trac".',
     "timezone": "The time zone of the dates and times after @.",
     "interval": "The pause between two syncs, in seconds.",
+    "write": "Whether tickets can be changed in a mount.",
+    "push_after": "Seconds after which a saved change is sent by itself; 0: it waits for `offtracfs push`.",
 }  # as the file's comments say it
+
+KINDS: dict[str, tuple[tuple[type, ...], str]] = {
+    "interval": ((int, float), "a number"),
+    "write": ((bool,), "true or false"),
+    "push_after": ((int, float), "a number"),
+}  # of values, where they are no texts; and how a message calls them
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,19 +41,23 @@ class Settings:
     password_command: str = ""  # its first line of output is the password
     timezone: str = "UTC"  # of the dates in "@…"
     interval: float = INTERVAL  # seconds
+    write: bool = False  # whether a mount is one in which tickets can be saved
+    push_after: float = 0.0  # seconds that a draft has rested when it is sent by itself; 0: never
 
     def __post_init__(self) -> None:
         for item in fields(self):
-            number = item.name == "interval"
             value = getattr(self, item.name)
-            if not isinstance(value, (int, float) if number else str) or not _is_unicode(value):
-                raise UsageError(f"config.toml: {item.name} is not {'a number' if number else 'text'}.")
+            kinds, what = KINDS.get(item.name, ((str,), "text"))
+            if type(value) not in kinds or not _is_unicode(value):
+                raise UsageError(f"config.toml: {item.name} is not {what}.")
         if PASSWORD.match(self.url):
             raise UsageError(
                 "config.toml: url holds a password: take it out; `offtracfs init --help` says where it goes."
             )
         if not MIN_INTERVAL <= self.interval <= MAX_INTERVAL:
             raise UsageError("config.toml: interval is not between 1 second and a month.")
+        if not 0 <= self.push_after <= MAX_INTERVAL:
+            raise UsageError("config.toml: push_after is not between 0 seconds and a month.")
         _ = self.zone
 
     @property

@@ -20,7 +20,9 @@ import trio
 
 from offtracfs.errors import MountError, OfftracfsError
 from offtracfs.index import Revision
+from offtracfs.mount.drafted import WRITABLE, DraftedOperations
 from offtracfs.mount.fuse import Operations
+from offtracfs.tree import Directory
 
 POLL = 1.0  # seconds between two looks for a new revision
 MAX_NAMES = 1_000  # that one call in the thread makes the kernel forget; each takes 9 µs
@@ -88,6 +90,8 @@ async def serve(operations: Operations, settled: Callable[[], int]) -> None:
         await nursery.start(operations.outputs.serve)
         nursery.start_soon(_end_at_signal, operations)
         nursery.start_soon(_follow, operations, settled)
+        if isinstance(operations, DraftedOperations):
+            nursery.start_soon(_follow_drafts, operations)
         await pyfuse3.main(max_tasks=MAX_TASKS)
         nursery.cancel_scope.cancel()
 
@@ -134,6 +138,33 @@ async def _follow(operations: Operations, settled: Callable[[], int]) -> None:
                 bug = not isinstance(error, OfftracfsError)
                 log.error("Cannot look for a new revision: %s", error, exc_info=bug)
             failing = True
+
+
+async def _follow_drafts(operations: DraftedOperations) -> None:
+    """Make the kernel forget the names of tickets whose drafts change, from this mount or in another way."""
+    overlay, failing = operations.overlay, False
+    while True:
+        try:
+            await overlay.refresh()
+            overlay.changed = trio.Event()
+            await _tell_names(operations, overlay.untold())
+            failing = False
+        except Exception as error:
+            if not failing:
+                log.error("Cannot look for drafts: %s", error, exc_info=not isinstance(error, OfftracfsError))
+            failing = True
+        with trio.move_on_after(POLL):
+            await overlay.changed.wait()
+
+
+async def _tell_names(operations: DraftedOperations, names: list[tuple[str, str]]) -> None:
+    """Make the kernel forget names in directories of the present."""
+    numbers = {node: number for number, node in operations.inodes.directories() if node in WRITABLE}
+    places = [(Directory("", path), os.fsencode(name)) for path, name in names]
+    stale = [(numbers[place], name) for place, name in places if place in numbers]
+    await _forget(operations, stale)
+    for number in {number for number, _ in stale}:  # what is listed there has other inodes
+        _invalidate_if_known(pyfuse3.invalidate_inode, number)
 
 
 async def _tell(operations: Operations, told: Revision | None) -> None:

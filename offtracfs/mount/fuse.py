@@ -185,7 +185,7 @@ class Operations(pyfuse3.Operations):
                 if file is None:
                     made.attr_timeout = 0  # so that the kernel asks for the size before it needs it
                 made.st_size, made.st_blocks = size, -(-size // BLOCK)
-            case _:
+            case Directory():
                 listing = self.tree.open(node)
                 made, mtime = self._attributes(DIRECTORY_MODE), self.tree.mtime(listing)
                 count = self.tree.directory_count(listing)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pyfuse3
 
+from offtracfs.mount.scratch import MemoryFile, Scratch
 from offtracfs.reports.outputs import Output
 from offtracfs.tree import ROOT, Directory, Link
 
@@ -19,7 +20,7 @@ A table that grows is made anew, now and then. With all of 100,000 links in it t
 nobody is answered.
 """
 
-Numbered = Directory | Link | Output
+Numbered = Directory | Link | Output | Scratch | MemoryFile
 
 
 class InodeTable:
@@ -41,6 +42,9 @@ class InodeTable:
     def __len__(self) -> int:
         return sum(map(len, self._nodes))
 
+    def __contains__(self, node: Numbered) -> bool:
+        return node in self._numbers[hash(node) % SHARDS]
+
     def of(self, node: Numbered) -> int:
         """The number of a node, a new one where it has none; counts as one lookup by the kernel."""
         shard = hash(node) % SHARDS
@@ -53,13 +57,17 @@ class InodeTable:
             others[number] = others.get(number, 0) + 1
         return number
 
-    def known(self, node: Directory) -> int:
-        """The number of a directory that the kernel already knows. Raises KeyError."""
+    def known(self, node: Numbered) -> int:
+        """The number of a node that the kernel already knows. Raises KeyError."""
         return self._numbers[hash(node) % SHARDS][node]
 
     def node(self, number: int) -> Numbered:
         """What has that number. Raises KeyError."""
         return self._nodes[number % SHARDS][number]
+
+    def get(self, number: int) -> Numbered | None:
+        """What has that number, None where nothing has."""
+        return self._nodes[number % SHARDS].get(number)
 
     def forget(self, number: int, lookups: int) -> Numbered | None:
         """The kernel gives back so many lookups; after the last one the number is never used again.

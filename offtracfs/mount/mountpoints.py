@@ -41,11 +41,11 @@ class Mounted(NamedTuple):
     source: str
 
 
-def options(directory: Path, *, allow_other: bool) -> set[str]:
+def options(directory: Path, *, allow_other: bool, write: bool = False) -> set[str]:
     """What a mount of the database in `directory` is made with; see `database_of` for its source."""
     # Options are a comma-separated list, and pyfuse3 takes ASCII only: hence the quoting.
-    made = {"ro", "default_permissions", f"subtype={TYPE}", f"fsname={quote(str(directory), safe='/~+@')}"}
-    return made | ({"allow_other"} if allow_other else set())
+    made = {"default_permissions", f"subtype={TYPE}", f"fsname={quote(str(directory), safe='/~+@')}"}
+    return made | ({"allow_other"} if allow_other else set()) | (set() if write else {"ro"})
 
 
 def database_of(found: Mounted) -> Path | None:
@@ -178,8 +178,11 @@ def _fusermount(*arguments: str) -> None:
         raise MountError(" ".join(done.stderr.split()).rstrip(".") + ".")
 
 
-def unmount(mountpoint: Path) -> None:
-    """Take a mount of ours away, and come back when its processes have ended. Raises MountError."""
+def unmount(mountpoint: Path) -> Path:
+    """Take a mount of ours away, and come back when its processes have ended; the database that it showed.
+
+    Raises MountError.
+    """
     mountpoint = _without_links(mountpoint)
     found = mounted_at(mountpoint)
     directory = database_of(found) if found else None
@@ -195,6 +198,7 @@ def unmount(mountpoint: Path) -> None:
             raise
         raise MountError(f"{mountpoint} is in use{_by_whom(mountpoint)}: try again when it is not.") from None
     _wait(processes)
+    return directory
 
 
 def _pidfd(pid: int) -> int | None:

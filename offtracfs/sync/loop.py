@@ -229,19 +229,22 @@ async def watch(
     interval: float,
     report: Callable[[Outcome | OfftracfsError], None],
     then: Callable[[Outcome], Awaitable[object]] | None = None,
+    before: Callable[[Tracker], Awaitable[object]] | None = None,
     **options: Any,
 ) -> None:
     """Sync now, and then for ever; the next sync starts `interval` seconds after the last one ended.
 
-    `report` gets the outcome of each sync, or why it failed. After each sync that succeeds, `then` is called
-    and waited for. `options` as for `sync`: they hold until a sync has succeeded or raised Suspicious, since
-    nobody means `full` or `accept_deletions` for all syncs.
+    `report` gets the outcome of each sync, or why it failed. Before each sync, `before` is called with the
+    tracker and waited for; after each sync that succeeds, `then` is. `options` as for `sync`: they hold until
+    a sync has succeeded or raised Suspicious, since nobody means `full` or `accept_deletions` for all syncs.
     """
     pause = interval
     while True:
         try:
             async with aclosing(await connect()) as tracker:
                 while True:
+                    if before:
+                        await before(tracker)
                     outcome = await sync(database, tracker, **options)
                     report(outcome)
                     options, pause = {}, interval

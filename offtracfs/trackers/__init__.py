@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from offtracfs.kinds import Key
 from offtracfs.trackers.changelog import LogRules
@@ -127,6 +127,65 @@ class Tracker(Protocol):
 
     async def aclose(self) -> None:
         """Give back the connections."""
+        ...
+
+
+Value = str | datetime
+"""What a field of a ticket is set to: a datetime where the field's type is time, else a text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """Something that the tracker's workflow lets us do with a ticket now.
+
+    `hint` says in the tracker's own words, which may be of any language, what it does. `inputs` maps the
+    names of what it asks for to the value that it has by default, and to all that it may have (() for any).
+    """
+
+    name: str
+    hint: str = ""
+    inputs: Mapping[str, tuple[str, Collection[str]]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A ticket as the tracker has it at this moment, with what can be done with it."""
+
+    ticket: Ticket
+    actions: list[Action]
+
+
+@runtime_checkable
+class Writing(Tracker, Protocol):
+    """A tracker that can be written. Changes carry the name of the user who is logged in.
+
+    `update` and `create` are one request each, which is never sent a second time: not by them, and by nothing
+    below them. They raise ChangeRejected, PermissionMissing or LoginRefused where the tracker has said that
+    nothing was done. After any other TrackerError, nobody knows.
+    """
+
+    async def look(self, number: int) -> Seen | Missing:
+        """A ticket, its change log and its actions. One request."""
+        ...
+
+    async def update(self, number: int, comment: str, values: Mapping[str, Value], stamp: str) -> list[Any]:
+        """Change a ticket, and give its record then. One request.
+
+        `values` are those of fields, and of the action with its inputs. `stamp` is the version that the
+        change was made for: the tracker refuses it where the ticket has moved, as far as it notices.
+        """
+        ...
+
+    async def create(self, values: Mapping[str, Value]) -> int:
+        """Make a ticket, and give its number. One request."""
+        ...
+
+    async def default_owner(self, values: Mapping[str, str]) -> str:
+        """Who owns a new ticket with these values, where nobody is named: "" for nobody."""
+        ...
+
+    async def may_change(self, number: int) -> bool:
+        """Whether we may change a ticket, as far as the tracker tells. One request."""
         ...
 
 

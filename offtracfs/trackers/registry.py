@@ -51,7 +51,7 @@ class TrackerKind:
     checked_url: Callable[[str], str]
     connect: Callable[[str, Credentials | None, Path | None], Awaitable[Tracker]]
     takes_credentials: bool = False
-    writable: bool = False  # whether changes can be sent to it; no kind can do that yet
+    writable: bool = False  # whether its trackers are `Writing`: changes can be sent to them
     adopt: Callable[[str, Path], None] | None = None
     ticket_pages: Callable[[str], str] = lambda _url: ""
 

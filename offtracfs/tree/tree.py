@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from math import inf
 
@@ -18,6 +18,7 @@ from offtracfs.tree.days import DAYS, Days
 from offtracfs.tree.history import History
 from offtracfs.tree.kind import Kind, Sources
 from offtracfs.tree.nodes import ROOT, Directory, DirectoryEntry, File, Listing, Node
+from offtracfs.tree.pending import Pending
 from offtracfs.tree.queries import Queries
 from offtracfs.tree.reportfiles import ReportFiles
 from offtracfs.tree.reporttickets import ReportTickets
@@ -40,7 +41,8 @@ class Tree:
 
     `settled` is set by the driver: no commit is added before that moment (seconds since 1970 UTC).
     `may_change` needs it. `pages` is what a ticket's number is put behind to make the address of its page in
-    the tracker; "" where that is not known. Methods may raise DatabaseDamaged.
+    the tracker; "" where that is not known. `drafts` gives the tickets that ``pending`` lists; without it
+    there is no such directory. Methods may raise DatabaseDamaged.
     """
 
     def __init__(
@@ -50,6 +52,7 @@ class Tree:
         *,
         clock: Clock = time.time,
         pages: str = "",
+        drafts: Callable[[], Iterable[str]] | None = None,
     ) -> None:
         self._reader = reader
         self._store = database.store
@@ -59,6 +62,8 @@ class Tree:
         self._texts = TextFiles(reader, self._blob, pages)
         sources = Sources(database, reader, self._texts, Cache())
         self._kinds = [kind(sources) for kind in KINDS]
+        if drafts:
+            self._kinds.insert(0, Pending(sources, drafts))
         self._kind = lru_cache(MAX_DIRECTORIES)(self._serving)
         self.settled = 0
         self.head = reader.head()

@@ -20,7 +20,9 @@ from tests.bench import (
     index,
     mounts,
     processes,
+    pushing,
     reports,
+    saving,
     syncs,
     teamtracks,
     web,
@@ -30,13 +32,14 @@ from tests.tracservers import RealTrac, TracServer, served
 
 PARTS = (
     "sync", "import", "index", "mount", "browsing", "texts", "files", "history", "changes", "reports",
-    "web", "teamtrack",
+    "saving", "web", "teamtrack", "push",
 )  # fmt: skip
 READING = {
     "mount": mounts.first_listing,
     "browsing": browsing.measure,
     "texts": mounts.texts,
     "changes": changes.measure,
+    "saving": saving.measure,
 }
 """The parts that need nothing but a database."""
 BESIDE = {"reports": reports.measure, "web": web.measure}
@@ -60,7 +63,7 @@ def _numbers(_context: click.Context, _option: click.Parameter, text: str) -> li
     "--only",
     type=click.Choice(PARTS),
     multiple=True,
-    help="This part; can be repeated. All but sync and teamtrack take the database that import made last.",
+    help="This part; can be repeated. All but sync, push and teamtrack take the last database of import.",
 )
 @click.option(
     "--cache",
@@ -103,8 +106,11 @@ def main(
 
 
 def _measured(sizes: list[int], parts: Collection[str], cache: Path, scratch: Path) -> Iterator[Figure]:
-    if set(parts) - {"teamtrack"}:
+    if set(parts) - {"teamtrack", "push"}:
         yield from _measured_trac(sizes, parts, cache, scratch)
+    if "push" in parts:
+        with served("modern") as server:
+            yield from pushing.measure(server.new(), scratch / "pushed")
     for size in sizes if "teamtrack" in parts else []:
         yield from teamtracks.measure(size, cache)
 

@@ -32,11 +32,11 @@ OF_DIRECTORIES = ("opendir", "readdir", "releasedir", "statfs")  # grep asks for
 
 
 @contextmanager
-def mounted(database: Path, **environment: str) -> Iterator[Path]:
+def mounted(database: Path, *options: str, **environment: str) -> Iterator[Path]:
     """A database mounted by the program, for as long as the context lasts; with these variables added."""
     with tempfile.TemporaryDirectory(prefix="offtracfs-bench-") as mountpoint:
         try:
-            timed(*offtracfs(database, "mount", "--no-sync", mountpoint), environment=environment)
+            timed(*offtracfs(database, "mount", "--no-sync", *options, mountpoint), environment=environment)
             yield Path(mountpoint)
         finally:
             if Path(mountpoint).is_mount():  # it may have been mounting that was interrupted
@@ -79,8 +79,7 @@ def _warm(size: int, database: Path, disk: Path) -> Iterator[Figure]:
     with mounted(database) as mountpoint:
         for name, command in COMMANDS.items():
             on_disk, here = (_repeated(command, directory, times(size)) for directory in (disk, mountpoint))
-            most = 1.5 if name.startswith("ls") else None
-            yield Figure(size, f"`{name}`, warm", here, "s", "on disk", on_disk, most)
+            yield Figure(size, f"`{name}`, warm", here, "s", "on disk", on_disk, 1.5)
 
 
 def _repeated(command: Sequence[str], directory: Path, count: int) -> float:

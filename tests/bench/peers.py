@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
@@ -47,6 +48,10 @@ CONTENTS: dict[str, Sequence[str]] = {
 }
 COMMANDS = {**NAMES, **CONTENTS}
 """Run at the root of a file system. `{then}` are the tickets in `THEN`, where those are to be had."""
+
+
+Systems = dict[str, Callable[[], AbstractContextManager["Served"]]]
+"""File systems by name; each is mounted, for as long as the context lasts, by calling it."""
 
 
 class Took(NamedTuple):
@@ -165,30 +170,32 @@ PEERS: dict[str, Callable[[Path, Path], AbstractContextManager[Served]]] = {
 """Others of the field, by the name of their program: over a folder, an archive, a backup."""
 
 
-def _systems(database: Path, disk: Path) -> dict[str, Callable[[], AbstractContextManager[Served]]]:
+def _ourselves(database: Path, disk: Path) -> Systems:
     """The disk first, then ours."""
 
     @contextmanager
     def on_disk() -> Iterator[Served]:
         yield Served(disk, disk.with_name("then"))
 
-    found: dict[str, Callable[[], AbstractContextManager[Served]]] = {
-        "disk": on_disk,
-        "offtracfs": partial(_ours, database),
-    }
+    found: Systems = {"disk": on_disk, "offtracfs": partial(_ours, database)}
     if STOCK.exists():
         found["stock pyfuse3"] = partial(_ours, database, PYTHONPATH=str(STOCK))
     return found
 
 
-def warm(database: Path, disk: Path, scratch: Path, rounds: int) -> dict[str, Served]:
-    """Every command, on every file system, after one run that is not counted."""
+def warm(systems: Systems, commands: Sequence[str], scratch: Path, rounds: int) -> dict[str, Served]:
+    """The commands on every file system, after one run that is not counted."""
     with ExitStack() as stack:
-        served = {name: stack.enter_context(make()) for name, make in _systems(database, disk).items()}
-        for program, make in PEERS.items():
-            if shutil.which(program):
-                served[program] = stack.enter_context(make(disk, scratch))
-        for name in COMMANDS:
+        served = {}
+        for name, make in systems.items():
+            try:
+                served[name] = stack.enter_context(make())
+            except (
+                click.ClickException,
+                subprocess.CalledProcessError,
+            ) as error:  # such as a borg without FUSE
+                click.echo(f"{name} is left out: {error}", err=True)
+        for name in commands:
             able = [each for each in served.values() if each.can(name)]
             for turn in range(rounds + 1):
                 for each in able:
@@ -199,12 +206,12 @@ def warm(database: Path, disk: Path, scratch: Path, rounds: int) -> dict[str, Se
     return served
 
 
-def cold(database: Path, disk: Path, scratch: Path, rounds: int) -> dict[str, Served]:
-    """Every command, on the disk and on fresh mounts of ours, when nothing is cached."""
+def cold(systems: Systems, commands: Sequence[str], scratch: Path, rounds: int) -> dict[str, Served]:
+    """The commands on every file system, mounted anew for each run, when nothing is cached."""
     found: dict[str, Served] = {}
-    for name in COMMANDS:
+    for name in commands:
         for _ in range(rounds):
-            for system, make in _systems(database, disk).items():
+            for system, make in systems.items():
                 with make() as served:
                     if served.can(name):
                         drop_caches()
@@ -214,12 +221,12 @@ def cold(database: Path, disk: Path, scratch: Path, rounds: int) -> dict[str, Se
     return found
 
 
-def requests(database: Path, scratch: Path) -> dict[str, str]:
-    """What each command asks of ours when it is run for the second time."""
+def requests(database: Path, commands: Sequence[str], scratch: Path) -> dict[str, str]:
+    """What the commands ask of ours when they are run for the second time."""
     found = {}
     with counted(database) as mount:
         served = Served(mount.path, mount.path / THEN / "ticket")
-        for name in filter(served.can, COMMANDS):
+        for name in filter(served.can, commands):
             served.run(name, scratch)
             before = mount.requests()
             served.run(name, scratch)
@@ -250,8 +257,10 @@ def _of(served: Served, name: str, what: Callable[[Sequence[float]], float]) -> 
     return Took(what([each.wall for each in took]), what([each.cpu for each in took]))
 
 
-def measure(size: int, cache: Path, rounds: int, cold_rounds: int) -> Iterator[str]:
-    """The tables of one size, in tickets."""
+def measure(
+    size: int, cache: Path, commands: Sequence[str], rounds: tuple[int, int], *, peers: bool
+) -> Iterator[str]:
+    """The tables of one size, in tickets; `rounds` are those that are warm, and cold."""
     source, database = generate.environment(size, cache) / "db/trac.db", cache / f"offtracfs-{size}"
     if not database.exists():
         importing.make(source, database)
@@ -261,23 +270,25 @@ def measure(size: int, cache: Path, rounds: int, cold_rounds: int) -> Iterator[s
         with mounted(database) as mountpoint:
             timed("cp", "-r", mountpoint, disk)
             timed("cp", "-r", mountpoint / THEN / "ticket", disk.with_name("then"))
+        ours = _ourselves(database, disk)
+        others = {each: partial(PEERS[each], disk, scratch) for each in PEERS if peers and shutil.which(each)}
         yield f"## {size:,} tickets"
-        served = warm(database, disk, scratch, rounds)
+        served = warm({**ours, **others}, commands, scratch, rounds[0])
         for what, of in (("Minima", min), ("Medians", statistics.median)):
-            yield f"{what} of {rounds} interleaved rounds, warm:\n\n{table(served, of)}"
-        asked = requests(database, scratch)
-        yield "Requests, warm:\n\n" + "\n".join(
-            f"- `{each}`: {told or 'none'}" for each, told in asked.items()
-        )
-        if cold_rounds:
-            found = table(cold(database, disk, scratch, cold_rounds), min)
-            yield f"Minima of {cold_rounds} rounds, cold:\n\n{found}"
+            yield f"{what} of {rounds[0]} interleaved rounds, warm:\n\n{table(served, of)}"
+        asked = requests(database, commands, scratch).items()
+        yield "Requests, warm:\n\n" + "\n".join(f"- `{each}`: {told or 'none'}" for each, told in asked)
+        if rounds[1]:
+            found = table(cold(ours, commands, scratch, rounds[1]), min)
+            yield f"Minima of {rounds[1]} rounds, cold:\n\n{found}"
 
 
 @click.command()
 @click.option("--sizes", default="10000,50000", show_default=True, help="In tickets, with commas between.")
 @click.option("--rounds", default=9, show_default=True, help="Of each command, warm.")
-@click.option("--cold", "cold_rounds", default=3, show_default=True, help="The same, cold; 0 for none.")
+@click.option("--cold", default=3, show_default=True, help="The same with nothing cached; 0 for none.")
+@click.option("--only", type=click.Choice([*COMMANDS]), multiple=True, help="This command; can be repeated.")
+@click.option("--peers/--no-peers", default=True, help="Beside others, or beside the disk alone.")
 @click.option(
     "--cache",
     type=click.Path(path_type=Path, resolve_path=True),
@@ -285,12 +296,13 @@ def measure(size: int, cache: Path, rounds: int, cold_rounds: int) -> Iterator[s
     show_default=True,
     help="Where what is made is kept: trackers of each size, and their databases.",
 )
-def main(sizes: str, rounds: int, cold_rounds: int, cache: Path) -> None:
+def main(sizes: str, rounds: int, cold: int, only: tuple[str, ...], cache: Path, *, peers: bool) -> None:
     """Measure the mount beside the disk and other file systems, and print Markdown."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # to clean up then too
     cache.mkdir(parents=True, exist_ok=True)
     click.echo("".join(f"- {line}\n" for line in figures.machine()))
     for size in map(int, sizes.split(",")):
-        for part in measure(size, cache, rounds, cold_rounds):
+        for part in measure(size, cache, only or [*COMMANDS], (rounds, cold), peers=peers):
             click.echo(f"{part}\n")
 
 

@@ -13,6 +13,7 @@
     batches  many tickets, in multicalls that suit the server
     fields, reports, sweep, timeline   the rest that a Trac can give, each a function or two
     shown    what Trac's table of tickets (see sweep) shows for a stored value
+    writing  changes of a ticket, and what its workflow allows
     client   `TracTracker`, which puts them together
 """
 
@@ -44,5 +45,6 @@ KIND = TrackerKind(
     lambda url: __getattr__("checked_url")(url),
     lambda url, credentials, _: __getattr__("connect")(url, credentials),
     takes_credentials=True,
+    writable=True,
     ticket_pages=ticket_pages,
 )

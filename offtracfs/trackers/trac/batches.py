@@ -108,11 +108,15 @@ def tickets(
 ) -> AbstractAsyncContextManager[AsyncIterator[Ticket | Missing]]:
     """Each of `numbers` once, in any order."""
     return answers(
-        rpc, numbers, lambda number: [("ticket.get", [number]), ("ticket.changeLog", [number])], _ticket
+        rpc,
+        numbers,
+        lambda number: [("ticket.get", [number]), ("ticket.changeLog", [number])],
+        answered_ticket,
     )
 
 
-def _ticket(number: int, record: Any, changelog: Any) -> Ticket | Missing:
+def answered_ticket(number: int, record: Any, changelog: Any) -> Ticket | Missing:
+    """The ticket in two answers; why it cannot be had where one of them is an error."""
     for answer in (record, changelog):
         if isinstance(answer, TrackerError):
             gone = isinstance(answer, Fault) and answer.gone

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -12,9 +12,9 @@ import httpx
 
 from offtracfs.errors import TrackerError, Unreachable
 from offtracfs.names import MAX_NUMBER
-from offtracfs.trackers import Metadata, Missing, Stored, Ticket
+from offtracfs.trackers import Metadata, Missing, Seen, Stored, Ticket, Value
 from offtracfs.trackers.credentials import Credentials
-from offtracfs.trackers.trac import batches, fields, reports, sweep, timeline
+from offtracfs.trackers.trac import batches, fields, reports, sweep, timeline, writing
 from offtracfs.trackers.trac.faults import Fault
 from offtracfs.trackers.trac.http import Http
 from offtracfs.trackers.trac.rpc import Rpc, find
@@ -116,6 +116,26 @@ class TracTracker:
         Two requests, and a few more where Trac shows people by their full names.
         """
         return await sweep.outdated(self._rpc, await fields.definitions(self._rpc), stored)
+
+    async def look(self, number: int) -> Seen | Missing:
+        """A ticket, its change log and its actions. One request."""
+        return await writing.look(self._rpc, number)
+
+    async def update(self, number: int, comment: str, values: Mapping[str, Value], stamp: str) -> list[Any]:
+        """Change a ticket, and give its record then. One request, which is never sent again."""
+        return await writing.update(self._rpc, number, comment, values, stamp)
+
+    async def create(self, values: Mapping[str, Value]) -> int:
+        """Make a ticket, and give its number. One request, which is never sent again."""
+        return await writing.create(self._rpc, values)
+
+    async def default_owner(self, values: Mapping[str, str]) -> str:
+        """The owner of the component; "" where there is none."""
+        return await writing.default_owner(self._rpc, values)
+
+    async def may_change(self, number: int) -> bool:
+        """Whether Trac's own page of the ticket lets us change it. One request."""
+        return await writing.may_change(self._http, number)
 
     async def aclose(self) -> None:
         """Give back the connections."""

@@ -27,7 +27,9 @@ from offtracfs.trackers.trac.faults import Fault, Unusable
 Call = tuple[str, Sequence[Any]]
 """A method and its parameters."""
 
-_NOT_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
+NOT_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
+"""Characters that XML cannot hold."""
+
 _XML_TIME = re.compile(r"(\d{4})-?(\d\d)-?(\d\d)T(\d\d:\d\d:\d\d)", re.ASCII)
 
 
@@ -189,7 +191,7 @@ def _readable(body: bytes) -> str:
     Plugins of the 1.1 line may send control characters raw, which no parser takes; all send carriage
     returns raw, which every parser turns into line feeds (both seen).
     """
-    text = _NOT_IN_XML.sub("\ufffd", body.decode("utf-8", "replace")).strip()
+    text = NOT_IN_XML.sub("\ufffd", body.decode("utf-8", "replace")).strip()
     start = max(0, text.find("<methodResponse"))
     return text[:start] + text[start:].replace("\r", "&#13;")
 

@@ -73,17 +73,20 @@ class Http:
             auth=_basic(credentials),
         )
 
-    async def ask(self, method: str, path: str, *, patient: bool = True, **request: Any) -> Answer:
+    async def ask(
+        self, method: str, path: str, *, patient: bool = True, once: bool = False, **request: Any
+    ) -> Answer:
         """The answer to one request; `request` is passed to httpx.
 
         A busy, broken or unreachable server is asked again after growing pauses, in DEADLINE at most.
         `patient=False` is for a question that can be asked again in smaller parts: it has a shorter deadline,
-        and after an unusable answer it raises Unusable at once. Any other status comes back as it is. Raises
-        Unreachable, Unusable.
+        and after an unusable answer it raises Unusable at once. `once` is for what changes something: it is
+        not asked again, whatever becomes of it. Any other status comes back as it is. Raises Unreachable,
+        Unusable.
         """
         deadline, limit = (DEADLINE, MAX_ANSWER) if patient else (SHORT_DEADLINE, MAX_SHORT_ANSWER)
         with self._within(deadline):
-            for pause in PAUSES:
+            for pause in () if once else PAUSES:
                 try:
                     return await self._once(method, path, request, limit)
                 except TrackerError as error:

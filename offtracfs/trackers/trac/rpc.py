@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, TypeVar
 
-from offtracfs.errors import NotATracker, PermissionMissing, TrackerError
+from offtracfs.errors import ChangeRejected, NotATracker, PermissionMissing, TrackerError
 from offtracfs.trackers.trac.codec import JSON, XML, Call, Codec
 from offtracfs.trackers.trac.faults import Fault, Unusable
 from offtracfs.trackers.trac.http import Http
@@ -47,6 +47,16 @@ class Rpc:
         except Fault as fault:
             raise self.failed(method, fault) from None
 
+    async def call_once(self, method: str, *params: Any) -> Any:
+        """What one method returns that changes something: it is asked for once, whatever happens.
+
+        Raises ChangeRejected where the method says that it failed; otherwise as `call`.
+        """
+        try:
+            return await self._ask(self.codec.encode(method, params), self.codec.decode, once=True)
+        except Fault as fault:
+            raise ChangeRejected(f"{self.http.url} does not take this: {fault}") from None
+
     async def many(self, calls: Sequence[Call], *, patient: bool = True) -> list[Any]:
         """What each of the calls returns, in their order, a Fault where one failed.
 
@@ -64,13 +74,21 @@ class Rpc:
         return TrackerError(f"{self.http.url} fails at {method}: {fault}")
 
     async def _ask(
-        self, content: bytes, decode: Callable[[bytes], T], *, patient: bool = True, again: bool = False
+        self,
+        content: bytes,
+        decode: Callable[[bytes], T],
+        *,
+        patient: bool = True,
+        once: bool = False,
+        again: bool = False,
     ) -> T:
         headers = {"Content-Type": self.codec.content_type}
         if self.fresh_connections:
             headers["Connection"] = "close"
         http = self.http
-        answer = await http.ask("POST", self.path, patient=patient, content=content, headers=headers)
+        answer = await http.ask(
+            "POST", self.path, patient=patient, once=once, content=content, headers=headers
+        )
         self._check(answer)
         try:
             return decode(answer.body)
@@ -83,7 +101,7 @@ class Rpc:
                 raise self._forbidden(str(fault)) from None
             if not fault.anonymous or http.credentials is None:
                 raise
-            if again:
+            if again or once:
                 raise refused(http.url, http.credentials) from None
         # The site logs in by a form, or our cookie is too old.
         self.fresh_connections = True
