@@ -88,6 +88,7 @@ FIELDS = (
     *("reporter", "owner", "type", "status", "resolution", "component", "milestone", "version", "priority"),
     *("severity", "keywords", "cc", "odd"),
 )
+FORMATS = {"json"}.union(*(page.formats for page in PAGES))
 INTRUDERS = """() => {
   const bad = [...document.querySelectorAll(
     "script:not([src^='/static/']), style, iframe, object, embed, base, meta[http-equiv], template, math,"
@@ -191,7 +192,7 @@ def crawled(page: Page, address: str, most: int) -> Iterator[tuple[str, str]]:
         path = urlsplit(where).path
         kind = re.sub(r"^/(@[^/]*/?)?", "", path).partition("/")[0]
         kinds[kind] = kinds.get(kind, 0) + 1
-        if kinds[kind] > most or re.search(r"\.(json|txt|atom|csv|tsv|sql)$|^/api", path):
+        if kinds[kind] > most or path.rpartition(".")[2] in FORMATS or path == "/api":
             continue
         answer = page.goto(where)
         assert answer is not None

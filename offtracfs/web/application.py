@@ -12,6 +12,7 @@ from __future__ import annotations
 import logging
 from functools import partial
 from importlib.resources import files
+from itertools import chain
 from mimetypes import guess_type
 from pathlib import Path
 from typing import Any
@@ -91,7 +92,9 @@ def _serve(readers: Readers, made_by: str, page: Page, **values: Any) -> Respons
         return Response(status=304, headers=kept)
     if form in page.formats:
         media_type, write = page.formats[form]
-        response = Response(write(asked, **values), content_type=f"{media_type}; charset=utf-8")
+        pieces = iter(write(asked, **values))
+        begin = next(pieces, "")  # says whether there is anything, while the status can still say so
+        response = Response(chain([begin], pieces), content_type=f"{media_type}; charset=utf-8")
     else:
         data = page.view(asked, **values)
         response = rendering.json(data) if form == "json" else rendering.html(page.name, data)
