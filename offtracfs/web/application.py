@@ -12,7 +12,7 @@ from __future__ import annotations
 import logging
 from functools import partial
 from importlib.resources import files
-from itertools import chain
+from itertools import chain, islice
 from mimetypes import guess_type
 from pathlib import Path
 from typing import Any
@@ -93,8 +93,8 @@ def _serve(readers: Readers, made_by: str, page: Page, **values: Any) -> Respons
     if form in page.formats:
         media_type, write = page.formats[form]
         pieces = iter(write(asked, **values))
-        begin = next(pieces, "")  # says whether there is anything, while the status can still say so
-        response = Response(chain([begin], pieces), content_type=f"{media_type}; charset=utf-8")
+        first = [*islice(pieces, 1)]  # what is missing says so before the status is sent
+        response = Response(chain(first, pieces), content_type=f"{media_type}; charset=utf-8")
     else:
         data = page.view(asked, **values)
         response = rendering.json(data) if form == "json" else rendering.html(page.name, data)
