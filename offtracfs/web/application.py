@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from functools import partial
 from importlib.resources import files
 from itertools import chain, islice
@@ -92,7 +93,7 @@ def _serve(readers: Readers, made_by: str, page: Page, **values: Any) -> Respons
         return Response(status=304, headers=kept)
     if form in page.formats:
         media_type, write = page.formats[form]
-        pieces = iter(write(asked, **values))
+        pieces: Iterator[Any] = iter(write(asked, **values))
         first = [*islice(pieces, 1)]  # what is missing says so before the status is sent
         response = Response(chain(first, pieces), content_type=f"{media_type}; charset=utf-8")
     else:
