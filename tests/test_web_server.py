@@ -9,7 +9,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import httpx
@@ -115,6 +115,83 @@ def test_slow_connections_hold_up_nobody(database: Database) -> None:
         assert httpx.get(f"{address}ticket/1").status_code == 200
         assert httpx.get(address, headers={"X-Long": "x" * 100_000}).status_code == 431
         assert httpx.post(address, content=b"x" * 10_000).status_code == 413
+
+
+def answered(port: int, request: bytes) -> bytes:
+    """The first line of what the server says to some bytes; "" where it only hangs up."""
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
+        with suppress(OSError):  # it may hang up before it has read all
+            connection.sendall(request)
+            connection.shutdown(socket.SHUT_WR)
+        try:
+            with connection.makefile("rb") as answer:
+                return answer.readline().strip()
+        except ConnectionError:
+            return b""
+
+
+UP = ("..", "%2e%2e", ".%2e", "%252e%252e", "..%00", "%c0%ae%c0%ae", "..;", "....", "%uff0e%uff0e", "..\\..")
+BETWEEN = ("/", "//", "%2f", "\\", "%5c", "%252f", "%c0%af")
+HOSTILE = [
+    *(f"GET /{start}{3 * (up + between)}etc/passwd HTTP/1.1".encode("latin-1")
+      for up in UP for between in BETWEEN for start in ("", "static/", "@2011/static/", "ticket/1")),
+    *(b"GET " + target + b" HTTP/1.1" for target in (
+        b"/" + b"a" * 20_000, b"/?" + b"a=b&" * 5_000, b"/" + b"../" * 5_000, b"/@" + b"9" * 20_000 + b"/",
+        b"/%", b"/%zz",
+        b"/%00", b"/\xff\xfe", b"/@%ff%fe/", b"*", b"", b"http://evil.example/", b"//evil.example/",
+        b"evil.example:80",
+        b"/ticket/" + b"9" * 5_000, b"/ticket/-1", b"/ticket/1e9", b"/ticket/\xd9\xa1",
+        b"/@2011-04-09/@2011/", b"/@HEAD~" + b"9" * 400,
+    )),
+    *(method + b" / HTTP/1.1" for method in (
+        b"POST", b"PUT", b"DELETE", b"OPTIONS", b"TRACE", b"CONNECT", b"PROPFIND", b"get", b"G\0T",
+        b"M" * 9_000,
+    )),
+    b"GET /", b"GET / HTTP/9.9", b"GET / HTTP/1.1 HTTP/1.1", b"GET  /  HTTP/1.1",
+    b"\x16\x03\x01\x02\0\x01\0", b"\0" * 5_000, b"PRI * HTTP/2.0",
+]  # fmt: skip
+HEADS = [
+    b"Host: evil.example", b"Host: localhost:1:2", b"Host:", b"Host: [::1",
+    b"Host: localhost\r\nHost: evil.example", b"X-No: host",
+    b"Host: localhost\r\nContent-Length: -1", b"Host: localhost\r\nContent-Length: 1\r\nContent-Length: 2",
+    b"Host: localhost\r\nTransfer-Encoding: chunked\r\nContent-Length: 5",
+    b"Host: localhost\r\nTransfer-Encoding: cow",
+    b"Host: localhost\r\n folded: yes", b"Host: localhost\r\nno colon",
+    b"Host: localhost\r\nRange: bytes=0-,0-,0-,0-",
+    b"Host: localhost\r\nX: " + b"x" * 40_000, b"Host: localhost\r\n" + b"X: y\r\n" * 9_000,
+    b"Host: localhost\r\nCookie: " + b"a=b; " * 5_000,
+    b"Host: localhost\r\nAuthorization: Basic " + b"/" * 9_000,
+    b"Host: localhost\r\nIf-None-Match: " + b'"x",' * 5_000, b"Host: localhost\r\nIf-Modified-Since: \xff",
+    b"Host: localhost\r\nExpect: 100-continue\r\nContent-Length: 3",
+]  # fmt: skip
+
+
+def test_hostile_requests_are_answered_and_forgotten(database: Database) -> None:
+    """Whatever is sent is answered in HTTP or cut off, none is a bug of ours, and the server lives."""
+    requests = [request + b"\r\nHost: localhost\r\nConnection: close\r\n\r\n" for request in HOSTILE]
+    requests += [b"GET /ticket/1 HTTP/1.1\r\n" + head + b"\r\nConnection: close\r\n\r\n" for head in HEADS]
+    with served(database) as (process, address):
+        port = int(address.rstrip("/").rpartition(":")[2])
+        for request in requests:
+            line = answered(port, request)
+            assert re.match(rb"HTTP/1\.[01] (100|200|302|304|4\d\d|501|505) |$", line), (request[:200], line)
+        assert httpx.get(f"{address}ticket/1").status_code == 200
+        assert process.poll() is None
+
+
+@pytest.mark.parametrize("count", [600, pytest.param(10_000, marks=pytest.mark.slow)])
+def test_thousands_at_once_are_all_answered(database: Database, count: int) -> None:
+    """Requests that come all at once wait their turn, and each is answered."""
+    request = b"GET /ticket/1 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    with served(database) as (_, address), ExitStack() as stack:
+        where = ("127.0.0.1", int(address.rstrip("/").rpartition(":")[2]))
+        waiting = []
+        for _ in range(count):
+            waiting.append(stack.enter_context(socket.create_connection(where, timeout=120)))
+            waiting[-1].sendall(request)
+        for connection in waiting:
+            with connection.makefile("rb") as answer:
+                assert answer.readline() == b"HTTP/1.1 200 OK\r\n"
 
 
 def test_a_token_is_printed_where_others_can_reach_it(database: Database) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -12,7 +14,7 @@ from offtracfs.database import Database
 from offtracfs.trackers.registry import ticket_pages
 from offtracfs.tree import Directory, File
 from tests.mounting import AUTUMN, append, ticket, tree_of
-from tests.tickets import NASTY, changed, rows
+from tests.tickets import NASTY, changed, moment, rows
 from tests.tickets import database as made
 from tests.web import client, parsed, text
 
@@ -159,3 +161,18 @@ def test_the_text_is_the_mounts(database: Database, browser: Client, at: str) ->
     assert isinstance(found, File)
     shown = browser.get(f"{at and '/'}{at}/ticket/1.txt")
     assert (shown.mimetype, shown.data) == ("text/plain", tree.read(found.inode))
+
+
+@pytest.mark.parametrize("count", [3, pytest.param(50, marks=pytest.mark.slow)])
+def test_tickets_at_random_moments_are_the_mounts(demo_database: Database, count: int) -> None:
+    """At any second of ten years a ticket's text is the mount's at `@T`, and missing where it is there."""
+    tree, dice = tree_of(demo_database, pages=ticket_pages(demo_database.settings.url)), Random(count)
+    browser = client(demo_database.path)
+    begin, end = (datetime(year, 6, 1, tzinfo=UTC).timestamp() for year in (2014, 2022))
+    for _ in range(count):
+        at, number = f"@{moment(int(dice.uniform(begin, end)))}Z", dice.randint(1, 300)
+        found = tree.lookup(Directory(at, "text"), f"{number}.txt")
+        shown = browser.get(f"/{at}/ticket/{number}.txt")
+        assert shown.status_code == (200 if found else 404)
+        if isinstance(found, File):
+            assert shown.data == tree.read(found.inode)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from datetime import UTC, datetime
 
 import pytest
@@ -245,3 +247,26 @@ def test_a_link_to_the_trac_keeps_its_base() -> None:
     found = html(parse("#1"), lambda link: Target(address))
     assert f'href="{BASE}/ticket/1?a=&quot;b&quot;&amp;c=&lt;d&gt;"' in found
     assert shape(found)[1] == f"<a href={address}"
+
+
+def test_threads_may_begin_to_highlight_together() -> None:
+    """The first blocks of code may be highlighted in several threads: none finds half of Pygments."""
+    code = """if True:
+        import sys
+        from concurrent.futures import ThreadPoolExecutor
+        from threading import Barrier
+        from offtracfs.wiki import highlight
+        sys.setswitchinterval(1e-6)
+        begin = Barrier(8)
+        def first(_number):
+            begin.wait()
+            highlight._formatter()
+        for _round in range(30):
+            highlight._formatter.cache_clear()
+            for name in [name for name in sys.modules if name.startswith("pygments")]:
+                del sys.modules[name]
+            with ThreadPoolExecutor(8) as threads:
+                list(threads.map(first, range(8)))
+    """
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stderr == ""

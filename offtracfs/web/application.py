@@ -10,8 +10,10 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from functools import partial
 from importlib.resources import files
+from itertools import chain, islice
 from mimetypes import guess_type
 from pathlib import Path
 from typing import Any
@@ -69,7 +71,7 @@ def _name(url: str) -> str:
     """What a tracker is called: host and path of its address, or the last part of another kind of address."""
     rest = url.partition("?")[0].rstrip("/")
     scheme, _, place = rest.partition("://")
-    return place if scheme in ("http", "https") else rest.rpartition("/")[2]
+    return place if scheme in ("http", "https") else rest.rpartition("/")[2].rstrip(":")
 
 
 def _begin(guard: Guard) -> Response | None:
@@ -91,7 +93,9 @@ def _serve(readers: Readers, made_by: str, page: Page, **values: Any) -> Respons
         return Response(status=304, headers=kept)
     if form in page.formats:
         media_type, write = page.formats[form]
-        response = Response(write(asked, **values), content_type=f"{media_type}; charset=utf-8")
+        pieces: Iterator[Any] = iter(write(asked, **values))
+        first = [*islice(pieces, 1)]  # what is missing says so before the status is sent
+        response = Response(chain(first, pieces), content_type=f"{media_type}; charset=utf-8")
     else:
         data = page.view(asked, **values)
         response = rendering.json(data) if form == "json" else rendering.html(page.name, data)

@@ -63,7 +63,8 @@ class Highlighter:
 
 @lru_cache(maxsize=1)
 def _formatter() -> Formatter[str]:
-    from pygments.formatters import HtmlFormatter
+    # Not from the package: while one thread loads that, another may find it without what it makes up later.
+    from pygments.formatters.html import HtmlFormatter
 
     return HtmlFormatter(nowrap=True)
 

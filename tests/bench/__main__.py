@@ -25,13 +25,14 @@ from tests.bench import (
     saving,
     syncs,
     teamtracks,
+    web,
 )
 from tests.bench.figures import Figure
 from tests.tracservers import RealTrac, TracServer, served
 
 PARTS = (
     "sync", "import", "index", "mount", "browsing", "texts", "files", "history", "changes", "reports",
-    "saving", "teamtrack", "push",
+    "saving", "web", "teamtrack", "push",
 )  # fmt: skip
 READING = {
     "mount": mounts.first_listing,
@@ -41,6 +42,8 @@ READING = {
     "saving": saving.measure,
 }
 """The parts that need nothing but a database."""
+BESIDE = {"reports": reports.measure, "web": web.measure}
+"""The parts that need a database, and the Trac that it is of."""
 
 COLD = {True: "no cache holds anything", False: "a fresh mount; dropping the disk's caches takes root"}
 
@@ -130,9 +133,9 @@ def _measured_trac(sizes: list[int], parts: Collection[str], cache: Path, scratc
             yield from history.measure(size, database, source, scratch / "moments")
         for part in (part for part in READING if part in parts):
             yield from READING[part](size, database)
-        if "reports" in parts:
+        for part in (part for part in BESIDE if part in parts):
             with served("modern") as server:
-                yield from reports.measure(size, database, _trac(server, source))
+                yield from BESIDE[part](size, database, _trac(server, source))
 
 
 def _trac(server: TracServer, source: Path) -> RealTrac:

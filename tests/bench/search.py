@@ -52,13 +52,13 @@ def updated(size: int, directory: Path, changes: int) -> Iterator[Figure]:
 
 def searched(size: int, directory: Path) -> Iterator[Figure]:
     """The figures of searches for two words, which the best tickets answer, with what is shown of them."""
-    vocabulary, dice = _vocabulary(directory), random.Random(size)
+    known, dice = vocabulary(directory), random.Random(size)
     with closing(Reader(directory)) as reader:
         head = reader.head()
         assert head
         past = [reader.revision(int(head.number * part)) for part in MOMENTS]
     for kind, (first, last) in RANKS.items():
-        words = vocabulary[int(len(vocabulary) * first) : int(len(vocabulary) * last)]
+        words = known[int(len(known) * first) : int(len(known) * last)]
         pairs = [" ".join(dice.sample(words, 2)) for _ in range(PAIRS)]
         now = [_asked(directory, pair, head) for pair in pairs]
         then = [_asked(directory, pair, revision) for pair in pairs for revision in past if revision]
@@ -67,7 +67,7 @@ def searched(size: int, directory: Path) -> Iterator[Figure]:
         yield Figure(size, f"{what}, at T", max(then), "ms", most=MOST)
 
 
-def _vocabulary(directory: Path) -> list[str]:
+def vocabulary(directory: Path) -> list[str]:
     """The words that are in at least ten texts, the most frequent first."""
     with closing(sqlite3.connect(directory / SEARCH.link)) as connection:
         connection.execute("CREATE VIRTUAL TABLE temp.vocabulary USING fts5vocab(main, words, row)")

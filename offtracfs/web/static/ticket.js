@@ -1,6 +1,8 @@
 // A ticket's page: the slider over its versions, and its links, which take longer to find.
 "use strict";
 {
+  let shown = location.pathname; // of what is in the window
+
   const parsed = async (address) => {
     const answer = await fetch(address);
     if (!answer.ok) throw new Error(answer.statusText);
@@ -33,6 +35,7 @@
       try {
         const page = await parsed(address);
         history.pushState(null, "", address);
+        shown = location.pathname;
         document.title = page.title;
         document.body.replaceWith(page.body);
         begin();
@@ -60,6 +63,7 @@
     const place = document.getElementById("links");
     if (place) showLinks(place).catch(() => {}); // then the link to that page stays
   };
-  window.addEventListener("popstate", () => location.reload());
+  // A link within the page comes here, too.
+  window.addEventListener("popstate", () => location.pathname !== shown && location.reload());
   begin();
 }
