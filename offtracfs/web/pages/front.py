@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
+from threading import Lock
 
 from offtracfs.changes import TicketChange
 from offtracfs.changes.words import author_of, sentence, time_of
@@ -22,8 +23,10 @@ MAX_KEPT = 64  # revisions of which the numbers are kept: 20 KB each; to count 1
 
 def view(asked: Asked) -> Data:
     """The numbers of a tracker, and the latest changes of tickets, newest first."""
+    which = asked.database.path, asked.revision
     try:
-        numbers: Data = _shown(_statistics(asked.database.path, asked.revision))
+        with _counting(*which):
+            numbers: Data = _shown(_statistics(*which))
     except DatabaseError as error:
         numbers = {"missing": str(error)}
     return {"numbers": numbers, "recently": RECENTLY, "latest": [*islice(_latest(asked), LATEST)]}
@@ -33,6 +36,12 @@ def view(asked: Asked) -> Data:
 def _statistics(directory: Path, revision: Revision) -> Statistics:
     """The numbers at a revision, which never change."""
     return statistics(Database(directory), revision, lambda: False)
+
+
+@lru_cache(MAX_KEPT)
+def _counting(_directory: Path, _revision: Revision) -> Lock:
+    """Held while the numbers at a revision are counted: whoever else asks for them waits for that."""
+    return Lock()
 
 
 def _shown(found: Statistics) -> Data:
