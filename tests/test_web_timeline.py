@@ -227,6 +227,16 @@ def test_newer_pages(busy: Database) -> None:
     assert data == shown(browser, "/timeline.json")
 
 
+def test_one_kind_is_one_box(browser: Client) -> None:
+    """No kind is checked as long as none was asked for: so one more click shows the changes of one kind alone."""
+
+    def checked(address: str) -> list[str | None]:
+        return [box.attributes["value"] for box in parsed(browser.get(address)).css("input[checked]")]
+
+    assert checked("/timeline") == []
+    assert checked("/timeline?kind=closed") == ["closed"]
+
+
 def test_work_has_a_bound(busy: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where nothing matches, some changes are looked at, and the page leads on; few questions for each."""
     monkeypatch.setattr(timeline, "MAX_LOOKED", 50)
@@ -279,7 +289,9 @@ def test_compare_says_what_differs(browser: Client) -> None:
     assert third.css("h2 a") == []
     assert "due: 0 → 2011-10-06T12:00:00" in milestone.text()
     assert "new" in report.text()
-    assert text(page, "main > p").startswith("from the end of 9 April 2011 to the end of 6 October 2011")
+    between = "from the end of 9 April 2011 to the end of 6 October 2011"
+    assert text(page, "main > p").startswith(between)
+    assert text(page, "title").startswith(f"What changed {between}")
 
 
 def test_compare_backwards(browser: Client) -> None:
