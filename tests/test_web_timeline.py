@@ -294,6 +294,19 @@ def test_compare_says_what_differs(browser: Client) -> None:
     assert text(page, "title").startswith(f"What changed {between}")
 
 
+def test_what_came_and_was_closed_between_is_found(database: Database, browser: Client) -> None:
+    """A ticket that was created and closed between two moments counts as created; a link leads to all closings."""
+    log = rows(AUTUMN + 120, "eve", ("status", "new", "closed"))
+    append(database, (AUTUMN + 60, ticket(9)), (AUTUMN + 120, changed(9, AUTUMN + 120, log, status="closed")))
+    page = browser.get("/compare?from=2011-10-05&to=2011-10-06")
+    chips = [node.text().split() for node in parsed(page).css(".chip")]
+    assert ["1", "created"] in chips
+    assert ["1", "closed"] not in chips
+    link = parsed(page).css_first(".chosen a")
+    assert link is not None
+    assert "#9" in text(browser.get(link.attributes["href"] or ""), ".timeline")
+
+
 def test_compare_backwards(browser: Client) -> None:
     """From a later to an earlier day, the same differences lead back."""
     data = shown(browser, "/compare.json", **{"from": "2011-10-06", "to": "2011-04-09"})
