@@ -228,7 +228,7 @@ def test_newer_pages(busy: Database) -> None:
 
 
 def test_one_kind_is_one_box(browser: Client) -> None:
-    """No kind is checked as long as none was asked for: so one more click shows the changes of one kind alone."""
+    """No kind is checked until one is asked for: so one box shows the changes of one kind alone."""
 
     def checked(address: str) -> list[str | None]:
         return [box.attributes["value"] for box in parsed(browser.get(address)).css("input[checked]")]
@@ -295,7 +295,7 @@ def test_compare_says_what_differs(browser: Client) -> None:
 
 
 def test_what_came_and_was_closed_between_is_found(database: Database, browser: Client) -> None:
-    """A ticket that was created and closed between two moments counts as created; a link leads to all closings."""
+    """A ticket created and closed between two moments counts as created; a link leads to all closings."""
     log = rows(AUTUMN + 120, "eve", ("status", "new", "closed"))
     append(database, (AUTUMN + 60, ticket(9)), (AUTUMN + 120, changed(9, AUTUMN + 120, log, status="closed")))
     page = browser.get("/compare?from=2011-10-05&to=2011-10-06")
