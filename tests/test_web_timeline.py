@@ -227,6 +227,16 @@ def test_newer_pages(busy: Database) -> None:
     assert data == shown(browser, "/timeline.json")
 
 
+def test_one_kind_is_one_box(browser: Client) -> None:
+    """No kind is checked until one is asked for: so one box shows the changes of one kind alone."""
+
+    def checked(address: str) -> list[str | None]:
+        return [box.attributes["value"] for box in parsed(browser.get(address)).css("input[checked]")]
+
+    assert checked("/timeline") == []
+    assert checked("/timeline?kind=closed") == ["closed"]
+
+
 def test_work_has_a_bound(busy: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where nothing matches, some changes are looked at, and the page leads on; few questions for each."""
     monkeypatch.setattr(timeline, "MAX_LOOKED", 50)
@@ -279,7 +289,22 @@ def test_compare_says_what_differs(browser: Client) -> None:
     assert third.css("h2 a") == []
     assert "due: 0 → 2011-10-06T12:00:00" in milestone.text()
     assert "new" in report.text()
-    assert text(page, "main > p").startswith("from the end of 9 April 2011 to the end of 6 October 2011")
+    between = "from the end of 9 April 2011 to the end of 6 October 2011"
+    assert text(page, "main > p").startswith(between)
+    assert text(page, "title").startswith(f"What changed {between}")
+
+
+def test_what_came_and_was_closed_between_is_found(database: Database, browser: Client) -> None:
+    """A ticket created and closed between two moments counts as created; a link leads to all closings."""
+    log = rows(AUTUMN + 120, "eve", ("status", "new", "closed"))
+    append(database, (AUTUMN + 60, ticket(9)), (AUTUMN + 120, changed(9, AUTUMN + 120, log, status="closed")))
+    page = browser.get("/compare?from=2011-10-05&to=2011-10-06")
+    chips = [node.text().split() for node in parsed(page).css(".chip")]
+    assert ["1", "created"] in chips
+    assert ["1", "closed"] not in chips
+    link = parsed(page).css_first(".chosen a")
+    assert link is not None
+    assert "#9" in text(browser.get(link.attributes["href"] or ""), ".timeline")
 
 
 def test_compare_backwards(browser: Client) -> None:

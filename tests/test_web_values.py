@@ -162,6 +162,7 @@ def test_a_person(browser: Client) -> None:
     page = browser.get("/person/ann")
     assert "99" not in text(page)
     assert parsed(page).css("a[href='/timeline?author=ann']")
+    assert parsed(page).css("a[href='/timeline?kind=commented&author=ann']")
 
 
 @pytest.mark.parametrize("address", ["milestone/nothing", "component/nothing", "person/nothing"])
@@ -175,7 +176,7 @@ def test_what_nobody_has_is_missing(browser: Client, address: str) -> None:
 def test_links_to_the_query(browser: Client) -> None:
     """Where there is a page of queries, numbers lead to the tickets that they count."""
     queries = any(page.name == "query" for page in PAGES)
-    for page in ("milestone/1.0", "component/track?by=status", "person/ann", "roadmap"):
+    for page in ("", "milestone/1.0", "component/track?by=status", "person/ann", "roadmap"):
         links = parsed(browser.get(f"/{PAST}/{page}")).css(f"a[href^='/{PAST}/query?']")
         assert bool(links) == queries
         for link in links:

@@ -83,7 +83,8 @@ def view(asked: Asked) -> Data:
         "newer": _newer(asked, newest, filters),
         "feed": urlencode(filters.pairs),
         "kinds": [
-            {"name": kind, "label": KIND_NAMES[kind], "chosen": kind in filters.kinds} for kind in KINDS
+            {"name": kind, "label": KIND_NAMES[kind], "chosen": ("kind", kind) in filters.pairs}
+            for kind in KINDS
         ],
         "author": filters.author,
         "field": filters.field,
