@@ -122,6 +122,9 @@ def test_discard_and_undo(desk: Path) -> None:
     assert (done.returncode, done.stderr) == (64, "offtracfs: There is no draft of 2.\n")
     offtracfs(desk, "--db", "db", "comment", "3", EDITOR=editor(desk, "major", "huge"))
     assert "a save was refused" in run(desk, "pending", "3")
+    assert "changes of 1 ticket; 1 save refused; " in run(desk, "status")
+    run(desk, "discard", "1")
+    assert "Pending    1 save refused; " in run(desk, "status")
     assert "--undo" not in run(desk, "discard", "3"), "what was refused cannot become a draft"
     assert "Nothing is pending" in run(desk, "pending", "3")
     assert "huge" in run(desk, "pending", "3", "--text")
