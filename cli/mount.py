@@ -113,6 +113,7 @@ def mount(
     mountpoint = mountpoints.prepare(mountpoint, allow_other=allow_other)
     (directory / "log").mkdir(mode=0o700, exist_ok=True)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # else it tells the terminal of each request
     options = mountpoints.options(directory, allow_other=allow_other, write=write)
     syncing = partial(sideprocess.keep_syncing, sync, directory, foreground=foreground) if sync else None
     drive = partial(_drive, database, mountpoint, options, syncing, write)

@@ -34,7 +34,7 @@ def command(directory: Path, ticket: str | None, as_json: bool, text: bool) -> N
       offtracfs pending 42               of one ticket; a new one is called new-NAME
       offtracfs pending 42 --text        the text that was saved last, also where it was refused
 
-    Exit codes: 0 whatever there is to say, 64 nothing was ever saved of that ticket.
+    Exit codes: 0 whatever there is to say, 64 --text of a ticket of which nothing was ever saved.
     """
     with opened(Database(directory)) as drafts:
         if text:

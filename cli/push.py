@@ -53,7 +53,7 @@ def command(
     """
     database = writable(directory)
     with opened(database) as drafts:
-        chosen = _chosen(drafts, tickets, many=many)
+        chosen = _chosen(drafts, tickets, many=many or dry_run)
         if not chosen:
             if not as_json:
                 click.echo("Nothing is pending.")

@@ -69,8 +69,9 @@ def _contents(status: Status) -> str:
 
 
 def _waiting(waiting: Waiting) -> str:
-    refused = f"{count(waiting.refused, 'save')} refused; " if waiting.refused else ""
-    return f"changes of {count(waiting.tickets, 'ticket')}; {refused}`offtracfs pending` shows them"
+    parts = [f"changes of {count(waiting.tickets, 'ticket')}"] * bool(waiting.tickets)
+    parts += [f"{count(waiting.refused, 'save')} refused"] * bool(waiting.refused)
+    return "; ".join([*parts, "`offtracfs pending` shows them"])
 
 
 def _arrived(status: Status) -> str:

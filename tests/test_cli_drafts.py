@@ -120,6 +120,14 @@ def test_discard_and_undo(desk: Path) -> None:
     assert "        Hm.\n" in run(desk, "pending", "1")
     done = offtracfs(desk, "--db", "db", "discard", "2")
     assert (done.returncode, done.stderr) == (64, "offtracfs: There is no draft of 2.\n")
+    offtracfs(desk, "--db", "db", "comment", "3", EDITOR=editor(desk, "major", "huge"))
+    assert "a save was refused" in run(desk, "pending", "3")
+    assert "changes of 1 ticket; 1 save refused; " in run(desk, "status")
+    run(desk, "discard", "1")
+    assert "Pending    1 save refused; " in run(desk, "status")
+    assert "--undo" not in run(desk, "discard", "3"), "what was refused cannot become a draft"
+    assert "Nothing is pending" in run(desk, "pending", "3")
+    assert "huge" in run(desk, "pending", "3", "--text")
 
 
 def test_many_tickets_need_to_be_meant(home: Path, trac: ServedTrac) -> None:
@@ -132,6 +140,7 @@ def test_many_tickets_need_to_be_meant(home: Path, trac: ServedTrac) -> None:
     done = offtracfs(home, "--db", "db", "push")
     assert done.returncode == 64
     assert "21 tickets would be changed: --all says that this is meant." in done.stderr
+    assert run(home, "push", "--dry-run").count("would send") == 21, "which changes nothing"
     run(home, "push", "1", "2")
     trac.change(3, trac.clock, "eve", "", owner="eve")
     done = offtracfs(home, "--db", "db", "push", "--all", "--json")

@@ -161,6 +161,7 @@ REFUSED = {
     "There is no field 'cut here'": (lambda text: text.replace("when it rains.", "---- cut here")),
     "cannot be 'huge'": (lambda text: text.replace("major", "huge")),
     "text of ticket 2": (lambda text: text.replace("#1 ", "#2 ")),
+    "text of a new ticket": (lambda text: text.replace("#1 ", "#new ")),
     "No version of ticket 1 is known": (lambda text: text.replace("Modified:   2019", "Modified:   2018")),
     "closed with a resolution": (lambda text: text.replace("Status:     new", "Status:     closed")),
     "Only a closed ticket": (lambda text: text.replace("Owner:", "Resolution: fixed\nOwner:")),

@@ -92,6 +92,7 @@ def test_the_permission_is_asked_for(
     if code:
         assert "reader may not change tickets there" in done.stderr
     else:
+        assert not done.stderr, "its requests are not told"
         assert said("umount", place).returncode == 0
 
 

@@ -180,7 +180,8 @@ async def test_what_somebody_else_changes_comes_beneath(site: Site) -> None:
 
 @pytest.mark.parametrize("form", [JSON, TEXT])
 async def test_what_cannot_be_a_draft_is_refused_at_close(site: Site, form: str) -> None:
-    """A text with a mistake fails with EINVAL when it is closed; its reason stands in `1.error`."""
+    """A text with a mistake fails with EINVAL when it is closed; its reason then stands in `1.error`."""
+    assert not await away((site.mnt / "ticket/1.error").exists)
     data = (await away((site.mnt / form).read_bytes)).replace(b"carol", b"bob").replace(b"major", b"mayor")
     assert b"mayor" in data
 

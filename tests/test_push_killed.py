@@ -266,4 +266,5 @@ async def test_what_never_arrived_is_sent_again_after_the_servers_own_timeout(
     assert waits["state"] == "sending"
     results = await desk.push(settling=0.0)
     assert [result.fate for result in results] == ["sent"]
+    assert "What was sent before had not arrived." in results[0].sentences
     assert counted(trac, "new", ["never sent"]) == Count(1, 1, 0, 0)

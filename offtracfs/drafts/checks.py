@@ -34,8 +34,8 @@ def check_names(names: Iterable[str], base: Mapping[str, str], known: Definition
     for name in names:
         if name not in known and name not in base:
             raise DraftRefused(
-                f"There is no field {name[:MAX_QUOTE]!r}. In a long text, a line that begins with"
-                ' "---- " needs a backslash before it.'
+                f"There is no field {name[:MAX_QUOTE]!r}. In a text for people, a line of a description that"
+                ' begins with "---- " needs a backslash before it.'
             )
 
 

@@ -49,7 +49,8 @@ class Examiner:
                 Examined(ticket, None, self._new(wanted)) if number is None else self._after(ticket, wanted)
             )
         if str(wanted.number) != ticket:
-            raise DraftRefused(f"This is the text of ticket {wanted.number}, saved as that of {ticket}.")
+            whose = f"ticket {wanted.number}" if wanted.number else "a new ticket"
+            raise DraftRefused(f"This is the text of {whose}, saved as that of {ticket}.")
         base = self._base(wanted)
         self._check_told(wanted)
         return Examined(ticket, base, self.checked(wanted, base))

@@ -259,7 +259,9 @@ class Push:
             said = f"It was sent, and no answer came{why}: push again in {self._settling:.0f} seconds."
             return Result(sending.ticket, "unknown", sending.number, sentences=[said])
         self._store.becomes(sending, "draft", "It was sent once, and did not arrive.")
-        return Result(sending.ticket, "waits", sending.number, sentences=["It did not arrive."])
+        return Result(
+            sending.ticket, "waits", sending.number, sentences=["What was sent before had not arrived."]
+        )
 
     def _is_ours(self, sending: Draft, ticket: Ticket) -> bool:
         left = self._drafts.on_top(sending, ticket.record).merged

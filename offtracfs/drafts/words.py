@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from typing import Any
 
@@ -79,7 +80,8 @@ def refusal_lines(draft: Draft) -> Iterator[Line]:
     name = draft.ticket if draft.is_new else f"#{draft.ticket}"
     yield Line("title", name)
     yield from _indented([Line("removed", f"a save was refused: {on_a_line(draft.reason)}")])
-    kept = f"the text is kept: `offtracfs pending {draft.ticket} --text` shows it"
+    word = shlex.quote(draft.ticket)
+    kept = f"the text is kept: `offtracfs pending {word} --text` shows it"
     yield from _indented([Line("heading", kept)])
 
 

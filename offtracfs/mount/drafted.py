@@ -22,6 +22,7 @@ and `Overlay.refresh` puts the drafts on top of it.
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import time
@@ -104,7 +105,9 @@ class DraftedOperations(Operations):
             return self._scratch[directory.path].find(name)
         if place.form == REFUSAL:
             reason = await self.overlay.refusal(f"{TICKETS}/{place.ticket}.json")
-            return self._in_memory(place, reason) if reason is not None else None
+            if reason is None:
+                raise pyfuse3.FUSEError(errno.ENOENT)  # the kernel does not keep that: the next save may fail
+            return self._in_memory(place, reason)
         if copy := self._unsaved.get(place.path):
             return copy
         draft: File | MemoryFile | None = self._draft(place.path)
