@@ -95,7 +95,7 @@ def measure(size: int, directory: Path, site: RealTrac) -> Iterator[Figure]:
 def _typed(size: int, url: str, words: list[str], dice: random.Random) -> Iterator[Figure]:
     """Searches that are asked for while a word is being written."""
     connection = HTTPConnection(urlsplit(url).netloc)
-    prefixes = [word[: dice.randint(2, len(word))] for word in dice.choices(words, k=TYPED)]
+    prefixes = [word[: dice.randint(2, max(len(word), 2))] for word in dice.choices(words, k=TYPED)]
     taken = [_once(connection, f"/search?q={quote(prefix)}*", {}) for prefix in prefixes]
     cuts = quantiles(taken, n=100)
     yield Figure(size, "Search as one types, p50", cuts[49], "ms", most=AS_YOU_TYPE)
