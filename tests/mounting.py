@@ -138,11 +138,11 @@ def walk(folder: Path) -> dict[str, tuple[bytes, int]]:
     return found
 
 
-class Counting(Operations):
-    """Operations that count the requests by name."""
+class Counted:
+    """For operations that count the requests by name."""
 
-    def __init__(self, tree: Tree, outputs: Outputs) -> None:
-        super().__init__(tree, outputs)
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
         self.requests: Counter[str] = Counter()
 
     def __getattribute__(self, name: str) -> Any:
@@ -150,6 +150,10 @@ class Counting(Operations):
         if name in REQUESTS:
             self.requests[name] += 1
         return found
+
+
+class Counting(Counted, Operations):
+    """Those of a mount that is read."""
 
 
 class WithHandles(Counting):

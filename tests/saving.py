@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from contextlib import ExitStack, asynccontextmanager, closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import trio
 
@@ -18,7 +16,7 @@ from offtracfs.mount.writing import WritableOperations
 from offtracfs.reports.outputs import Outputs
 from offtracfs.trackers import registry
 from offtracfs.tree import Tree
-from tests.mounting import REQUESTS, told, until
+from tests.mounting import Counted, told, until
 from tests.standin import StandInTrac
 from tests.syncing import new_database, synced
 
@@ -26,18 +24,8 @@ SPRING = datetime(2019, 4, 9, 21, 16, 7, 123456, tzinfo=UTC)
 WORDS = "Since Monday.\n\nPoints stick\nwhen it rains."
 
 
-class CountingWritable(WritableOperations):
-    """Operations that count the requests by name."""
-
-    def __init__(self, *arguments: Any) -> None:
-        super().__init__(*arguments)
-        self.requests: Counter[str] = Counter()
-
-    def __getattribute__(self, name: str) -> Any:
-        found = super().__getattribute__(name)
-        if name in REQUESTS:
-            self.requests[name] += 1
-        return found
+class CountingWritable(Counted, WritableOperations):
+    """Those of a mount that is written."""
 
 
 class Site:

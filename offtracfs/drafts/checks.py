@@ -9,13 +9,13 @@ from offtracfs.drafts.forms import LEFT
 from offtracfs.drafts.merging import same
 from offtracfs.errors import DraftRefused
 from offtracfs.kinds import is_definition
+from offtracfs.kinds.ticket import CLOSED
 from offtracfs.records import microseconds
 
 MAX_TEXT = (
     262_144  # characters of a description or comment that Trac takes, unless its settings say otherwise
 )
 MAX_QUOTE = 60  # characters of a value in a message
-CLOSED = "closed"
 BY_TRACKER = ("time", "changetime")
 _LISTED = ("select", "radio")
 

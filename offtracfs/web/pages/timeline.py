@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from itertools import groupby
 from operator import itemgetter
 from typing import NamedTuple
 from urllib.parse import urlencode
 from uuid import NAMESPACE_OID, uuid5
-
-from flask import render_template, request
 
 from offtracfs.changes import Event
 from offtracfs.changes.comparison import KINDS, kinds
@@ -22,6 +19,7 @@ from offtracfs.querylanguage import Fields, no_field
 from offtracfs.records import SECOND, from_microseconds, iso
 from offtracfs.reports.query import fields_in
 from offtracfs.store.fastimport import name_in_git
+from offtracfs.web import rendering
 from offtracfs.web.addresses import address, last_day
 from offtracfs.web.asking import moment_asked
 from offtracfs.web.events import KIND_NAMES, day_of, event_data
@@ -33,7 +31,6 @@ MAX_OF_REVISION = 50  # changes of one revision: the first sync, or a sweep, may
 QUIET = ("times",)  # kinds that are shown only where they are asked for
 WORDS = ("comment", ATTACHMENT)  # that a change may be about, beside the fields
 _TOUCHES = {"closed": "status", "reopened": "status", "commented": "comment"}  # what all of a kind do
-_NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 class Filters(NamedTuple):
@@ -169,16 +166,13 @@ def feed(asked: Asked) -> Iterable[str]:
         gone = entry["ticket"] is None or "deleted" in entry["kinds"]
         entry["link"] = address(f"@{entry['commit']}", "/timeline" if gone else f"/ticket/{entry['ticket']}")
     updated = iso(from_microseconds(asked.revision.committed * SECOND))
-    made = render_template(
-        "timeline.xml",
+    return rendering.feed(
+        "timeline",
         entries=entries,
         id=_urn(first.commit.hex(), data["feed"]),
         updated=max([entry["time"] for entry in entries], default=f"{updated}Z"),
         kind_names=KIND_NAMES,
-        root=request.host_url.rstrip("/"),
-        query=data["feed"],
     )
-    return [_NO_XML.sub("\ufffd", made)]
 
 
 def _urn(commit: str, name: str) -> str:
